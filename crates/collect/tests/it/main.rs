@@ -1,0 +1,10 @@
+//! Collection against the kernel that is here, and against sources that misbehave.
+
+mod allocation;
+mod groups_fake;
+mod groups_real;
+mod journal;
+mod loop_of_sources;
+mod machine_source;
+mod peers;
+mod sinks;

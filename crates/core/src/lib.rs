@@ -1,0 +1,33 @@
+//! The nouns of Foretwin, used by every room: no I/O, no clock, no async.
+//!
+//! An [`Instance`] is watched through [`Metric`]s listed in a [`Schema`]. Its samples travel as a [`Batch`]
+//! inside a [`Record`] of the log, at a [`Position`]; they are learned from and judged as a [`Window`]. What the
+//! model expected is an [`Expectation`], how surprising the truth was a [`Score`], and what may fail a [`Risk`].
+
+mod batch;
+mod hash;
+mod instance;
+mod judgement;
+mod metric;
+mod prediction;
+mod record;
+mod risk;
+mod rng;
+mod schema;
+mod time;
+mod value;
+mod window;
+
+pub use batch::{Batch, BatchError, Origin, Row};
+pub use hash::{Fnv64, fnv64};
+pub use instance::{Instance, InstanceId, InstanceKind, WorkloadId};
+pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score};
+pub use metric::{Capacity, Kind, Metric, Role, Storage};
+pub use prediction::{Action, Cause, Evidence, FailureProbability, Prediction};
+pub use record::{Failure, PARTITIONS, Partition, Position, Record};
+pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
+pub use rng::Rng;
+pub use schema::{Schema, SchemaId};
+pub use time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, Timestamp};
+pub use value::{MISSING, Value};
+pub use window::Window;

@@ -1,0 +1,108 @@
+//! What an operator can set: one field per stage, each stage's own `Config` behind it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The whole configuration of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where everything durable lives.
+    pub data_dir: PathBuf,
+    /// Sources of telemetry.
+    pub collect: foretwin_collect::Config,
+    /// The log.
+    pub stream: foretwin_stream::Config,
+    /// Stored telemetry.
+    pub store: foretwin_store::Config,
+    /// Models of normal behaviour.
+    pub learn: foretwin_learn::Config,
+    /// When models are trained, and how much that may cost.
+    pub training: Training,
+    /// Extrapolation and risk.
+    pub foresee: foretwin_foresee::Config,
+    /// Where an agent sends what it collects.
+    pub forward: Forward,
+}
+
+/// Schedule and budget of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// Frames of an instance before a first, provisional model is fitted.
+    pub first_frames: usize,
+    /// Seconds of history after which a model is no longer called provisional.
+    pub settled_s: f64,
+    /// A model is retrained when its history has grown by this factor, until `interval_s` is reached.
+    pub growth: f64,
+    /// Seconds between two trainings of one instance once it is settled.
+    pub interval_s: f64,
+    /// Share of one core that training may take, 0 to 1.
+    pub cpu_share: f64,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self { first_frames: 30, settled_s: 3600.0, growth: 2.0, interval_s: 6.0 * 3600.0, cpu_share: 0.25 }
+    }
+}
+
+/// Where an agent sends what it collects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Forward {
+    /// Base URL of the server, for instance `http://foretwin.example:7878`. Empty: nowhere.
+    pub server: String,
+    /// Bytes of telemetry kept on disk while the server is away; beyond it the oldest go, counted.
+    pub spool_bytes: u64,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { server: String::new(), spool_bytes: 1 << 30 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("foretwin-data"),
+            collect: foretwin_collect::Config::default(),
+            stream: foretwin_stream::Config::default(),
+            store: foretwin_store::Config::default(),
+            learn: foretwin_learn::Config::default(),
+            training: Training::default(),
+            foresee: foretwin_foresee::Config::default(),
+            forward: Forward::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// The first field that makes no sense, with what would.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.collect.validate().map_err(|source| Error::Collect { source })?;
+        let training = &self.training;
+        let invalid = |field, remedy| Err(Error::Config { field, remedy });
+        if !(training.cpu_share > 0.0 && training.cpu_share <= 1.0) {
+            return invalid("training.cpu_share", "a share above 0 and at most 1, for instance 0.25");
+        }
+        if training.growth.is_nan() || training.growth < 1.1 {
+            return invalid("training.growth", "a factor of at least 1.1, for instance 2.0");
+        }
+        if training.first_frames < 10 {
+            return invalid("training.first_frames", "at least 10 frames, for instance 30");
+        }
+        let server = &self.forward.server;
+        if !server.is_empty() && !server.starts_with("http://") {
+            return invalid("forward.server", "a URL such as http://foretwin.example:7878");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! One schema of one instance: its latest frame, the model that judges it, and its resources with a limit.
+
+use std::sync::Arc;
+
+use foretwin_core::{Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value};
+use foretwin_foresee::{History, Series};
+use foretwin_learn::{Model, Outcome, State, Taken};
+
+use crate::config::Training;
+
+/// Frames of one schema as they come.
+pub(crate) struct Feed {
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) frames: u64,
+    pub(crate) judgement: Option<Judgement>,
+    judge: Option<Judge>,
+    resources: Vec<Resource>,
+}
+
+/// A model at work.
+struct Judge {
+    model: Arc<Model>,
+    state: State,
+    outcome: Outcome,
+    phase: Phase,
+}
+
+/// A series that runs against a limit.
+struct Resource {
+    used: usize,
+    limit: usize,
+    metric: String,
+    capacity: Capacity,
+    history: History,
+}
+
+impl Feed {
+    /// A feed that has seen nothing.
+    pub(crate) fn new(schema: &Arc<Schema>) -> Self {
+        let resource = |(used, metric): (usize, &foretwin_core::Metric)| {
+            // A count that runs against a rate (CPU time) has no moment at which it is used up.
+            let capacity = metric.capacity.clone().filter(|_| metric.kind == Kind::Gauge)?;
+            let limit = schema.column(&capacity.limit)?;
+            Some(Resource { used, limit, metric: metric.key(), capacity, history: History::default() })
+        };
+        let resources = schema.metrics().iter().enumerate().filter_map(resource).collect();
+        let (first, last) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+        Self { schema: schema.clone(), first, last, frames: 0, judgement: None, judge: None, resources }
+    }
+
+    /// Takes a frame that is newer than all before; false if it is not, and was passed over.
+    pub(crate) fn take(&mut self, at: Timestamp, values: &[Value]) -> bool {
+        if at <= self.last {
+            return false;
+        }
+        self.first = self.first.min(at);
+        self.last = at;
+        self.frames += 1;
+        self.remember(at, values);
+        if let Some(judge) = &mut self.judge {
+            judge.model.step(&mut judge.state, at, values, &mut judge.outcome);
+            if judge.outcome.taken == Taken::Judged {
+                let version = judge.model.version();
+                self.judgement = Some(judge.outcome.judgement(at, &self.schema, version, judge.phase));
+            }
+        }
+        true
+    }
+
+    /// Keeps what foresight needs of a frame; also used to recall history from before a restart.
+    pub(crate) fn remember(&mut self, at: Timestamp, values: &[Value]) {
+        for resource in &mut self.resources {
+            let number = |column: usize| values[column].to_f64(self.schema.metrics()[column].storage);
+            resource.history.push(at, number(resource.used), number(resource.limit));
+        }
+    }
+
+    /// Puts a model to work, warmed by the frames that `recent` gives.
+    pub(crate) fn install(
+        &mut self,
+        model: Arc<Model>,
+        phase: Phase,
+        recent: impl Iterator<Item = (Timestamp, Vec<Value>)>,
+    ) {
+        let mut judge = Judge { state: model.start(), outcome: Outcome::default(), phase, model };
+        for (at, values) in recent {
+            judge.model.step(&mut judge.state, at, &values, &mut judge.outcome);
+        }
+        self.judge = Some(judge);
+    }
+
+    /// Version, span in seconds and phase of the model at work.
+    pub(crate) fn model(&self) -> Option<(&Arc<Model>, Phase)> {
+        self.judge.as_ref().map(|judge| (&judge.model, judge.phase))
+    }
+
+    /// How far learning has come.
+    pub(crate) fn learning(&self, training: &Training) -> Learning {
+        let seen_s = self.last.since(self.first).max(0.0);
+        let progress = (seen_s / training.settled_s).clamp(0.0, 1.0);
+        let (phase, model_version) =
+            self.judge.as_ref().map_or((Phase::Gathering, 0), |judge| (judge.phase, judge.model.version()));
+        let percent = (progress * 100.0).floor();
+        let message = match phase {
+            Phase::Gathering => format!("gathering: {} of {} frames", self.frames, training.first_frames),
+            Phase::Provisional => format!("learning {percent} %, scores are provisional"),
+            Phase::Learned if seen_s < 2.0 * 86_400.0 => "learned; seasonality after two full days".into(),
+            Phase::Learned => "learned".into(),
+        };
+        Learning { phase, progress, model_version, message }
+    }
+
+    /// What may run out, each with its probabilities.
+    pub(crate) fn risks(&self, now: Timestamp, config: &foretwin_foresee::Config, owner: &InstanceId) -> Vec<Risk> {
+        let (mut times, mut used) = (Vec::new(), Vec::new());
+        let seed = foretwin_core::fnv64(owner.as_str().as_bytes()) ^ now.0.cast_unsigned();
+        let assess = |resource: &Resource| {
+            let limit = resource.history.limit()?;
+            resource.history.series(&mut times, &mut used);
+            let (metric, mode) = (resource.metric.as_str(), resource.capacity.mode);
+            foretwin_foresee::risk(&Series { metric, mode, times: &times, used: &used, limit }, now, config, seed)
+        };
+        self.resources.iter().filter_map(assess).collect()
+    }
+}

@@ -1,0 +1,187 @@
+//! The typed handle of a node: every question that HTTP, the command line or a test can ask.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use foretwin_core::{Failure, InstanceId, Metric, Prediction, Record, Risk, Timestamp};
+
+use foretwin_foresee::Question;
+
+use crate::Error;
+use crate::events::Listener;
+use crate::ingest::Ingest;
+use crate::pipeline::{Pipeline, within};
+use crate::shard::Watched;
+use crate::view::{InstanceView, Readiness, TopRisk, WindowQuery, WindowView};
+
+/// The horizon of what is shown at a glance.
+const GLANCE_S: f64 = 3600.0;
+/// How long a request waits for the log to acknowledge.
+const ACKNOWLEDGE: Duration = Duration::from_secs(10);
+
+/// A shared way to ask a node.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) ingest: Arc<Ingest>,
+    /// Whether this node collects, and so waits for its own telemetry before it is ready.
+    pub(crate) collects: bool,
+}
+
+impl Handle {
+    /// The wall clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        wall_clock()
+    }
+
+    /// Whether the node can be used.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let (mut instances, mut scored, mut framed) = (0, 0, 0);
+        self.pipeline.each(|watched| {
+            if watched.vanished.is_none() {
+                instances += 1;
+                framed += usize::from(!watched.feeds.is_empty());
+                scored += usize::from(watched.judgement().is_some());
+            }
+        });
+        let mut waiting_for = Vec::new();
+        if self.collects && framed == 0 {
+            waiting_for.push("the first telemetry of this machine".into());
+        }
+        if self.collects && framed > 0 && scored == 0 {
+            let frames = self.pipeline.config.training.first_frames;
+            waiting_for.push(format!("the first provisional model, after {frames} frames"));
+        }
+        Readiness { ready: waiting_for.is_empty(), waiting_for, instances, scored }
+    }
+
+    /// All instances, those that vanished last.
+    #[must_use]
+    pub fn instances(&self) -> Vec<InstanceView> {
+        let mut views = Vec::new();
+        self.pipeline.each(|watched| views.push(self.view(watched)));
+        views.sort_by(|a, b| (!a.alive, &a.instance.id).cmp(&(!b.alive, &b.instance.id)));
+        views
+    }
+
+    /// One instance.
+    ///
+    /// # Errors
+    /// If nobody knows it.
+    pub fn instance(&self, id: &InstanceId) -> Result<InstanceView, Error> {
+        self.pipeline.with(id, |watched| self.view(watched))
+    }
+
+    fn view(&self, watched: &Watched) -> InstanceView {
+        let judgement = watched.judgement().cloned();
+        let alive = watched.vanished.is_none();
+        let risks: &[Risk] = if alive { &watched.risks } else { &[] };
+        let top = risks.iter().map(|risk| (risk.at(GLANCE_S), risk)).max_by(|a, b| a.0.total_cmp(&b.0));
+        InstanceView {
+            instance: watched.instance.clone(),
+            first_seen_us: watched.first(),
+            last_seen_us: watched.last(),
+            alive,
+            metrics: watched.current().map(|feed| feed.schema.width()).sum(),
+            score: judgement.as_ref().map(|judged| judged.score.0),
+            judgement,
+            learning: watched.learning(&self.pipeline.config.training),
+            failure_probability: within(risks, GLANCE_S),
+            top_risk: top.filter(|(probability, _)| *probability > 1e-3).map(|(probability, risk)| TopRisk {
+                mode: risk.mode,
+                metric: risk.metric.clone(),
+                probability,
+                p50_s: risk.time_to_failure.p50,
+            }),
+        }
+    }
+
+    /// Every series of an instance, Foretwin's own outputs last.
+    ///
+    /// # Errors
+    /// If nobody knows the instance.
+    pub fn metrics(&self, id: &InstanceId) -> Result<Vec<Metric>, Error> {
+        self.pipeline.with(id, |watched| {
+            let own = watched.current().flat_map(|feed| feed.schema.metrics());
+            own.chain(crate::outputs::schema().metrics()).cloned().collect()
+        })
+    }
+
+    /// Series over a span of time, with expectation and scale.
+    ///
+    /// # Errors
+    /// If nobody knows the instance, or its history cannot be read.
+    pub fn window(&self, query: &WindowQuery) -> Result<WindowView, Error> {
+        self.pipeline.window(query)
+    }
+
+    /// What may run out, as assessed now, likeliest first.
+    ///
+    /// # Errors
+    /// If nobody knows the instance.
+    pub fn risks(&self, id: &InstanceId) -> Result<Vec<Risk>, Error> {
+        self.pipeline.with(id, |watched| watched.assess(watched.last(), &self.pipeline.config.foresee))
+    }
+
+    /// What will fail, when, why, and what to do.
+    ///
+    /// # Errors
+    /// If nobody knows the instance.
+    pub fn predict(&self, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
+        predict(&self.pipeline, id, horizon_s)
+    }
+
+    /// Takes records from elsewhere; returns once they are durable.
+    ///
+    /// # Errors
+    /// If the log is busy or refuses, or a batch uses a schema that nobody announced. Nothing is taken then.
+    pub fn ingest(&self, records: Vec<Record>) -> Result<(), Error> {
+        self.ingest.accept(&self.pipeline, records, ACKNOWLEDGE)
+    }
+
+    /// Records a failure that happened.
+    ///
+    /// # Errors
+    /// If nobody knows the instance, or the log refuses.
+    pub fn record_failure(&self, failure: Failure) -> Result<(), Error> {
+        self.pipeline.with(&failure.instance, |_| ())?;
+        self.ingest.accept(&self.pipeline, vec![Record::Failure(failure)], ACKNOWLEDGE)
+    }
+
+    /// Hands every live event to a listener until it says no.
+    pub fn subscribe(&self, listener: Listener) {
+        self.pipeline.events.subscribe(listener);
+    }
+
+    /// The node's counters and its latest verdicts as Prometheus text.
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        crate::exposition::text(self)
+    }
+}
+
+/// The answer of [`Handle::predict`], for whoever has a pipeline.
+pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
+    let config = pipeline.config.foresee.clone().with_horizon(horizon_s);
+    pipeline.with(id, |watched| {
+        let at = watched.last();
+        let gone = watched.vanished.is_some();
+        let question = Question {
+            instance: id.clone(),
+            at,
+            horizon_s,
+            risks: if gone { Vec::new() } else { watched.assess(at, &config) },
+            anomaly: watched.judgement().cloned(),
+            learning: watched.learning(&pipeline.config.training),
+        };
+        foretwin_foresee::predict(question, &config)
+    })
+}
+
+/// The time of day, in µs since the epoch.
+pub(crate) fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since.as_micros() as i64)
+}

@@ -1,0 +1,36 @@
+//! Wires the stages: what is collected goes to the log, and what the log holds is stored, judged and foreseen.
+//!
+//! A [`Node`] owns the threads: the collector, one worker that applies the log in order, a trainer at low priority,
+//! and a keeper that flushes, compacts and trims. All of them share one [`Pipeline`](pipeline::Pipeline), which the
+//! replay of recorded telemetry drives in the same way on a virtual clock. A [`Handle`] is how everybody else asks.
+//! An [`Agent`] has only the collector and the log, and sends what the log holds to a server.
+
+mod agent;
+mod config;
+mod counters;
+mod error;
+mod events;
+mod exposition;
+mod feed;
+mod handle;
+mod history;
+mod ingest;
+mod node;
+mod outputs;
+mod pipeline;
+mod presence;
+mod registry;
+mod replay;
+mod shard;
+mod threads;
+mod trainer;
+mod view;
+
+pub use agent::Agent;
+pub use config::{Config, Forward, Training};
+pub use error::Error;
+pub use events::Listener;
+pub use handle::Handle;
+pub use node::{Node, Roles};
+pub use replay::{Replay, Replayed};
+pub use view::{Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView};

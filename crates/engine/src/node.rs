@@ -1,0 +1,274 @@
+//! A running node: recovers, starts its threads, and stops without losing anything.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use foretwin_collect::{Collector, Sink as _};
+use foretwin_core::{PARTITIONS, Partition, Position, Record, Timestamp};
+use foretwin_disk::{Disk, OsDisk};
+use foretwin_store::Store;
+use foretwin_stream::{DirectoryLock, EntryRef, Log};
+
+use crate::Error;
+use crate::config::Config;
+use crate::handle::{Handle, wall_clock};
+use crate::ingest::{Ingest, LocalSink};
+use crate::pipeline::Pipeline;
+use crate::registry::Registry;
+use crate::threads::{Threads, cpu_time, lower_priority, pause};
+
+/// Commits that wait between the log and the worker; more, and the log itself fills up and says that it is busy.
+const QUEUE: usize = 256;
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Which stages a node has beside log, store, learning and foresight.
+#[derive(Debug, Clone, Copy)]
+pub struct Roles {
+    /// Watch the machine it runs on.
+    pub collect: bool,
+}
+
+/// Entries of one commit on their way from the log to the worker.
+type Commit = Vec<(Position, Vec<u8>)>;
+
+/// A running node.
+pub struct Node {
+    handle: Handle,
+    log: Arc<Log>,
+    threads: Threads,
+    _lock: DirectoryLock,
+}
+
+impl Node {
+    /// Recovers what the data directory holds and starts.
+    ///
+    /// # Errors
+    /// If the directory is in use or cannot be used, or a source cannot be opened.
+    pub fn start(config: &Config, roles: Roles) -> Result<Self, Error> {
+        let lock = open_dir(&config.data_dir)?;
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let (store, recovered) = Store::open(disk.clone(), &config.data_dir.join("store"), config.store.clone())?;
+        tracing::info!("store: {} sealed and {} hot files", recovered.sealed_files, recovered.hot_files);
+        recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
+        let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
+        let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        let log = open_log(disk, config, &pipeline)?;
+        let (commits, queue) = sync_channel::<Commit>(QUEUE);
+        log.subscribe(move |entries: &[EntryRef<'_>]| {
+            let owned = entries.iter().map(|entry| (entry.position, entry.payload.to_vec())).collect();
+            // The worker outlives the log; if it is gone the node is stopping.
+            let _ = commits.send(owned);
+        });
+        let ingest = Arc::new(Ingest::new(log.clone()));
+        let mut threads = Threads::new();
+        let collects = roles.collect;
+        let handle = Handle { pipeline: pipeline.clone(), ingest: ingest.clone(), collects };
+        start_worker(&mut threads, pipeline.clone(), queue)?;
+        start_trainer(&mut threads, pipeline.clone())?;
+        start_keeper(&mut threads, handle.clone(), log.clone())?;
+        if collects {
+            let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
+            start_collector(&mut threads, config, sink)?;
+        }
+        Ok(Self { handle, log, threads, _lock: lock })
+    }
+
+    /// How to ask it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops in the order of the flow, so that what was collected is logged, and what was logged is stored.
+    ///
+    /// # Errors
+    /// If the last flush fails; then the log still holds what it would have stored.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.threads.join("collector");
+        let sealed = self.log.close();
+        // Without its sender the queue ends once it is empty.
+        self.log.subscribe(|_| ());
+        self.threads.join("worker");
+        self.threads.join("trainer");
+        self.threads.join("keeper");
+        let pipeline = &self.handle.pipeline;
+        pipeline.store.flush(wall_clock())?;
+        self.log.trim(&pipeline.store.durable())?;
+        Ok(sealed?)
+    }
+}
+
+/// Makes and locks a data directory.
+pub(crate) fn open_dir(dir: &Path) -> Result<DirectoryLock, Error> {
+    let failed = |source| Error::File { operation: "creating", path: dir.to_path_buf(), source };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    Ok(DirectoryLock::acquire(dir)?)
+}
+
+/// Source and epoch of this life: the source is drawn once per data directory, the epoch is the time of the start.
+pub(crate) fn identity(dir: &Path) -> Result<(u64, u64), Error> {
+    let path = dir.join("source");
+    let failed = |operation| {
+        let path = path.clone();
+        move |source| Error::File { operation, path, source }
+    };
+    let epoch = wall_clock().0.cast_unsigned();
+    if let Some(source) = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()) {
+        return Ok((source, epoch));
+    }
+    let mut bytes = [0u8; 8];
+    let random = std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    random.map_err(failed("reading /dev/urandom for"))?;
+    let source = u64::from_le_bytes(bytes).max(1);
+    std::fs::write(&path, format!("{source}\n")).map_err(failed("writing"))?;
+    Ok((source, epoch))
+}
+
+/// Opens the log and applies what it holds beyond the store.
+fn open_log(disk: Arc<dyn Disk>, config: &Config, pipeline: &Pipeline) -> Result<Arc<Log>, Error> {
+    let applied: [u64; PARTITIONS] = std::array::from_fn(|p| pipeline.store.applied(Partition(p as u8)));
+    let dir = config.data_dir.join("log");
+    let (log, recovery) = Log::open_after(disk, &dir, config.stream.clone(), &applied)?;
+    if !recovery.is_clean() {
+        tracing::warn!("log: {recovery:?}");
+    }
+    let (mut records, mut unreadable) = (0u64, 0u64);
+    for entry in log.read_from(&applied) {
+        let entry = entry?;
+        records += 1;
+        if !apply(pipeline, entry.position, &entry.payload) {
+            unreadable += 1;
+        }
+    }
+    tracing::info!("log: {records} records replayed, {unreadable} unreadable");
+    Ok(Arc::new(log))
+}
+
+/// Applies one entry; false if it could not be, which is said but stops nothing. While the store's memory is full
+/// (its disk takes nothing) this waits: the log behind it fills up and says that it is busy, and nothing is lost.
+fn apply(pipeline: &Pipeline, position: Position, payload: &[u8]) -> bool {
+    let record = match foretwin_wire::record::decode(payload) {
+        Ok(record) => record,
+        Err(error) => {
+            tracing::error!("record {position}: {error}");
+            return false;
+        }
+    };
+    loop {
+        match pipeline.apply(position, &record) {
+            Ok(()) => return true,
+            Err(Error::Store(foretwin_store::Error::HeadFull { held })) => {
+                tracing::warn!("the store holds {held} bytes that its disk does not take; waiting");
+                std::thread::sleep(LOOK);
+            }
+            Err(error) => {
+                tracing::error!("record {position}: {error}");
+                return false;
+            }
+        }
+    }
+}
+
+fn start_worker(
+    threads: &mut Threads,
+    pipeline: Arc<Pipeline>,
+    queue: Receiver<Commit>,
+) -> Result<(), Error> {
+    threads.start("worker", move || {
+        // Ends when the log is closed and its sender gone, never before the queue is empty.
+        while let Ok(commit) = queue.recv() {
+            for (position, payload) in commit {
+                // One record that trips a bug must not end the watch over everything else.
+                let applied = catch_unwind(AssertUnwindSafe(|| apply(&pipeline, position, &payload)));
+                if applied.is_err() {
+                    pipeline.counters.panics.add(1);
+                    tracing::error!("record {position}: applying it panicked; it is passed over");
+                }
+            }
+        }
+    })
+}
+
+fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), Error> {
+    let stop = threads.stop.clone();
+    threads.start("trainer", move || {
+        lower_priority();
+        while !stop.load(Ordering::Relaxed) {
+            let before = cpu_time();
+            train_once(&pipeline, &stop);
+            // The budget is kept by resting in proportion to what the work took.
+            let used = cpu_time().saturating_sub(before);
+            let rest = used.mul_f64(1.0 / pipeline.config.training.cpu_share - 1.0);
+            if !pause(&stop, rest.max(Duration::from_millis(20))) {
+                return;
+            }
+        }
+    })
+}
+
+fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
+    match pipeline.due() {
+        Some(due) => {
+            if let Err(error) = pipeline.train(&due, stop) {
+                pipeline.counters.training_errors.add(1);
+                tracing::warn!("training {}: {error}", due.name());
+            }
+        }
+        None => {
+            pause(stop, LOOK);
+        }
+    }
+}
+
+fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<(), Error> {
+    let stop = threads.stop.clone();
+    let started = wall_clock();
+    threads.start("keeper", move || {
+        lower_priority();
+        let pipeline = &handle.pipeline;
+        while pause(&stop, LOOK) {
+            dismiss(&handle, started);
+            let kept = pipeline
+                .store
+                .maintain(wall_clock())
+                .map_err(Error::from)
+                .and_then(|_| log.trim(&pipeline.store.durable()).map_err(Error::from));
+            if let Err(error) = kept {
+                pipeline.counters.maintenance_errors.add(1);
+                tracing::warn!("maintenance: {error}");
+                // Whatever is wrong with the disk, asking every second does not help.
+                pause(&stop, 10 * LOOK);
+            }
+        }
+    })
+}
+
+/// Says of the silent that they are gone.
+fn dismiss(handle: &Handle, started: Timestamp) {
+    let gone = handle.pipeline.silent(started).into_iter();
+    let records: Vec<Record> = gone.map(|(instance, at)| Record::Vanished { instance, at }).collect();
+    if !records.is_empty() {
+        // If the log takes none now, they are still silent in a second.
+        if let Err(error) = handle.ingest(records) {
+            tracing::debug!("vanished instances are not recorded yet: {error}");
+        }
+    }
+    handle.pipeline.forget(wall_clock());
+}
+
+/// Starts the collector of a node or an agent.
+pub(crate) fn start_collector(threads: &mut Threads, config: &Config, mut sink: LocalSink) -> Result<(), Error> {
+    let collector = Collector::new(&config.collect).map_err(|source| Error::Collect { source })?;
+    let stop = threads.stop.clone();
+    threads.start("collector", move || {
+        if let Err(error) = collector.run(&mut sink, &stop) {
+            tracing::error!("collecting ended: {error}");
+        }
+        sink.flush();
+    })
+}

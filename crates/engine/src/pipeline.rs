@@ -1,0 +1,233 @@
+//! From a record of the log to a stored frame, a score and a risk: the same for live telemetry and for replay.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use foretwin_core::{
+    Batch, InstanceId, MINUTE_US, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema, SchemaId, Timestamp, Value,
+};
+use foretwin_store::{Query, Store};
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::events::Events;
+use crate::registry::Registry;
+use crate::shard::{Shard, Watched};
+use crate::view::Event;
+use crate::{Error, outputs};
+
+/// Seconds between two assessments of an instance's risks: calm, and while something may fail within the hour.
+const CALM_S: f64 = 5.0;
+const ALERT_S: f64 = 1.0;
+/// The probability from which on an instance is assessed more often.
+const ALERT_PROBABILITY: f64 = 0.05;
+/// How much history foresight recalls after a restart.
+const RECALL_US: i64 = 60 * MINUTE_US;
+
+/// Everything between the log and the answers.
+pub(crate) struct Pipeline {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<Store>,
+    pub(crate) registry: Registry,
+    pub(crate) events: Events,
+    pub(crate) counters: Counters,
+    shards: Vec<Mutex<Shard>>,
+    schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
+}
+
+impl Pipeline {
+    /// A pipeline over what the store and the registry already hold.
+    pub(crate) fn new(config: Config, store: Arc<Store>, registry: Registry) -> Self {
+        let shards: Vec<Mutex<Shard>> = (0..PARTITIONS).map(|_| Mutex::default()).collect();
+        let pipeline = Self {
+            config,
+            registry,
+            shards,
+            events: Events::default(),
+            counters: Counters::default(),
+            schemas: RwLock::default(),
+            store,
+        };
+        for (id, known) in pipeline.store.instances() {
+            let mut shard = pipeline.shard(id.partition());
+            let watched = shard.watch(&id);
+            if let Some(instance) = known.instance {
+                watched.instance = instance;
+            }
+            watched.vanished = known.vanished;
+        }
+        pipeline
+    }
+
+    /// The shard of a partition; a panic elsewhere must not end the watch over the others.
+    pub(crate) fn shard(&self, partition: Partition) -> MutexGuard<'_, Shard> {
+        self.shards[partition.index()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Visits every instance, in no order.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&Watched)) {
+        for partition in Partition::all() {
+            self.shard(partition).watched.values().for_each(&mut visit);
+        }
+    }
+
+    /// Runs on one instance.
+    pub(crate) fn with<T>(&self, id: &InstanceId, run: impl FnOnce(&Watched) -> T) -> Result<T, Error> {
+        let shard = self.shard(id.partition());
+        shard.watched.get(id).map(run).ok_or_else(|| Error::UnknownInstance(id.clone()))
+    }
+
+    /// Takes one record of the log. Applying a record again changes nothing.
+    pub(crate) fn apply(&self, position: Position, record: &Record) -> Result<(), Error> {
+        if position.offset < self.store.applied(position.partition) {
+            return Ok(());
+        }
+        // What follows from a record is stored before the record itself: a flush between the two then has it made
+        // again after a crash, and never leaves it out.
+        match record {
+            Record::Batch(batch) => self.frames(position.partition, batch),
+            Record::Schema(schema) => self.learn_schema(schema),
+            Record::Instance(instance) => {
+                if self.shard(position.partition).describe(instance) {
+                    self.events.publish(|| Event::Appeared { instance: instance.id.clone() });
+                }
+            }
+            Record::Vanished { instance, at } => {
+                if let Some(watched) = self.shard(position.partition).watched.get_mut(instance) {
+                    watched.vanished = Some(*at);
+                }
+                let (instance, at_us) = (instance.clone(), *at);
+                self.events.publish(|| Event::Vanished { instance, at_us });
+            }
+            // The store keeps failures; what learns from them reads them there.
+            Record::Failure(_) => {}
+        }
+        Ok(self.store.apply(position, record)?)
+    }
+
+    fn learn_schema(&self, schema: &Arc<Schema>) {
+        self.schemas.write().unwrap_or_else(PoisonError::into_inner).insert(schema.id(), schema.clone());
+    }
+
+    /// A schema that was announced, in this life or an earlier one.
+    pub(crate) fn schema(&self, id: SchemaId) -> Option<Arc<Schema>> {
+        let known = self.schemas.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        known.or_else(|| {
+            let stored = self.store.schema(id)?;
+            self.learn_schema(&stored);
+            Some(stored)
+        })
+    }
+
+    fn frames(&self, partition: Partition, batch: &Batch) {
+        self.counters.frames.add(batch.rows().len() as u64);
+        self.counters.samples.add(batch.samples() as u64);
+        let Some(schema) = self.schema(batch.schema()).filter(|schema| schema.width() == batch.width()) else {
+            self.counters.orphaned.add(batch.rows().len() as u64);
+            return;
+        };
+        let mut shard = self.shard(partition);
+        for (id, at, values) in batch.frames() {
+            self.frame(shard.watch(id), &schema, (at, values));
+        }
+    }
+
+    fn frame(&self, watched: &mut Watched, schema: &Arc<Schema>, (at, values): (Timestamp, &[Value])) {
+        let id = watched.instance.id.clone();
+        // A frame is the best proof of life.
+        watched.vanished = watched.vanished.filter(|&gone| at <= gone);
+        let (feed, fresh) = watched.feed(schema);
+        if fresh {
+            self.recall(&id, feed, at);
+            self.registry.seat(&watched.instance, schema.id(), |model, phase| {
+                if let Some(feed) = watched.feeds.last_mut() {
+                    feed.install(model, phase, std::iter::empty());
+                }
+            });
+        }
+        let Some(feed) = watched.feed_of(schema.id()) else { return };
+        if !feed.take(at, values) {
+            self.counters.late.add(1);
+            return;
+        }
+        let score = feed.judgement.as_ref().filter(|judged| judged.at == at).map(|judged| judged.score);
+        if let Some(score) = score {
+            self.counters.scored.add(1);
+            self.counters.anomalous.add(u64::from(score.is_anomalous()));
+        }
+        self.assess(watched, at);
+        self.publish(watched, schema, at);
+    }
+
+    /// Assesses risks when it is time to.
+    fn assess(&self, watched: &mut Watched, at: Timestamp) {
+        let worried = within(&watched.risks, 3600.0) > ALERT_PROBABILITY;
+        let every_s = if worried { ALERT_S } else { CALM_S };
+        // A clock that went back must not silence the assessment until it has caught up.
+        if (0.0..every_s - 0.05).contains(&at.since(watched.assessed)) {
+            return;
+        }
+        watched.risks = watched.assess(at, &self.config.foresee);
+        watched.assessed = at;
+        self.counters.assessed.add(watched.risks.len() as u64);
+    }
+
+    /// Stores and announces what is now thought of an instance. Only the feed with the most series speaks, so that an
+    /// instance has one output a moment.
+    fn publish(&self, watched: &Watched, schema: &Arc<Schema>, at: Timestamp) {
+        let main = watched.current().max_by_key(|feed| feed.schema.width());
+        if main.is_none_or(|main| main.schema.id() != schema.id()) {
+            return;
+        }
+        let id = &watched.instance.id;
+        let score = watched.judgement().map(|judged| judged.score.0);
+        let probabilities = outputs::HORIZONS.map(|(_, horizon_s)| within(&watched.risks, horizon_s));
+        let frame = outputs::frame(score, probabilities);
+        let stored = self.store.append_derived(id.partition(), id, outputs::schema(), (at, &frame));
+        if let Err(error) = stored {
+            tracing::debug!("{id}: the score is not stored: {error}");
+        }
+        let failure_probability = probabilities[1];
+        self.events.publish(|| Event::Score { instance: id.clone(), at_us: at, score, failure_probability });
+    }
+
+    /// Gives foresight the recent history from before a restart.
+    fn recall(&self, id: &InstanceId, feed: &mut crate::feed::Feed, before: Timestamp) {
+        if let Ok(Some((first, _))) = self.store.instance_span(id) {
+            feed.first = feed.first.min(first);
+        }
+        let schema = Some(feed.schema.id());
+        let query = Query { schema, ..Query::new(id.clone(), before - RECALL_US, before) };
+        let Ok(windows) = self.store.read(&query) else { return };
+        let mut values = Vec::new();
+        let own = feed.schema.id();
+        for window in windows.iter().filter(|window| window.schema.id() == own) {
+            for (row, &at) in window.times.iter().enumerate() {
+                window.frame(row, &mut values);
+                feed.remember(at, &values);
+            }
+        }
+    }
+
+    /// Puts a newly trained model to work.
+    pub(crate) fn install(&self, id: &InstanceId, schema: SchemaId, trained: Trained) {
+        let mut shard = self.shard(id.partition());
+        let Some(watched) = shard.watched.get_mut(id) else { return };
+        let Some(feed) = watched.feed_of(schema) else { return };
+        feed.install(trained.model, trained.phase, trained.recent.into_iter());
+        let (instance, learning) = (id.clone(), feed.learning(&self.config.training));
+        self.events.publish(|| Event::Learned { instance, learning });
+    }
+}
+
+/// A model and the frames to warm it with.
+pub(crate) struct Trained {
+    pub(crate) model: Arc<foretwin_learn::Model>,
+    pub(crate) phase: Phase,
+    pub(crate) recent: Vec<(Timestamp, Vec<Value>)>,
+}
+
+/// The probability that any of the risks strikes within a horizon.
+pub(crate) fn within(risks: &[Risk], horizon_s: f64) -> f64 {
+    foretwin_foresee::combine(risks, horizon_s)
+}

@@ -1,0 +1,41 @@
+//! Who is gone: groups that ended while nobody watched are never announced as vanished by a source.
+
+use std::collections::HashMap;
+
+use foretwin_core::{HOUR_US, InstanceId, Partition, SECOND_US, Timestamp};
+
+use crate::pipeline::Pipeline;
+
+/// Silence of an instance, while its host speaks, after which it is gone.
+const SILENCE_US: i64 = 60 * SECOND_US;
+/// How long the gone are kept at hand; the store keeps their history.
+const REMEMBERED_US: i64 = HOUR_US;
+
+impl Pipeline {
+    /// Instances that say nothing while others of their host do, with the moment from which on they are gone. If the
+    /// whole host is silent nobody is: it may only be out of reach.
+    pub(crate) fn silent(&self, started: Timestamp) -> Vec<(InstanceId, Timestamp)> {
+        let mut newest: HashMap<String, Timestamp> = HashMap::new();
+        self.each(|watched| {
+            let last = newest.entry(watched.instance.host.clone()).or_default();
+            *last = (*last).max(watched.last());
+        });
+        let mut silent = Vec::new();
+        self.each(|watched| {
+            let heard = if watched.feeds.is_empty() { started } else { watched.last() };
+            let host = newest.get(&watched.instance.host).copied().unwrap_or_default();
+            if watched.vanished.is_none() && host.0.saturating_sub(heard.0) > SILENCE_US {
+                silent.push((watched.instance.id.clone(), heard + 1));
+            }
+        });
+        silent
+    }
+
+    /// Lets go of instances that have been gone for long.
+    pub(crate) fn forget(&self, now: Timestamp) {
+        for partition in Partition::all() {
+            let gone = |at: Timestamp| now.0.saturating_sub(at.0) > REMEMBERED_US;
+            self.shard(partition).watched.retain(|_, watched| !watched.vanished.is_some_and(gone));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a partition's owner knows of its instances.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foretwin_core::{Instance, InstanceId, InstanceKind, Judgement, Learning, Phase, Risk, Schema, SchemaId, Timestamp};
+
+use crate::config::Training;
+use crate::feed::Feed;
+
+/// All instances of a partition.
+#[derive(Default)]
+pub(crate) struct Shard {
+    pub(crate) watched: HashMap<InstanceId, Watched>,
+}
+
+/// An instance under watch.
+pub(crate) struct Watched {
+    pub(crate) instance: Instance,
+    pub(crate) vanished: Option<Timestamp>,
+    pub(crate) feeds: Vec<Feed>,
+    /// As of `assessed`.
+    pub(crate) risks: Vec<Risk>,
+    pub(crate) assessed: Timestamp,
+}
+
+impl Shard {
+    /// The instance with this id; one of which only frames are known yet gets a plain description.
+    pub(crate) fn watch(&mut self, id: &InstanceId) -> &mut Watched {
+        self.watched.entry(id.clone()).or_insert_with(|| {
+            let host = id.as_str().split('/').next().unwrap_or_default();
+            Watched::new(Instance::new(id.as_str(), InstanceKind::Application, host, id.as_str()))
+        })
+    }
+
+    /// Takes what is now known of an instance; true if it is new or was gone.
+    pub(crate) fn describe(&mut self, instance: &Instance) -> bool {
+        match self.watched.get_mut(&instance.id) {
+            Some(known) => {
+                let back = known.vanished.take().is_some();
+                known.instance = instance.clone();
+                back
+            }
+            None => {
+                self.watched.insert(instance.id.clone(), Watched::new(instance.clone()));
+                true
+            }
+        }
+    }
+}
+
+impl Watched {
+    pub(crate) fn new(instance: Instance) -> Self {
+        let (risks, assessed) = (Vec::new(), Timestamp(i64::MIN));
+        Self { instance, vanished: None, feeds: Vec::new(), risks, assessed }
+    }
+
+    /// The feed of a schema, and whether it was made just now.
+    pub(crate) fn feed(&mut self, schema: &Arc<Schema>) -> (&mut Feed, bool) {
+        let known = self.feeds.iter().position(|feed| feed.schema.id() == schema.id());
+        let at = known.unwrap_or_else(|| {
+            self.feeds.push(Feed::new(schema));
+            self.feeds.len() - 1
+        });
+        (&mut self.feeds[at], known.is_none())
+    }
+
+    pub(crate) fn feed_of(&mut self, schema: SchemaId) -> Option<&mut Feed> {
+        self.feeds.iter_mut().find(|feed| feed.schema.id() == schema)
+    }
+
+    /// Feeds that still get frames: a schema that was replaced by a newer one says nothing any more.
+    pub(crate) fn current(&self) -> impl Iterator<Item = &Feed> {
+        let newest = self.last();
+        self.feeds.iter().filter(move |feed| newest.since(feed.last) < 120.0)
+    }
+
+    /// The most surprising of the current judgements.
+    pub(crate) fn judgement(&self) -> Option<&Judgement> {
+        let judgements = self.current().filter_map(|feed| feed.judgement.as_ref());
+        judgements.max_by(|a, b| a.score.0.total_cmp(&b.score.0))
+    }
+
+    /// How far the feed with the most series has come.
+    pub(crate) fn learning(&self, training: &Training) -> Learning {
+        let main = self.current().max_by_key(|feed| feed.schema.width());
+        main.map(|feed| feed.learning(training)).unwrap_or(Learning {
+            phase: Phase::Gathering,
+            progress: 0.0,
+            model_version: 0,
+            message: "nothing seen yet".into(),
+        })
+    }
+
+    pub(crate) fn first(&self) -> Timestamp {
+        self.feeds.iter().map(|feed| feed.first).min().unwrap_or_default()
+    }
+
+    pub(crate) fn last(&self) -> Timestamp {
+        self.feeds.iter().map(|feed| feed.last).max().unwrap_or_default()
+    }
+
+    /// Assesses everything that may run out, likeliest first.
+    pub(crate) fn assess(&self, now: Timestamp, config: &foretwin_foresee::Config) -> Vec<Risk> {
+        let mut risks: Vec<Risk> =
+            self.current().flat_map(|feed| feed.risks(now, config, &self.instance.id)).collect();
+        risks.sort_by(|a, b| b.at(3600.0).total_cmp(&a.at(3600.0)));
+        risks
+    }
+}

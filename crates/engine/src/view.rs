@@ -1,0 +1,176 @@
+//! The answers of a node, as machines read them: what `serve` turns into JSON and the CLI prints.
+
+use foretwin_core::{
+    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp,
+};
+use serde::Serialize;
+
+/// One instance at a glance.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceView {
+    /// Who.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// When it was first seen by this node.
+    pub first_seen_us: Timestamp,
+    /// When its newest frame was read.
+    pub last_seen_us: Timestamp,
+    /// False once it vanished.
+    pub alive: bool,
+    /// Series it has.
+    pub metrics: usize,
+    /// Latest anomaly score; above 1 is anomalous.
+    pub score: Option<f64>,
+    /// Latest judgement.
+    pub judgement: Option<Judgement>,
+    /// How far learning has come.
+    pub learning: Learning,
+    /// Probability of failing within an hour by any mode.
+    pub failure_probability: f64,
+    /// The likeliest way to fail, if any is above one in a thousand.
+    pub top_risk: Option<TopRisk>,
+}
+
+/// The likeliest way to fail within an hour.
+#[derive(Debug, Clone, Serialize)]
+pub struct TopRisk {
+    /// How.
+    pub mode: FailureMode,
+    /// Series that runs against its limit.
+    pub metric: String,
+    /// Within an hour.
+    pub probability: f64,
+    /// Median seconds to failure, if it is likelier than not to come.
+    pub p50_s: Option<f64>,
+}
+
+/// Which part of an instance's history.
+#[derive(Debug, Clone)]
+pub struct WindowQuery {
+    /// Whose.
+    pub instance: InstanceId,
+    /// Keys of the series; empty: all.
+    pub metrics: Vec<String>,
+    /// First moment.
+    pub from: Timestamp,
+    /// Last moment.
+    pub to: Timestamp,
+    /// At most this many points a series; beyond it, points are thinned evenly.
+    pub points: usize,
+}
+
+/// Series of one instance with what was expected of them.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowView {
+    /// Whose.
+    pub instance: InstanceId,
+    /// First moment asked for.
+    pub from_us: Timestamp,
+    /// Last moment asked for.
+    pub to_us: Timestamp,
+    /// The series, each with times of its own.
+    pub series: Vec<SeriesView>,
+}
+
+/// One series: counters as rates per second, gauges as they are.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeriesView {
+    /// Key.
+    pub metric: String,
+    /// Unit; for counters per second.
+    pub unit: String,
+    /// Level or count.
+    pub kind: Kind,
+    /// What it says.
+    pub role: Role,
+    /// Times, µs since the epoch.
+    pub at_us: Vec<i64>,
+    /// What was seen; null where nothing was.
+    pub observed: Vec<f64>,
+    /// What was expected; null where nothing was.
+    pub expected: Vec<f64>,
+    /// One standard deviation around the expectation.
+    pub scale: Vec<f64>,
+}
+
+impl SeriesView {
+    pub(crate) fn push(&mut self, at: Timestamp, observed: f64, expected: Expectation) {
+        self.at_us.push(at.0);
+        self.observed.push(observed);
+        self.expected.push(expected.mean);
+        self.scale.push(expected.scale);
+    }
+}
+
+/// Whether a node can be used, and if not why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    /// All of `waiting_for` is done.
+    pub ready: bool,
+    /// What is still missing, in words.
+    pub waiting_for: Vec<String>,
+    /// Instances known.
+    pub instances: usize,
+    /// Instances with a model.
+    pub scored: usize,
+}
+
+/// Something that just happened, for live streams.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A frame was scored.
+    Score {
+        /// Whose.
+        instance: InstanceId,
+        /// The frame's time.
+        at_us: Timestamp,
+        /// Anomaly score, null while there is no model.
+        score: Option<f64>,
+        /// Failure within an hour.
+        failure_probability: f64,
+    },
+    /// An instance appeared.
+    Appeared {
+        /// Who.
+        instance: InstanceId,
+    },
+    /// An instance vanished.
+    Vanished {
+        /// Who.
+        instance: InstanceId,
+        /// When.
+        at_us: Timestamp,
+    },
+    /// A model was trained and now judges.
+    Learned {
+        /// Whose.
+        instance: InstanceId,
+        /// Its state of learning.
+        learning: Learning,
+    },
+}
+
+impl Event {
+    /// Whom it concerns.
+    #[must_use]
+    pub fn instance(&self) -> &InstanceId {
+        match self {
+            Self::Score { instance, .. }
+            | Self::Appeared { instance }
+            | Self::Vanished { instance, .. }
+            | Self::Learned { instance, .. } => instance,
+        }
+    }
+
+    /// The name of the event, as in the stream's `event:` field.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Score { .. } => "score",
+            Self::Appeared { .. } => "appeared",
+            Self::Vanished { .. } => "vanished",
+            Self::Learned { .. } => "learned",
+        }
+    }
+}

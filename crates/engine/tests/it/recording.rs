@@ -1,0 +1,53 @@
+//! Recorded telemetry through the whole pipeline, on a virtual clock.
+
+use foretwin_core::Phase;
+use foretwin_engine::{Config, Replay, Replayed};
+
+use super::world::recording;
+
+fn replay(values: impl IntoIterator<Item = f64>) -> (Vec<Replayed>, foretwin_core::Prediction) {
+    let dir = tempfile::tempdir().unwrap();
+    let window = recording("recorded", values);
+    let replay = Replay::new(&Config::default(), dir.path()).unwrap();
+    let mut rows = Vec::new();
+    replay.run(&window, &mut |_, row| rows.push(row)).unwrap();
+    let prediction = replay.predict(&window, 3600.0).unwrap();
+    (rows, prediction)
+}
+
+/// A level that breathes, with a little noise that repeats.
+fn breathing(n: usize) -> f64 {
+    300.0 + 20.0 * (n as f64 / 30.0).sin() + ((n * 7919) % 13) as f64
+}
+
+#[test]
+fn a_provisional_model_judges_after_half_a_minute() {
+    let (rows, prediction) = replay((0..120).map(breathing));
+    let first = rows.iter().position(|row| row.judgement.is_some()).unwrap();
+    assert!((28..40).contains(&first), "first judged at row {first}");
+    assert_eq!(rows[first].judgement.as_ref().unwrap().phase, Phase::Provisional);
+    assert!(prediction.learning.model_version >= 1);
+}
+
+#[test]
+fn a_jump_is_anomalous_and_a_quiet_hour_is_not() {
+    let (rows, _) = replay((0..1500).map(|n| breathing(n) + if n >= 1400 { 400.0 } else { 0.0 }));
+    let score = |row: &Replayed| row.judgement.as_ref().map_or(0.0, |judged| judged.score.0);
+    let quiet = rows[600..1400].iter().filter(|row| score(row) > 1.0).count();
+    assert!(quiet <= 8, "{quiet} of 800 quiet rows were called anomalous");
+    assert!(rows[1400..1420].iter().any(|row| score(row) > 1.0), "the jump went unseen");
+    let judged = rows[1400..1420].iter().filter_map(|row| row.judgement.as_ref());
+    let worst = judged.max_by(|a, b| a.score.0.total_cmp(&b.score.0)).unwrap();
+    assert_eq!(worst.contributions[0].metric, "used");
+}
+
+#[test]
+fn a_leak_is_foreseen_and_a_level_is_not() {
+    let (rows, prediction) = replay((0..400).map(|n| 200.0 + 1.5 * n as f64 + ((n * 31) % 7) as f64));
+    assert!(prediction.failure_probability > 0.9, "{prediction:?}");
+    let first = rows.iter().position(|row| row.failure_probability > 0.9).unwrap();
+    assert!(first < 340, "seen only at row {first} of a leak that ends at 533");
+    let (rows, prediction) = replay((0..1200).map(breathing));
+    assert!(prediction.failure_probability < 0.1, "{prediction:?}");
+    assert!(rows.iter().all(|row| row.failure_probability < 0.5));
+}

@@ -1,0 +1,35 @@
+//! Drift, extrapolation and failure prediction, as pure, synchronous, seeded functions.
+//!
+//! A [`History`] remembers one resource over many time scales. [`risk`] reads it as a [`Series`] against its limit:
+//! windows of every length are cut into bins and the climb of the peak is followed (`climb`), its shape is fitted
+//! (`shape`), how long it will last is judged (`persist`), and arrival at the limit is integrated over both
+//! (`outlook`). [`predict`] combines the risks of an instance, names [`causes`] and proposes [`actions`].
+//!
+//! Deliberately absent: what-if, hazard models learned from failures, and diagnosis across metrics; they will take
+//! and give the same nouns.
+
+mod action;
+mod cause;
+mod climb;
+mod config;
+mod error;
+mod history;
+mod math;
+mod outlook;
+mod path;
+mod persist;
+mod predict;
+mod risk;
+mod series;
+mod shape;
+mod trend;
+mod words;
+
+pub use action::actions;
+pub use cause::causes;
+pub use config::Config;
+pub use error::Error;
+pub use history::{History, Pushed};
+pub use predict::{Question, combine, predict};
+pub use risk::risk;
+pub use series::Series;

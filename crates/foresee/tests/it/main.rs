@@ -1,0 +1,6 @@
+//! Synthetic workloads, seen second by second as an engine would see them: what must raise a risk, and what must not.
+
+mod failing;
+mod healthy;
+mod trouble;
+mod workload;

@@ -1,0 +1,137 @@
+//! The command line, as clap reads it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A running stand-in for every machine, VM, container and service: it learns what is normal and says what will fail,
+/// when, and why, before production feels it.
+#[derive(Debug, Parser)]
+#[command(name = "foretwin", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Log more.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  foretwin run                                   watch this machine; then open http://127.0.0.1:7878
+  foretwin predict web-1/system.slice/app.service --horizon 6h
+  foretwin doctor                                what this machine offers and lacks
+  foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this machine: collect, store, learn, foresee and serve in one process
+    Run(RunArgs),
+    /// Only collect, and send to a server
+    Agent(AgentArgs),
+    /// Everything but collecting: receive from agents
+    Server(RunArgs),
+    /// Say what will fail, when and why
+    Predict(PredictArgs),
+    /// Check a configuration file
+    Check(CheckArgs),
+    /// Say what this machine offers and lacks, with remedies
+    Doctor(DoctorArgs),
+    /// Run recorded telemetry through the pipeline, faster than real time, as if live
+    Replay(ReplayArgs),
+    /// Measure Foretwin on labelled data
+    #[command(subcommand)]
+    Evaluate(Evaluate),
+}
+
+/// Settings that every running role takes; they stand over the environment, which stands over the file.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Configuration file (see foretwin.example.toml)
+    #[arg(long, env = "FORETWIN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything durable lives [default: ./foretwin-data]
+    #[arg(long, env = "FORETWIN_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address and port of the API and page [default: 127.0.0.1:7878]
+    #[arg(long, env = "FORETWIN_LISTEN")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// Configuration file (see foretwin.example.toml)
+    #[arg(long, env = "FORETWIN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where telemetry waits while the server is away [default: ./foretwin-data]
+    #[arg(long, env = "FORETWIN_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// URL of the server, for instance http://foretwin.example:7878
+    #[arg(long, env = "FORETWIN_SERVER")]
+    pub server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Which instance; without one, all that are at risk
+    pub instance: Option<String>,
+    /// How far ahead: seconds, or 15m, 6h, 7d
+    #[arg(long, default_value = "1h")]
+    pub horizon: String,
+    /// URL of the running node
+    #[arg(long, env = "FORETWIN_SERVER", default_value = "http://127.0.0.1:7878")]
+    pub server: String,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Configuration file
+    pub config: PathBuf,
+    /// Print the whole configuration in force, defaults included
+    #[arg(long)]
+    pub print: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Parquet, CSV, or the JSON of a Prometheus range query; a time column (t, time, timestamp) and metrics
+    pub file: PathBuf,
+    /// Write time and score of each row to this CSV file
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Evaluate {
+    /// Train on NAME.train.parquet, score NAME.test.parquet, write OUT/NAME.csv with label,score
+    Detection(DetectionArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DetectionArgs {
+    /// Directory of NAME.train.parquet and NAME.test.parquet
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Directory for the scores
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}

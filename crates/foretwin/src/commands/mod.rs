@@ -1,0 +1,8 @@
+//! What each command does.
+
+pub mod check;
+pub mod doctor;
+pub mod evaluate;
+pub mod predict;
+pub mod replay;
+pub mod run;

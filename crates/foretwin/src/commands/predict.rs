@@ -1,0 +1,134 @@
+//! `foretwin predict`: ask a running node what will fail.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::cli::PredictArgs;
+
+pub fn predict(args: &PredictArgs) -> Result<ExitCode> {
+    let predictions: Vec<Value> = match &args.instance {
+        Some(instance) => vec![ask(args, instance)?],
+        None => at_risk(args)?.iter().map(|instance| ask(args, instance)).collect::<Result<_>>()?,
+    };
+    if args.json {
+        let document = if args.instance.is_some() { predictions[0].clone() } else { json!(predictions) };
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else if predictions.is_empty() {
+        println!("nothing is at risk within {}", args.horizon);
+    } else {
+        predictions.iter().for_each(|prediction| print!("{}", describe(prediction)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(std::time::Duration::from_secs(20)))
+        .build()
+        .into()
+}
+
+fn answer(args: &PredictArgs, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+    let mut response = response.with_context(|| {
+        format!("{}: no answer; is `foretwin run` running there? (--server sets another URL)", args.server)
+    })?;
+    let answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+    match answer["error"]["message"].as_str() {
+        Some(message) => bail!("{message}"),
+        None => Ok(answer),
+    }
+}
+
+fn ask(args: &PredictArgs, instance: &str) -> Result<Value> {
+    let body = json!({"instance": instance, "horizon": args.horizon}).to_string();
+    let url = format!("{}/api/v1/twin/predict", args.server);
+    answer(args, agent().post(&url).header("content-type", "application/json").send(&body))
+}
+
+fn at_risk(args: &PredictArgs) -> Result<Vec<String>> {
+    let all = answer(args, agent().get(&format!("{}/api/v1/instances", args.server)).call())?;
+    let mut risky: Vec<(f64, String)> = all["instances"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| Some((one["failure_probability"].as_f64()?, one["id"].as_str()?.to_owned())))
+        .filter(|(probability, _)| *probability >= 0.05)
+        .collect();
+    risky.sort_by(|a, b| b.0.total_cmp(&a.0));
+    Ok(risky.into_iter().map(|(_, id)| id).collect())
+}
+
+/// A few lines for people.
+fn describe(prediction: &Value) -> String {
+    let mut text = String::new();
+    let percent = |value: &Value| value.as_f64().unwrap_or(0.0) * 100.0;
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{}: {:.0} % within {}, confidence {:.0} %",
+        prediction["instance"].as_str().unwrap_or("?"),
+        percent(&prediction["failure_probability"]),
+        span(&prediction["horizon_s"]),
+        percent(&prediction["confidence"]),
+    );
+    for risk in prediction["risks"].as_array().into_iter().flatten().filter(|risk| risk["never"] != 1.0) {
+        let time = &risk["time_to_failure"];
+        let _ = writeln!(
+            text,
+            "  {} of {}: p10 {}, p50 {}, p90 {}, never {:.0} %",
+            risk["mode"].as_str().unwrap_or("?"),
+            risk["metric"].as_str().unwrap_or("?"),
+            span(&time["p10"]),
+            span(&time["p50"]),
+            span(&time["p90"]),
+            percent(&risk["never"]),
+        );
+    }
+    for cause in prediction["root_causes"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "  because: {} ({:.0} %)", cause["class"].as_str().unwrap_or("?"), percent(&cause["probability"]));
+        for evidence in cause["evidence"].as_array().into_iter().flatten() {
+            let _ = writeln!(text, "    {}", evidence["statement"].as_str().unwrap_or("?"));
+        }
+    }
+    for action in prediction["recommended_actions"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "  do: {}", action["description"].as_str().unwrap_or("?"));
+    }
+    text
+}
+
+/// Seconds as people say them; nothing there means that it lies beyond all times.
+fn span(seconds: &Value) -> String {
+    match seconds.as_f64() {
+        None => "never".into(),
+        Some(s) if s < 120.0 => format!("{s:.0} s"),
+        Some(s) if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        Some(s) if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        Some(s) => format!("{:.1} d", s / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_by_people() {
+        assert_eq!(span(&json!(90)), "90 s");
+        assert_eq!(span(&json!(600)), "10 min");
+        assert_eq!(span(&json!(null)), "never");
+    }
+
+    #[test]
+    fn a_prediction_is_told_in_words() {
+        let text = describe(&json!({"instance": "a", "failure_probability": 0.934, "horizon_s": 3600.0,
+            "confidence": 0.5, "risks": [{"mode": "memory_exhaustion", "metric": "m", "never": 0.05,
+            "time_to_failure": {"p10": 50.0, "p50": 60.0, "p90": null}}],
+            "root_causes": [{"class": "leak", "probability": 0.8, "evidence": [{"statement": "rises"}]}],
+            "recommended_actions": [{"description": "restart a"}]}));
+        assert!(text.contains("93 %") && text.contains("p90 never") && text.contains("rises"), "{text}");
+    }
+}

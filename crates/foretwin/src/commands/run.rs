@@ -1,0 +1,77 @@
+//! `foretwin run`, `agent` and `server`: a node until SIGTERM or SIGINT.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use foretwin_engine::{Agent, Node, Roles};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{AgentArgs, RunArgs};
+use crate::settings::Settings;
+
+/// Which stages a serving node has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Everything,
+    Server,
+}
+
+pub fn run(args: &RunArgs, kind: Kind) -> Result<ExitCode> {
+    let mut settings = Settings::load(args.config.as_deref())?;
+    if let Some(dir) = &args.data_dir {
+        settings.data_dir.clone_from(dir);
+    }
+    if let Some(listen) = args.listen {
+        settings.serve.listen = listen;
+    }
+    let config = settings.engine()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // The address is taken before anything is started, so that a second node fails at once and in words.
+    let listen = settings.serve.listen;
+    let listener = runtime.block_on(TcpListener::bind(listen)).with_context(|| {
+        format!("serve.listen: {listen} cannot be bound; stop what listens there or choose another --listen")
+    })?;
+    let roles = Roles { collect: kind == Kind::Everything };
+    let node = Node::start(&config, roles)?;
+    tracing::info!("data in {}", config.data_dir.display());
+    tracing::info!("listening on http://{listen}");
+    runtime.block_on(foretwin_serve::serve(listener, node.handle(), stopped()))?;
+    tracing::info!("stopping");
+    node.stop()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn agent(args: &AgentArgs) -> Result<ExitCode> {
+    let mut settings = Settings::load(args.config.as_deref())?;
+    if let Some(dir) = &args.data_dir {
+        settings.data_dir.clone_from(dir);
+    }
+    if let Some(server) = &args.server {
+        settings.forward.server.clone_from(server);
+    }
+    let config = settings.engine()?;
+    if config.forward.server.is_empty() {
+        bail!("forward.server is empty; give --server http://HOST:7878, or set it in the configuration");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let agent = Agent::start(&config)?;
+    tracing::info!("sending to {}, spooling in {}", config.forward.server, config.data_dir.display());
+    runtime.block_on(stopped());
+    tracing::info!("stopping");
+    agent.stop()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Until SIGTERM or SIGINT. If handlers cannot be set, until killed.
+async fn stopped() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,50 @@
+//! Foretwin: a running stand-in for every machine, VM, container and service.
+//!
+//! This room is the command line: it reads the configuration, starts the wanted roles, and answers people.
+
+mod cli;
+mod commands;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let done = match cli.command {
+        Command::Run(args) => commands::run::run(&args, commands::run::Kind::Everything),
+        Command::Agent(args) => commands::run::agent(&args),
+        Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
+        Command::Predict(args) => commands::predict::predict(&args),
+        Command::Check(args) => commands::check::check(&args),
+        Command::Doctor(args) => commands::doctor::doctor(&args),
+        Command::Replay(args) => commands::replay::replay(&args),
+        Command::Evaluate(args) => commands::evaluate::evaluate(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("foretwin: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs go to standard error, coloured only on a terminal; `FORETWIN_LOG` sets the filter.
+fn start_log(verbose: bool) {
+    use std::io::IsTerminal;
+    let default = if verbose { "debug" } else { "info" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FORETWIN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,236 @@
+//! Models and states as bytes: a mark, a version, a JSON header, tensors in little endian, a checksum.
+//!
+//! `mark (4) | version u32 | header length u32 | header | tensors | FNV-1a u64 of all before`. The lengths of the
+//! tensors follow from the header and must fill the rest exactly, so nothing is allocated for what is not there.
+//! Readers of old versions stay: a version is only ever added.
+
+use foretwin_core::{MISSING, Timestamp, Value, fnv64};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::feature::{Duty, Reading, Transform};
+use crate::linear::Linear;
+use crate::lstm::Weights;
+use crate::model::{Header, Model};
+use crate::state::{Clock, State, Watch};
+
+const VERSION: u32 = 1;
+
+/// A kind of object that is stored.
+struct Format {
+    mark: [u8; 4],
+    object: &'static str,
+}
+
+const MODEL: Format = Format { mark: *b"FTwM", object: "model" };
+const STATE: Format = Format { mark: *b"FTwS", object: "state" };
+
+impl Format {
+    fn wrong(&self, problem: impl ToString) -> Error {
+        Error::Decode { object: self.object, problem: problem.to_string() }
+    }
+
+    fn seal(&self, header: &impl Serialize, tensors: &[&[f32]]) -> Result<Vec<u8>, Error> {
+        let header =
+            serde_json::to_vec(header).map_err(|source| Error::Encode { object: self.object, source })?;
+        let mut bytes = self.mark.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((header.len() as u32).to_le_bytes());
+        bytes.extend(header);
+        bytes.extend(tensors.iter().flat_map(|tensor| tensor.iter()).flat_map(|x| x.to_le_bytes()));
+        bytes.extend(fnv64(&bytes).to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// Header and tensors, in one block.
+    fn open<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<(T, Vec<f32>), Error> {
+        let (body, sum) = bytes.split_last_chunk::<8>().ok_or_else(|| self.wrong("too short"))?;
+        let (mark, rest) = body.split_first_chunk::<4>().ok_or_else(|| self.wrong("too short"))?;
+        if *mark != self.mark {
+            return Err(self.wrong("these bytes are something else"));
+        }
+        let (version, rest) = rest.split_first_chunk::<4>().ok_or_else(|| self.wrong("too short"))?;
+        let version = u32::from_le_bytes(*version);
+        if version != VERSION {
+            return Err(self.wrong(format!("version {version} is unknown, this program reads {VERSION}")));
+        }
+        if fnv64(body) != u64::from_le_bytes(*sum) {
+            return Err(self.wrong("the checksum does not match: the bytes were damaged"));
+        }
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| self.wrong("too short"))?;
+        let (header, tensors) = rest
+            .split_at_checked(u32::from_le_bytes(*length) as usize)
+            .ok_or_else(|| self.wrong("the header is cut off"))?;
+        let header = serde_json::from_slice(header).map_err(|error| self.wrong(error))?;
+        let (numbers, remainder) = tensors.as_chunks::<4>();
+        if !remainder.is_empty() {
+            return Err(self.wrong("the tensors are cut off"));
+        }
+        let numbers: Vec<f32> = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+        if numbers.iter().any(|number| !number.is_finite()) {
+            return Err(self.wrong("a tensor holds what is not a number"));
+        }
+        Ok((header, numbers))
+    }
+
+    /// Cuts a block into tensors of the given lengths, which must fill it.
+    fn cut<const N: usize>(&self, mut block: &[f32], lengths: [usize; N]) -> Result<[Vec<f32>; N], Error> {
+        let total = lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length));
+        if total != Some(block.len()) {
+            return Err(self.wrong("the tensors have other sizes than the header says"));
+        }
+        Ok(lengths.map(|length| {
+            let (tensor, rest) = block.split_at(length);
+            block = rest;
+            tensor.to_vec()
+        }))
+    }
+}
+
+impl Model {
+    /// The model as bytes.
+    ///
+    /// # Errors
+    /// If a number in its header cannot be written as JSON.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let network = self.network.as_ref().map_or(&[][..], |network| &network.values);
+        let tensors = [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm, network, &self.unit];
+        MODEL.seal(&self.header, &tensors)
+    }
+
+    /// A model from bytes.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for anything that [`Model::encode`] did not write.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let (header, block): (Header, _) = MODEL.open(bytes)?;
+        check(&header, block.len()).map_err(|problem| MODEL.wrong(problem))?;
+        let (targets, shape) = (header.shape.targets.len(), &header.shape);
+        let recurrent = header.recurrent.as_ref();
+        let others = if shape.joint.is_empty() { 0 } else { shape.regressors() * shape.joint.len() };
+        let lengths = [
+            targets * (shape.lags + 1),
+            others,
+            targets,
+            targets,
+            recurrent.map_or(0, |shape| shape.size.parameters()),
+            recurrent.map_or(0, |shape| shape.outputs.len()),
+        ];
+        let [own, others, deviation, calm, values, unit] = MODEL.cut(&block, lengths)?;
+        if deviation.iter().any(|&deviation| deviation <= 0.0) {
+            return Err(MODEL.wrong("a deviation is not above zero"));
+        }
+        let network = recurrent.map(|shape| Weights { size: shape.size, values });
+        let linear = Linear { shape: header.shape.clone(), own, others };
+        Ok(Self { header, linear, deviation, calm, network, unit })
+    }
+}
+
+/// Whether a header makes sense: every index in range, every size within what `numbers` tensors can fill.
+fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
+    let (shape, width) = (&header.shape, header.recipe.features.len());
+    let within = |indices: &[u32], end: usize| indices.iter().all(|&index| (index as usize) < end);
+    let mut columns = within(&shape.targets, width) && within(&shape.inputs, width) && within(&header.constants, width);
+    for feature in &header.recipe.features {
+        columns &= match feature.transform {
+            Transform::Ratio { limit } => limit < width,
+            _ => true,
+        };
+        columns &= !matches!(feature.duty, Duty::Duplicate { of } if of >= width);
+    }
+    if !columns || !within(&shape.joint, shape.targets.len()) {
+        return Err("a column lies outside the schema");
+    }
+    if !(1..=32).contains(&shape.lags) || shape.inputs.len() > width || shape.joint.len() > shape.targets.len() {
+        return Err("a size is out of range");
+    }
+    let positive = |x: f64| x.is_finite() && x > 0.0;
+    if !positive(header.step_s) || !positive(header.judge.threshold) || header.judge.believed <= 0.0 {
+        return Err("a step, threshold or bound is not above zero");
+    }
+    if header.recipe.features.iter().any(|feature| !positive(feature.scale)) {
+        return Err("a scale is not above zero");
+    }
+    let Some(recurrent) = &header.recurrent else { return Ok(()) };
+    let size = recurrent.size;
+    let fits = [size.inputs, size.hidden, size.outputs].iter().all(|&n| n <= numbers && n <= 1 << 16)
+        && size.hidden > 0
+        && size.outputs == recurrent.outputs.len()
+        && size.inputs == recurrent.inputs.len() + 2 * usize::from(recurrent.daily);
+    if !fits || !within(&recurrent.inputs, width) || !within(&recurrent.outputs, shape.targets.len()) {
+        return Err("the network does not fit the features");
+    }
+    Ok(())
+}
+
+/// What of a state is not a tensor.
+#[derive(Serialize, Deserialize)]
+struct StateHeader {
+    model_version: u64,
+    schema: u64,
+    clock: Clock,
+    age: u32,
+    score: f64,
+    newest: usize,
+    /// Column, bits and time of counters' latest samples.
+    readings: Vec<(u32, u64, Timestamp)>,
+}
+
+impl State {
+    /// The state as bytes, for a checkpoint. It belongs to `model`, the one that started it.
+    ///
+    /// # Errors
+    /// If a number in its header cannot be written as JSON.
+    pub fn encode(&self, model: &Model) -> Result<Vec<u8>, Error> {
+        let readings = self.readings.iter().enumerate().filter(|(_, reading)| reading.value != MISSING);
+        let header = StateHeader {
+            model_version: model.version(),
+            schema: model.schema().0,
+            clock: self.clock,
+            age: self.age,
+            score: self.score,
+            newest: self.past.newest,
+            readings: readings.map(|(column, last)| (column as u32, last.value.0, last.at)).collect(),
+        };
+        let watches: Vec<f32> =
+            self.watches.iter().flat_map(|watch| [watch.level, watch.habit, watch.evidence]).collect();
+        let memory = [&self.memory.hidden[..], &self.memory.cell, &self.correction];
+        STATE.seal(&header, &[&self.past.rows, &self.evidence, &watches, memory[0], memory[1], memory[2]])
+    }
+
+    /// A state from bytes, to go on with `model`.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for damaged bytes, and for the state of another model: start afresh then.
+    pub fn decode(bytes: &[u8], model: &Model) -> Result<Self, Error> {
+        let (header, block): (StateHeader, _) = STATE.open(bytes)?;
+        if header.model_version != model.version() || header.schema != model.schema().0 {
+            return Err(STATE.wrong(format!("it belongs to model version {}", header.model_version)));
+        }
+        let mut state = model.start();
+        let lengths = [
+            state.past.rows.len(),
+            state.evidence.len(),
+            3 * state.watches.len(),
+            state.memory.hidden.len(),
+            state.memory.cell.len(),
+            state.correction.len(),
+        ];
+        let [past, evidence, watches, hidden, cell, correction] = STATE.cut(&block, lengths)?;
+        if header.newest >= model.header.shape.lags || !header.score.is_finite() {
+            return Err(STATE.wrong("its header is out of range"));
+        }
+        for (column, bits, at) in header.readings {
+            let reading = state.readings.get_mut(column as usize);
+            *reading.ok_or_else(|| STATE.wrong("a reading has no column"))? = Reading { value: Value(bits), at };
+        }
+        (state.past.rows, state.past.newest, state.evidence) = (past, header.newest, evidence);
+        let (watches, _) = watches.as_chunks::<3>();
+        state.watches =
+            watches.iter().map(|&[level, habit, evidence]| Watch { level, habit, evidence }).collect();
+        (state.memory.hidden, state.memory.cell, state.correction) = (hidden, cell, correction);
+        (state.clock, state.age, state.score) = (header.clock, header.age, header.score);
+        Ok(state)
+    }
+}

@@ -1,0 +1,302 @@
+//! Fits a model to a window: features, linear part, recurrent part, threshold. A pure function of its job.
+
+use std::ops::ControlFlow;
+
+use foretwin_core::{DAY_US, Timestamp, Window};
+use serde::{Deserialize, Serialize};
+
+use crate::feature::{Duty, Recipe};
+use crate::linear::{Linear, Shape, rank_inputs};
+use crate::lstm::{Series, Size, Training, train};
+use crate::model::{Header, Judge, Model, RecurrentShape};
+use crate::step::gather;
+use crate::table::{Rows, Table};
+use crate::tail::threshold;
+use crate::{Config, Error};
+
+/// The latest part of the rows, held out to choose and to calibrate.
+const HELD_OUT: f64 = 0.2;
+/// Fewest usable rows before metrics are explained by others.
+const JOINT_ROWS: usize = 200;
+/// A richer expectation must cut the held-out error by this part to be kept for a metric.
+const WORTH: f64 = 0.02;
+/// Surprises beyond this many deviations neither teach the LSTM nor choose between expectations.
+const WILD: f32 = 4.0;
+/// The largest surprise believed of one metric, in standard deviations, however much was seen.
+const BELIEVED: f64 = 100.0;
+
+/// What to learn, from what: a pure value that gives the same model anywhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// Frames of normal operation; anomalous spans left out by whoever made it.
+    pub window: &'a Window,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The version that the model will carry.
+    pub version: u64,
+    /// The time that the model will carry.
+    pub trained_at: Timestamp,
+    /// Settings.
+    pub config: &'a Config,
+    /// Whether to try an LSTM; without it a fit takes a fraction of the time.
+    pub lstm: bool,
+}
+
+/// What a fit is busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Choosing and scaling features.
+    Features,
+    /// The linear part.
+    Linear,
+    /// The LSTM.
+    Lstm,
+    /// Calibrating the threshold.
+    Threshold,
+}
+
+/// How far a fit has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// What it is busy with.
+    pub stage: Stage,
+    /// Part of that stage that is done, 0 to 1.
+    pub done: f64,
+}
+
+/// Learns a model of normal behaviour. `observe` hears of progress and may stop it.
+///
+/// # Errors
+/// [`Error::TooShort`] with fewer than `config.min_rows` frames, [`Error::Cancelled`] when `observe` broke,
+/// [`Error::Config`] for settings that cannot be used.
+pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Model, Error> {
+    job.config.check()?;
+    tell(observe, Stage::Features, 0.0)?;
+    let data = Data::new(job)?;
+    tell(observe, Stage::Linear, 0.0)?;
+    let mut model = linear_model(job, &data);
+    tell(observe, Stage::Linear, 0.5)?;
+    if job.lstm && data.usable.len() >= job.config.lstm_min_rows && !model.linear.shape.targets.is_empty() {
+        let mut observe = |done| observe(Progress { stage: Stage::Lstm, done });
+        add_network(job, &data, &mut model, &mut observe)?;
+    }
+    tell(observe, Stage::Threshold, 0.0)?;
+    calibrate(job, &data, &mut model);
+    finish(job, &data, &mut model);
+    Ok(model)
+}
+
+fn tell(observe: &mut dyn FnMut(Progress) -> ControlFlow<()>, stage: Stage, done: f64) -> Result<(), Error> {
+    match observe(Progress { stage, done }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Cancelled),
+    }
+}
+
+/// The training data and its split.
+struct Data {
+    rows: Rows,
+    recipe: Recipe,
+    table: Table,
+    /// Rows that can be expected from those before them.
+    usable: Vec<u32>,
+    /// How many of `usable` are learned from while the rest is held out.
+    head: usize,
+}
+
+impl Data {
+    fn new(job: &Job) -> Result<Self, Error> {
+        let config = job.config;
+        let most = config.max_rows.min(config.max_cells / job.window.schema.width().max(1));
+        let rows = Rows::choose(&job.window.times, most);
+        let recipe = Recipe::learn(job.window, &rows, config);
+        let table = Table::new(job.window, &recipe, &rows);
+        let usable: Vec<u32> =
+            (0..table.rows()).filter(|&row| table.has_past(row, config.lags)).map(|row| row as u32).collect();
+        let needed = config.min_rows.saturating_sub(config.lags);
+        if usable.len() < needed {
+            return Err(Error::TooShort { rows: usable.len(), needed });
+        }
+        let head = usable.len() - (usable.len() as f64 * HELD_OUT) as usize;
+        Ok(Self { rows, recipe, table, usable, head })
+    }
+
+    fn learned(&self) -> &[u32] {
+        &self.usable[..self.head]
+    }
+
+    fn held_out(&self) -> &[u32] {
+        &self.usable[self.head..]
+    }
+}
+
+/// A model of the head of the data, without threshold.
+fn linear_model(job: &Job, data: &Data) -> Model {
+    let targets = data.recipe.columns(|duty| duty == Duty::Modelled);
+    let candidates = data.recipe.columns(|duty| matches!(duty, Duty::Modelled | Duty::Input));
+    let inputs = rank_inputs(&data.table, data.learned(), candidates, &targets, job.config.max_inputs);
+    let own = Shape { lags: job.config.lags, targets, inputs, joint: Vec::new() };
+    let mut linear = Linear::fit(&data.table, data.learned(), own.clone(), job.config);
+    if data.usable.len() >= JOINT_ROWS && own.targets.len() + own.inputs.len() > 1 {
+        let joint = (0..own.targets.len() as u32).collect();
+        let all = Linear::fit(&data.table, data.learned(), Shape { joint, ..own }, job.config);
+        let (without, with) = (errors(&linear, data), errors(&all, data));
+        linear = all.keep_joint(|t| with[t] < (1.0 - WORTH) * without[t]);
+    }
+    let deviation = deviations(&linear, data, data.learned(), job.config);
+    let judge = Judge {
+        smoothing: job.config.smoothing as f32,
+        believed: (data.usable.len() as f64 / 10.0).min(BELIEVED) as f32,
+        threshold: 1.0,
+        contributions: job.config.contributions,
+    };
+    let header = Header {
+        version: job.version,
+        trained_at: job.trained_at,
+        schema: job.window.schema.id(),
+        step_s: data.rows.step_s,
+        rows: data.table.rows(),
+        recipe: data.recipe.clone(),
+        shape: linear.shape.clone(),
+        constants: data.recipe.columns(|duty| duty == Duty::Constant),
+        judge,
+        recurrent: None,
+    };
+    let calm = vec![1.0; deviation.len()];
+    Model { header, linear, deviation, calm, network: None, unit: Vec::new() }
+}
+
+/// Held-out squared error of each target, with wild surprises held to the size of the largest ordinary ones.
+fn errors(linear: &Linear, data: &Data) -> Vec<f64> {
+    let width = linear.shape.targets.len();
+    let mut sums = vec![1e-12; width];
+    for residuals in linear.residuals(&data.table, data.held_out()).chunks_exact(width.max(1)) {
+        for (sum, r) in sums.iter_mut().zip(residuals) {
+            *sum += f64::from(r.clamp(-WILD, WILD)).powi(2);
+        }
+    }
+    sums
+}
+
+/// Standard deviation of each target's surprise, with a floor, and wider where few rows were seen.
+fn deviations(linear: &Linear, data: &Data, rows: &[u32], config: &Config) -> Vec<f32> {
+    let targets = &linear.shape.targets;
+    let (mut sums, mut counts) = (vec![0.0f64; targets.len()], vec![0.0f64; targets.len()]);
+    for block in rows.chunks(1024) {
+        let residuals = linear.residuals(&data.table, block);
+        for (&row, residuals) in block.iter().zip(residuals.chunks_exact(targets.len().max(1))) {
+            for (t, residual) in residuals.iter().enumerate() {
+                if data.table.is_seen(row as usize, targets[t] as usize) {
+                    sums[t] += f64::from(*residual).powi(2);
+                    counts[t] += 1.0;
+                }
+            }
+        }
+    }
+    let deviation = |(sum, count): (&f64, &f64)| {
+        let few = (1.0 + 10.0 / count.max(1.0)).sqrt();
+        ((sum / count.max(1.0)).sqrt().max(config.residual_floor) * few) as f32
+    };
+    sums.iter().zip(&counts).map(deviation).collect()
+}
+
+/// Trains an LSTM on what the linear part leaves and keeps it for the metrics that it helps.
+fn add_network(
+    job: &Job,
+    data: &Data,
+    model: &mut Model,
+    observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let inputs = model.linear.shape.inputs.clone();
+    let span_us = job.window.times.last().zip(job.window.times.first()).map_or(0, |(end, start)| end.0 - start.0);
+    // The time of day can only be told from chance after it has been seen twice.
+    let daily = span_us >= 2 * DAY_US;
+    let outputs = model.linear.shape.targets.len();
+    let size = Size { inputs: inputs.len() + 2 * usize::from(daily), hidden: job.config.hidden, outputs };
+    let mut shape = RecurrentShape { size, inputs, daily, outputs: Vec::new() };
+    let series = series(job, data, model, &shape);
+    let training = Training { size, epochs: job.config.epochs, seed: job.seed };
+    let ControlFlow::Continue((network, errors)) = train(&series, training, observe) else {
+        return Err(Error::Cancelled);
+    };
+    shape.outputs = (0..outputs as u32).filter(|&t| errors[t as usize] < 1.0 - WORTH).collect();
+    if shape.outputs.is_empty() {
+        return Ok(());
+    }
+    let network = network.keep_outputs(&shape.outputs);
+    shape.size = network.size;
+    model.unit = shape.outputs.iter().map(|&t| model.deviation[t as usize]).collect();
+    for &t in &shape.outputs {
+        let narrower = model.deviation[t as usize] * errors[t as usize].sqrt() as f32;
+        model.deviation[t as usize] = narrower.max(job.config.residual_floor as f32);
+    }
+    model.header.recurrent = Some(shape);
+    model.network = Some(network);
+    Ok(())
+}
+
+/// The LSTM's training data: at each row what it sees, and the standardised surprise of the next row.
+fn series(job: &Job, data: &Data, model: &Model, shape: &RecurrentShape) -> Series {
+    let targets = &model.linear.shape.targets;
+    let table = &data.table;
+    let first = table.rows().saturating_sub(job.config.lstm_max_rows + 1);
+    let last = table.rows() - 1;
+    let mut series = Series { inputs: Vec::new(), targets: Vec::new(), keep: Vec::new(), head: 0 };
+    let (split, mut room) = (data.held_out().first().map_or(last, |&row| row as usize), Vec::new());
+    for row in first..last {
+        gather(shape, table.row(row), table.times[row], &mut room);
+        series.inputs.extend_from_slice(&room);
+        series.keep.push(if table.age[row] == 0 { 0.0 } else { 1.0 });
+        let next = row + 1;
+        if !table.has_past(next, model.linear.shape.lags) {
+            series.targets.resize(series.targets.len() + targets.len(), f32::NAN);
+            continue;
+        }
+        let residuals = model.linear.residuals(table, &[next as u32]);
+        series.targets.extend(residuals.iter().enumerate().map(|(t, residual)| {
+            let seen = table.is_seen(next, targets[t] as usize);
+            if seen { (residual / model.deviation[t]).clamp(-WILD, WILD) } else { f32::NAN }
+        }));
+    }
+    series.head = split.saturating_sub(first + 1).min(series.keep.len());
+    series
+}
+
+/// Replays the held-out rows through the model of the head, and sets where evidence rests and where it alarms.
+fn calibrate(job: &Job, data: &Data, model: &mut Model) {
+    let mut state = model.start();
+    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len()]);
+    let first = data.held_out().first().map_or(0, |&row| row as usize);
+    // A short history is calibrated on all of it: a fifth of it would be a few frames.
+    let first = if data.usable.len() < JOINT_ROWS { 0 } else { first };
+    for row in first.saturating_sub(job.config.lags)..data.table.rows() {
+        if data.table.age[row] == 0 {
+            model.pause(&mut state, 1e3);
+        }
+        let present = &data.table.seen[row * data.table.width..(row + 1) * data.table.width];
+        let samples = data.table.row(row).iter().zip(present);
+        for (z, (&sample, &present)) in state.scratch.z.iter_mut().zip(samples) {
+            *z = if present { sample } else { f32::NAN };
+        }
+        if model.judge(&mut state, data.table.times[row]) {
+            seen.push(state.score * state.score);
+            sums.iter_mut().zip(&state.evidence).for_each(|(sum, evidence)| *sum += f64::from(*evidence));
+        }
+    }
+    let apart = (3.0 / job.config.smoothing) as usize;
+    model.header.judge.threshold = threshold(&seen, job.config.false_alarm_rate, apart);
+    for (calm, sum) in model.calm.iter_mut().zip(&sums) {
+        *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
+    }
+}
+
+/// Refits the linear part to all rows, with the choices made on held-out ones.
+fn finish(job: &Job, data: &Data, model: &mut Model) {
+    let before = deviations(&model.linear, data, data.learned(), job.config);
+    model.linear = Linear::fit(&data.table, &data.usable, model.linear.shape.clone(), job.config);
+    let after = deviations(&model.linear, data, &data.usable, job.config);
+    for (deviation, (before, after)) in model.deviation.iter_mut().zip(before.iter().zip(&after)) {
+        *deviation = (*deviation * after / before).max(job.config.residual_floor as f32);
+    }
+}

@@ -1,0 +1,179 @@
+//! One frame through a model: expected, compared, remembered. Allocates nothing once its room has grown.
+
+use foretwin_core::{Expectation, MISSING, Timestamp, Value};
+
+use crate::feature::{Duty, Transform};
+use crate::lstm::Weights;
+use crate::model::{Model, RecurrentShape};
+use crate::outcome::{Outcome, Part, Taken};
+use crate::state::{Arrival, State, Watch};
+
+/// Weight of the newest frame in where a moved constant is, and in how far it moves by habit.
+const HABITUATION: f32 = 0.05;
+
+impl Model {
+    /// Takes the next frame of the instance that `state` belongs to. `frame` has one value per metric of the schema;
+    /// absent ones are missing. Late and repeated frames change nothing.
+    pub fn step(&self, state: &mut State, at: Timestamp, frame: &[Value], out: &mut Outcome) {
+        let recipe = &self.header.recipe;
+        out.clear(recipe.features.len());
+        match state.clock.arrive(at, self.header.step_s) {
+            Arrival::Late => {
+                out.taken = Taken::Ignored;
+                out.score = state.score;
+                return;
+            }
+            Arrival::Gap(steps) => self.pause(state, steps),
+            Arrival::Next => {}
+        }
+        let get = |column: usize| frame.get(column).copied().unwrap_or(MISSING);
+        for (column, feature) in recipe.features.iter().enumerate() {
+            let number = recipe.transformed(column, at, get, &mut state.readings[column]);
+            state.scratch.numbers[column] = number;
+            state.scratch.z[column] = feature.standardised(number);
+        }
+        let expects = self.judge(state, at);
+        out.taken = if expects { Taken::Judged } else { Taken::Warming };
+        out.score = state.score;
+        self.report(state, expects, get, out);
+    }
+
+    /// What came before a gap explains nothing after it; evidence fades as if calm frames had passed.
+    pub(crate) fn pause(&self, state: &mut State, steps: f64) {
+        let fade = (1.0 - f64::from(self.header.judge.smoothing)).powf(steps) as f32;
+        for (evidence, calm) in state.evidence.iter_mut().zip(&self.calm) {
+            *evidence = calm + (*evidence - calm) * fade;
+        }
+        state.watches.iter_mut().for_each(|watch| watch.evidence *= fade);
+        state.memory.clear();
+        state.correction.fill(0.0);
+        state.age = 0;
+    }
+
+    /// Judges the row in `scratch.z` (NaN where missing), and remembers it. Says whether it could be expected.
+    pub(crate) fn judge(&self, state: &mut State, at: Timestamp) -> bool {
+        let expects = state.age as usize >= self.header.shape.lags;
+        if expects {
+            self.expect(state);
+            self.surprise(state);
+        }
+        self.watch(state);
+        let evidence = state.evidence.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
+        let mean = f64::from(evidence.sum::<f32>()) / (state.evidence.len() + state.watches.len()).max(1) as f64;
+        state.score = (mean / self.header.judge.threshold).sqrt();
+        state.past.push(&state.scratch.z);
+        state.age = state.age.saturating_add(1);
+        if let (Some(shape), Some(network)) = (&self.header.recurrent, &self.network) {
+            foresee(shape, network, state, at);
+        }
+        expects
+    }
+
+    fn expect(&self, state: &mut State) {
+        let State { past, scratch, correction, .. } = state;
+        self.linear.expect(|k| past.lag(k), &mut scratch.room, &mut scratch.mean);
+        if let Some(shape) = &self.header.recurrent {
+            for (n, &target) in shape.outputs.iter().enumerate() {
+                scratch.mean[target as usize] += correction[n] * self.unit[n];
+            }
+        }
+    }
+
+    /// Moves each target's evidence towards the square of its standardised surprise. A missing sample is no surprise
+    /// and no reassurance.
+    fn surprise(&self, state: &mut State) {
+        let judge = &self.header.judge;
+        for (t, &column) in self.header.shape.targets.iter().enumerate() {
+            let z = state.scratch.z[column as usize];
+            if z.is_nan() {
+                continue;
+            }
+            let surprise = (z - state.scratch.mean[t]) / self.deviation[t];
+            let surprise = surprise.clamp(-judge.believed, judge.believed);
+            state.evidence[t] += judge.smoothing * (surprise * surprise - state.evidence[t]);
+        }
+    }
+
+    /// Constants that move: strong evidence at once, fading, and news only once.
+    fn watch(&self, state: &mut State) {
+        let judge = &self.header.judge;
+        for (watch, &column) in state.watches.iter_mut().zip(&self.header.constants) {
+            watch.evidence *= 1.0 - judge.smoothing;
+            let z = state.scratch.z[column as usize];
+            if !z.is_nan() {
+                let grave = self.header.recipe.features[column as usize].grave;
+                watch.evidence = watch.evidence.max(watch.moved(z, judge.believed, grave));
+            }
+        }
+    }
+
+    /// Expectations in the metrics' units, and the largest contributions.
+    fn report(&self, state: &State, expects: bool, get: impl Fn(usize) -> Value, out: &mut Outcome) {
+        let header = &self.header;
+        let limit = |column: usize| match header.recipe.features[column].transform {
+            Transform::Ratio { limit } => get(limit).to_f64(header.recipe.features[limit].storage),
+            _ => f64::NAN,
+        };
+        let mut expected = |column: usize, mean: f32, deviation: f32| {
+            let (mean, scale) = header.recipe.features[column].in_unit(mean, deviation, limit(column));
+            out.expectations[column] = Expectation { mean, scale };
+        };
+        if expects {
+            for (t, &column) in header.shape.targets.iter().enumerate() {
+                expected(column as usize, state.scratch.mean[t], self.deviation[t]);
+            }
+        }
+        for (watch, &column) in state.watches.iter().zip(&header.constants) {
+            expected(column as usize, watch.level, 1.0);
+        }
+        for (column, feature) in header.recipe.features.iter().enumerate() {
+            if let Duty::Duplicate { of } = feature.duty {
+                out.expectations[column] = out.expectations[of];
+            }
+        }
+        let evidence = header.shape.targets.iter().zip(&state.evidence);
+        let evidence = evidence.chain(header.constants.iter().zip(state.watches.iter().map(|w| &w.evidence)));
+        let mut sum = 0.0;
+        for (&column, &share) in evidence {
+            sum += f64::from(share);
+            out.offer(Part { column: column as usize, share: share.into(), observed: f64::NAN }, header.judge.contributions);
+        }
+        for part in &mut out.contributions {
+            part.share = if sum > 0.0 { part.share / sum } else { 0.0 };
+            let number = state.scratch.numbers[part.column];
+            part.observed = header.recipe.features[part.column].observed(number, limit(part.column));
+        }
+    }
+}
+
+impl Watch {
+    /// Takes a sample and gives the evidence of its movement: the square of how far it is from where it was, in
+    /// units of what it does by habit.
+    fn moved(&mut self, z: f32, believed: f32, grave: bool) -> f32 {
+        // One unit is a twentieth of the whole; errors count from the first one.
+        let unit = if grave { 0.2 } else { 1.0 };
+        let moved = (z - self.level).abs();
+        let surprise = (moved / (unit + 3.0 * self.habit)).min(believed);
+        self.habit += HABITUATION * (moved - self.habit);
+        self.level += HABITUATION * (z - self.level);
+        surprise * surprise
+    }
+}
+
+/// The recurrent part takes the row just remembered and says what to add to the next expectation.
+fn foresee(shape: &RecurrentShape, network: &Weights, state: &mut State, at: Timestamp) {
+    let State { past, scratch, memory, correction, .. } = state;
+    gather(shape, past.lag(0), at, &mut scratch.inputs);
+    network.step(&scratch.inputs, memory, correction);
+}
+
+/// What the network sees of a row: held within a range, so that a wild sample cannot saturate its memory.
+pub(crate) fn gather(shape: &RecurrentShape, row: &[f32], at: Timestamp, into: &mut Vec<f32>) {
+    into.clear();
+    into.extend(shape.inputs.iter().map(|&column| row[column as usize].clamp(-4.0, 4.0)));
+    if shape.daily {
+        let turn = at.0.rem_euclid(foretwin_core::DAY_US) as f64 / foretwin_core::DAY_US as f64;
+        let (sin, cos) = (turn * std::f64::consts::TAU).sin_cos();
+        into.extend([sin as f32, cos as f32]);
+    }
+}

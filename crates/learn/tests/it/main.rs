@@ -1,0 +1,6 @@
+//! The learner as its users meet it: simulated instances, learned and judged.
+
+mod behaviour;
+mod codec;
+mod simulated;
+mod time;

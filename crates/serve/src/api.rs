@@ -1,0 +1,226 @@
+//! The questions under `/api/v1`.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, RawQuery, State as Extract};
+use axum::http::StatusCode;
+use foretwin_core::{Failure, FailureMode, InstanceId, Metric, Prediction, Timestamp};
+use foretwin_engine::{Handle, InstanceView, WindowQuery, WindowView};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::{State, when};
+
+/// Points of a series if none are asked for, and at most.
+const POINTS: usize = 600;
+const MOST_POINTS: usize = 20_000;
+/// Longest horizon that may be asked for: 30 days.
+const MOST_HORIZON_S: f64 = 30.0 * 86_400.0;
+
+/// Runs what reads from disk off the threads that answer.
+async fn blocking<T: Send + 'static>(
+    handle: &Handle,
+    work: impl FnOnce(&Handle) -> Result<T, foretwin_engine::Error> + Send + 'static,
+) -> Result<T, ApiError> {
+    let handle = handle.clone();
+    let done = tokio::task::spawn_blocking(move || work(&handle)).await;
+    Ok(done.map_err(|error| ApiError::internal(format!("the answer broke off: {error}")))??)
+}
+
+/// `GET /api/v1/instances`
+pub(crate) async fn instances(Extract(state): Extract<State>) -> Json<Value> {
+    Json(json!({"instances": state.handle.instances()}))
+}
+
+/// `GET /api/v1/instances/{id}`
+pub(crate) async fn instance(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+) -> Result<Json<InstanceView>, ApiError> {
+    Ok(Json(state.handle.instance(&InstanceId::new(&id))?))
+}
+
+/// `GET /api/v1/instances/{id}/metrics`
+pub(crate) async fn metrics(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let metrics = state.handle.metrics(&InstanceId::new(&id))?;
+    let described: Vec<Value> = metrics.iter().map(describe).collect();
+    Ok(Json(json!({"metrics": described})))
+}
+
+fn describe(metric: &Metric) -> Value {
+    let mut described = json!(metric);
+    described["key"] = metric.key().into();
+    described
+}
+
+/// `GET /api/v1/instances/{id}/risks`
+pub(crate) async fn risks(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!({"risks": state.handle.risks(&InstanceId::new(&id))?})))
+}
+
+/// `GET /api/v1/instances/{id}/window?metric=..&metric=..&from=-15m&to=now&points=600`
+pub(crate) async fn window(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<WindowView>, ApiError> {
+    let query = window_query(&id, &query.unwrap_or_default(), state.handle.now())?;
+    Ok(Json(blocking(&state.handle, move |handle| handle.window(&query)).await?))
+}
+
+fn window_query(id: &str, query: &str, now: Timestamp) -> Result<WindowQuery, ApiError> {
+    let mut asked = WindowQuery {
+        instance: InstanceId::new(id),
+        metrics: Vec::new(),
+        from: now - 15 * foretwin_core::MINUTE_US,
+        to: now,
+        points: POINTS,
+    };
+    for (name, value) in pairs(query)? {
+        match name.as_str() {
+            "metric" => asked.metrics.push(value),
+            "from" => asked.from = when::moment("from", &value, now)?,
+            "to" => asked.to = when::moment("to", &value, now)?,
+            "points" => asked.points = points(&value)?,
+            _ => {
+                let message = format!("{name:?} is not asked for here; use metric, from, to, points");
+                return Err(ApiError::field("query", message));
+            }
+        }
+    }
+    if asked.from > asked.to {
+        return Err(ApiError::field("from", "from must not be later than to"));
+    }
+    Ok(asked)
+}
+
+fn points(text: &str) -> Result<usize, ApiError> {
+    let wrong = || ApiError::field("points", format!("points must be a number from 2 to {MOST_POINTS}"));
+    let points = text.parse().map_err(|_| wrong())?;
+    (2..=MOST_POINTS).contains(&points).then_some(points).ok_or_else(wrong)
+}
+
+/// Names and values of a query string, decoded; names may repeat, which maps cannot say.
+fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decoded(name)?, decoded(value)?))
+        })
+        .collect()
+}
+
+/// Percent decoding (RFC 3986, and `+` for a space as forms write it).
+pub(crate) fn decoded(text: &str) -> Result<String, ApiError> {
+    let wrong = || ApiError::field("query", format!("{text:?} is not percent-encoded UTF-8"));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16)).ok_or_else(wrong);
+                (digit()? * 16 + digit()?) as u8
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+/// The body of a prediction request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PredictRequest {
+    instance: String,
+    /// Seconds, or text such as `1h`.
+    #[serde(default)]
+    horizon: Option<Value>,
+}
+
+/// `POST /api/v1/twin/predict`
+pub(crate) async fn predict(
+    Extract(state): Extract<State>,
+    body: Result<Json<PredictRequest>, JsonRejection>,
+) -> Result<Json<Prediction>, ApiError> {
+    let Json(request) = body.map_err(|error| ApiError::field("body", error.body_text()))?;
+    let horizon_s = horizon(request.horizon.as_ref())?;
+    let id = InstanceId::new(&request.instance);
+    Ok(Json(blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?))
+}
+
+fn horizon(asked: Option<&Value>) -> Result<f64, ApiError> {
+    let seconds = match asked {
+        None | Some(Value::Null) => Some(3600.0),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => when::seconds(text),
+        Some(_) => None,
+    };
+    seconds.filter(|&s| s > 0.0 && s <= MOST_HORIZON_S).ok_or_else(|| {
+        ApiError::field("horizon", "horizon must be seconds above 0 and at most 30 days, such as 3600 or \"1h\"")
+    })
+}
+
+/// The body of a recorded failure.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FailureRequest {
+    instance: String,
+    mode: FailureMode,
+    /// Default: now.
+    #[serde(default)]
+    at: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
+/// `POST /api/v1/failures`: what failed, and when; it becomes training data.
+pub(crate) async fn failure(
+    Extract(state): Extract<State>,
+    body: Result<Json<FailureRequest>, JsonRejection>,
+) -> Result<(StatusCode, Json<Failure>), ApiError> {
+    let Json(request) = body.map_err(|error| ApiError::field("body", error.body_text()))?;
+    let now = state.handle.now();
+    let at = request.at.as_deref().map_or(Ok(now), |text| when::moment("at", text, now))?;
+    let instance = InstanceId::new(&request.instance);
+    let failure = Failure { instance, at, mode: request.mode, note: request.note };
+    let recorded = failure.clone();
+    blocking(&state.handle, move |handle| handle.record_failure(recorded)).await?;
+    Ok((StatusCode::CREATED, Json(failure)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_queries_repeat_metrics_and_reject_what_they_do_not_know() {
+        let now = Timestamp::from_seconds(10_000.0);
+        let query = "metric=a%7Bb%3Dc%7D&metric=d+e&from=-1h&points=50";
+        let asked = window_query("h", query, now).unwrap();
+        assert_eq!(asked.metrics, ["a{b=c}", "d e"]);
+        assert_eq!((asked.points, asked.from), (50, Timestamp::from_seconds(6_400.0)));
+        for bad in ["points=1", "points=x", "from=now&to=-5m", "metrics=a", "metric=%zz", "metric=%ff"] {
+            assert!(window_query("h", bad, now).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn horizons_are_seconds_or_spans() {
+        assert_eq!(horizon(None).unwrap(), 3600.0);
+        assert_eq!(horizon(Some(&json!(60))).unwrap(), 60.0);
+        assert_eq!(horizon(Some(&json!("6h"))).unwrap(), 21_600.0);
+        for bad in [json!(0), json!(-1), json!("soon"), json!([]), json!(1e12)] {
+            assert!(horizon(Some(&bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The one shape of an error: `{"error": {"code", "message", "field"}}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// What a request gets instead of its answer.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<&'static str>,
+}
+
+impl ApiError {
+    /// A field of the request is wrong; `message` says what would be right.
+    pub(crate) fn field(field: &'static str, message: impl Into<String>) -> Self {
+        let (status, code) = (StatusCode::BAD_REQUEST, "invalid_request");
+        Self { status, code, message: message.into(), field: Some(field) }
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, code: "not_found", message: message.into(), field: None }
+    }
+
+    /// The answer could not be made although the request was fine.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
+        Self { status, code, message: message.into(), field: None }
+    }
+}
+
+/// A sentence with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+impl From<foretwin_engine::Error> for ApiError {
+    fn from(error: foretwin_engine::Error) -> Self {
+        let (status, field) = match error.code() {
+            "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
+            "unknown_schema" | "invalid_record" => (StatusCode::BAD_REQUEST, None),
+            "busy" => (StatusCode::TOO_MANY_REQUESTS, None),
+            "wrong_role" => (StatusCode::CONFLICT, None),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        };
+        Self { status, code: error.code(), message: chain(&error), field }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut error = json!({"code": self.code, "message": self.message});
+        if let Some(field) = self.field {
+            error["field"] = field.into();
+        }
+        let mut response = (self.status, Json(json!({"error": error}))).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,53 @@
+//! The page, embedded in the binary.
+
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::error::ApiError;
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Name, content type and text of every file of the page.
+const FILES: &[(&str, &str, &str)] = &[
+    ("index.html", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    ("app.js", SCRIPT, include_str!("../page/app.js")),
+    ("chart.js", SCRIPT, include_str!("../page/chart.js")),
+    ("fleet.js", SCRIPT, include_str!("../page/fleet.js")),
+    ("instance.js", SCRIPT, include_str!("../page/instance.js")),
+    ("words.js", SCRIPT, include_str!("../page/words.js")),
+    ("style.css", "text/css; charset=utf-8", include_str!("../page/style.css")),
+];
+
+/// Nothing from elsewhere may run or be shown, nor may the page be framed.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
+/// `GET /`
+pub(crate) async fn index() -> Response {
+    file("index.html")
+}
+
+/// `GET /{file}`
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+    file(&name)
+}
+
+fn file(name: &str) -> Response {
+    match FILES.iter().find(|(known, ..)| *known == name) {
+        Some((_, kind, text)) => {
+            let headers = [
+                (header::CONTENT_TYPE, *kind),
+                (header::CACHE_CONTROL, "no-cache"),
+                (header::CONTENT_SECURITY_POLICY, POLICY),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ];
+            (StatusCode::OK, headers, *text).into_response()
+        }
+        None => ApiError::not_found(format!("there is no /{name}")).into_response(),
+    }
+}
+
+/// Everything else.
+pub(crate) async fn unknown(uri: axum::http::Uri) -> ApiError {
+    ApiError::not_found(format!("there is no {}; the API is under /api/v1", uri.path()))
+}

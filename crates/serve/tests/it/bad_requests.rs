@@ -1,0 +1,55 @@
+//! Bad input gets a clear error, and the service goes on.
+
+use super::server::{Answer, server};
+
+/// Status, and an error with code and message that contains `says`.
+fn refused(answer: &Answer, status: u16, says: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    let error = answer.json()["error"].clone();
+    assert!(error["code"].is_string(), "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(says), "{message:?} does not say {says:?}");
+}
+
+#[test]
+fn unknown_things_are_named() {
+    let server = server();
+    refused(&server.get("/api/v1/instances/nobody"), 404, "nobody");
+    refused(&server.get("/api/v1/instances/nobody/window"), 404, "nobody");
+    refused(&server.get("/api/v1/nothing"), 404, "/api/v1");
+    refused(&server.get("/nothing.js"), 404, "nothing.js");
+    refused(&server.post_json("/api/v1/twin/predict", r#"{"instance": "nobody"}"#), 404, "nobody");
+}
+
+#[test]
+fn wrong_fields_are_named_with_a_remedy() {
+    let server = server();
+    let host = server.host();
+    let window = |query: &str| server.get(&format!("/api/v1/instances/{host}/window?{query}"));
+    refused(&window("from=yesterday"), 400, "-15m");
+    refused(&window("points=0"), 400, "points");
+    refused(&window("from=now&to=-5m"), 400, "from");
+    refused(&window("what=ever"), 400, "what");
+    let predict = |body: &str| server.post_json("/api/v1/twin/predict", body);
+    refused(&predict("{"), 400, "JSON");
+    refused(&predict("{}"), 400, "instance");
+    refused(&predict(r#"{"instance": "a", "horizon": -1}"#), 400, "horizon");
+    refused(&predict(r#"{"instance": "a", "colour": 1}"#), 400, "colour");
+    let not_json = server.post("/api/v1/twin/predict", "text/plain", b"{}");
+    refused(&not_json, 400, "application/json");
+}
+
+#[test]
+fn damaged_telemetry_is_refused_whole() {
+    let server = server();
+    let kind = "application/octet-stream";
+    refused(&server.post("/api/v1/ingest", kind, b"rubbish that is no envelope"), 400, "envelope");
+    let schema = foretwin_core::SchemaId(12345);
+    let mut batch = foretwin_core::Batch::new(schema, 1);
+    let id = foretwin_core::InstanceId::new("orphan");
+    batch.push(&id, foretwin_core::Timestamp(1), &[foretwin_core::Value(1)]).unwrap();
+    let mut envelope = Vec::new();
+    foretwin_wire::envelope::push(&foretwin_core::Record::Batch(batch), &mut envelope);
+    refused(&server.post("/api/v1/ingest", kind, &envelope), 400, "schema");
+    assert_eq!(server.get("/-/healthy").status, 200);
+}

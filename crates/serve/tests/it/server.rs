@@ -1,0 +1,125 @@
+//! A node that watches this machine ten times a second, served on a free port.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use foretwin_core::{Batch, Instance, InstanceKind, Metric, Record, Role, Schema, Storage, Timestamp, Value};
+use foretwin_engine::{Config, Node, Roles};
+use serde_json::Value as Json;
+
+/// What a client got.
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Json {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.body))
+    }
+}
+
+pub struct Server {
+    address: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+/// One server for all tests: it needs seconds to become ready.
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let server = Server::start();
+        server.wait_until("ready", || server.get("/-/ready").status == 200);
+        server
+    })
+}
+
+impl Server {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: dir.path().to_path_buf(), ..Config::default() };
+        config.collect.machine.interval_ms = 100;
+        config.collect.groups.interval_ms = 500;
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            runtime.unwrap().block_on(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let node = Node::start(&config, Roles { collect: true }).unwrap();
+                send.send(listener.local_addr().unwrap()).unwrap();
+                foretwin_serve::serve(listener, node.handle(), std::future::pending()).await.unwrap();
+            });
+        });
+        let address = receive.recv_timeout(Duration::from_secs(30)).unwrap();
+        Self { address, _dir: dir }
+    }
+
+    pub fn wait_until(&self, what: &str, done: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !done() {
+            assert!(Instant::now() < deadline, "not {what} after 60 s: {}", self.get("/-/ready").body);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+        let mut response = response.unwrap();
+        let status = response.status().as_u16();
+        Answer { status, body: response.body_mut().read_to_string().unwrap() }
+    }
+
+    fn http() -> ureq::Agent {
+        ureq::Agent::config_builder().http_status_as_error(false).build().into()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        Self::answer(Self::http().get(&format!("http://{}{path}", self.address)).call())
+    }
+
+    pub fn post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let url = format!("http://{}{path}", self.address);
+        Self::answer(Self::http().post(&url).header("content-type", kind).send(body))
+    }
+
+    pub fn post_json(&self, path: &str, body: &str) -> Answer {
+        self.post(path, "application/json", body.as_bytes())
+    }
+
+    /// Id of the machine itself.
+    pub fn host(&self) -> String {
+        let instances = self.get("/api/v1/instances").json();
+        let host = instances["instances"].as_array().unwrap().iter().find(|one| one["kind"] == "host");
+        host.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The next line of the live stream that begins so.
+    pub fn stream_line(&self, path: &str, begins: &str) -> String {
+        let mut socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").unwrap();
+        let lines = BufReader::new(socket.take(1 << 20)).lines();
+        lines.map(Result::unwrap).find(|line| line.starts_with(begins)).unwrap()
+    }
+
+    /// An instance made up by a client: `frames` frames of one gauge and its limit.
+    pub fn ingest(&self, id: &str, frames: usize, value: impl Fn(usize) -> f64) -> Answer {
+        let mode = foretwin_core::FailureMode::MemoryExhaustion;
+        let gauge = Metric::gauge("used", "By", Role::Utilization).stored(Storage::F64).against("limit", mode);
+        let limit = Metric::gauge("limit", "By", Role::Limit).stored(Storage::F64);
+        let schema = Schema::new(vec![gauge, limit]);
+        let instance = Instance::new(id, InstanceKind::Application, "elsewhere", "test");
+        let mut batch = Batch::new(schema.id(), 2);
+        let start = Timestamp::from_seconds(1_700_000_000.0);
+        for n in 0..frames {
+            let at = start + n as i64 * 1_000_000;
+            batch.push(&instance.id, at, &[Value::float(value(n)), Value::float(1000.0)]).unwrap();
+        }
+        let mut envelope = Vec::new();
+        for record in [Record::Instance(instance), Record::Schema(schema), Record::Batch(batch)] {
+            foretwin_wire::envelope::push(&record, &mut envelope);
+        }
+        self.post("/api/v1/ingest", "application/octet-stream", &envelope)
+    }
+}

@@ -1,0 +1,8 @@
+//! The store from outside: what was applied is what is read, whatever happens in between.
+
+mod crash;
+mod damage;
+mod limits;
+mod roundtrip;
+mod tiers;
+mod world;

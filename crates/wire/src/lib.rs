@@ -1,0 +1,21 @@
+//! Every byte format that crosses rooms, as pure encode and decode.
+//!
+//! - [`record`]: one entry of the log. Rare ones (instances, failures) are JSON, so that any tool can read them;
+//!   batches are columns of zigzag differences, shuffled into byte planes, LZ4 on top.
+//! - [`envelope`]: a run of records on their way from an agent to a server, each with its length and checksum.
+//!
+//! Decoding trusts nothing: lengths are checked against the bytes that are there before anything is allocated.
+
+mod batch;
+mod cursor;
+pub mod envelope;
+mod error;
+pub mod record;
+
+pub use error::Error;
+
+/// CRC-32 (IEEE 802.3) of bytes.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}

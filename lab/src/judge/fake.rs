@@ -1,0 +1,47 @@
+//! A tiny server that answers as Foretwin would.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+/// Serves until the test ends; its address.
+pub fn serve(answer: impl Fn(&str, &str) -> (u16, Value) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            reader.read_line(&mut first).unwrap();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.strip_prefix("Content-Length: ") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let (status, value) =
+                answer(first.split(' ').nth(1).unwrap(), std::str::from_utf8(&body).unwrap());
+            let text = value.to_string();
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", text.len());
+            reader.get_mut().write_all((head + &text).as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+/// A prediction of memory exhaustion.
+pub fn prediction(probability: f64, (p10, p50, p90): (f64, f64, Option<f64>)) -> Value {
+    let disk = json!({"mode": "disk_full", "metric": "d", "used": 0, "limit": 1, "within": [], "never": 1,
+                      "time_to_failure": {"p10": null, "p50": null, "p90": null}});
+    let memory = json!({"mode": "memory_exhaustion", "metric": "m", "used": 1.0, "limit": 2.0, "never": 0.1,
+                        "within": [[60, 0.1], [3600, 0.9]],
+                        "time_to_failure": {"p10": p10, "p50": p50, "p90": p90}});
+    json!({"failure_probability": probability, "horizon_s": 3600, "confidence": 0.8, "risks": [disk, memory]})
+}
