@@ -125,7 +125,8 @@ mod tests {
     fn answers_of_both_framings() {
         let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
         assert_eq!(parse(plain), Some(Answer { status: 200, body: json!({"a": 1}) }));
-        let chunked = b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\n\r\n";
+        let chunked = b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n\
+                        3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\n\r\n";
         let answer = parse(chunked).unwrap();
         assert_eq!(answer, Answer { status: 404, body: json!([1, 2]) });
         assert!(answer.success().unwrap_err().to_string().contains("404"));

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::group::Group;
 use crate::host::{Host, Place};
-use crate::ledger::HOST_GROUP;
+use crate::ledger::{HOST_GROUP, OWNER};
 use crate::plan::Plan;
 use crate::sample::{Row, Sampler};
 use crate::scenario::{FailureKind, Scenario};
@@ -160,8 +160,9 @@ impl Vigil {
             disk: place.disk().map(Into::into),
             scratch: place.scratch().into(),
         };
-        let program = std::env::current_exe().context("finding this program")?;
-        let mut child = Command::new(program)
+        // Not by path: the program may be replaced while a long campaign runs.
+        let mut child = Command::new("/proc/self/exe")
+            .arg0(OWNER)
             .args(["worker", &serde_json::to_string(&order)?])
             // Per-thread arenas would reserve address space that no scenario means.
             .env("MALLOC_ARENA_MAX", "1")

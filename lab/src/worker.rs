@@ -129,6 +129,7 @@ fn settle(order: &Order) -> io::Result<()> {
     }
     // If the machine itself ran short, this process is the one to go.
     fs::write("/proc/self/oom_score_adj", "1000")?;
+    fs::write("/proc/self/comm", order.plan.scenario.as_str())?;
     sys::refuse_huge_pages();
     sys::limit(Resource::Core, 0)?;
     sys::limit(Resource::Descriptors, order.plan.descriptors)?;

@@ -11,7 +11,11 @@ use crate::ledger::Ledger;
 use crate::machine::{self, Machine};
 use crate::probe::Probes;
 use crate::rtt::RoundTrips;
+use crate::scrape::Scrapes;
 use crate::sink::Source;
+
+/// How often it is asked what was scraped, if that is not more often.
+const ASKED_MS: u64 = 1000;
 
 /// A source and the milliseconds between its readings.
 type Paced = (Box<dyn Source>, u64);
@@ -36,6 +40,12 @@ fn others(host: &str, config: &Config) -> Result<Vec<Paced>, Error> {
     }
     if !config.probe.peers.is_empty() {
         sources.push((Box::new(Probes::start(host, &config.probe)?), config.probe.interval_ms));
+    }
+    if !config.scrape.targets.is_empty() {
+        let fastest_ms = config.scrape.targets.iter().map(|target| target.interval_ms).min();
+        // What its threads have fetched is asked for once a second, so that it keeps nearly its own time.
+        let interval_ms = fastest_ms.unwrap_or(ASKED_MS).min(ASKED_MS);
+        sources.push((Box::new(Scrapes::start(host, &config.scrape)?), interval_ms));
     }
     if config.rtt.enabled {
         sources.push((Box::new(RoundTrips::new(host, &config.rtt)), config.rtt.interval_ms));

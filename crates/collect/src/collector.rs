@@ -130,3 +130,62 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use foretwin_core::{Instance, InstanceId, Schema, Value};
+
+    use super::*;
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn instance(&mut self, _: &Instance) {}
+
+        fn vanished(&mut self, _: &InstanceId, _: Timestamp) {}
+
+        fn frame(&mut self, _: &InstanceId, _: &Arc<Schema>, _: Timestamp, _: &[Value]) {}
+    }
+
+    /// Stalls, fails, panics, and then asks for the end.
+    struct Clumsy {
+        reads: u32,
+        stop: Arc<AtomicBool>,
+    }
+
+    impl Source for Clumsy {
+        fn name(&self) -> &'static str {
+            "clumsy"
+        }
+
+        fn read(&mut self, _: Timestamp, _: &mut dyn Sink) -> Result<(), Error> {
+            self.reads += 1;
+            match self.reads {
+                1 => std::thread::sleep(Duration::from_millis(55)),
+                2 => return Err(Error::config("a", "b", "c")),
+                3 => panic!("third time"),
+                _ => self.stop.store(true, Ordering::Relaxed),
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn everything_that_goes_wrong_is_counted() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let source: Box<dyn Source> = Box::new(Clumsy { reads: 0, stop: Arc::clone(&stop) });
+        let collector = Collector::of(vec![(source, 10)]);
+        let ledger = Arc::clone(&collector.ledger);
+        collector.run(&mut Nowhere, &stop).unwrap();
+        let counts = ledger.accounts()[0].counts();
+        assert_eq!((counts.errors, counts.panics), (1, 1));
+        assert!(counts.missed >= 4 && counts.late >= 1 && counts.duration_us >= 55_000, "{counts:?}");
+    }
+
+    #[test]
+    fn without_sources_there_is_nothing_to_wait_for() {
+        Collector::of(Vec::new()).run(&mut Nowhere, &AtomicBool::new(false)).unwrap();
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::{groups, machine, probe, rtt};
+use crate::{groups, machine, probe, rtt, scrape};
 
 /// What is collected, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub probe: probe::Config,
     /// Round-trip times of the connections there are.
     pub rtt: rtt::Config,
+    /// Metrics of applications.
+    pub scrape: scrape::Config,
     /// Hardware counters.
     pub hardware: Hardware,
 }
@@ -52,6 +54,7 @@ impl Default for Config {
             groups: groups::Config::default(),
             probe: probe::Config::default(),
             rtt: rtt::Config::default(),
+            scrape: scrape::Config::default(),
             hardware: Hardware::default(),
         }
     }
@@ -80,6 +83,7 @@ impl Config {
             let problem = format!("{:?} has a slash or blanks around it", self.host);
             return Err(Error::config("host", problem, "name the machine without them, or leave it empty"));
         }
+        self.scrape.validate()?;
         let intervals = [
             ("machine.interval_ms", self.machine.interval_ms, TELEMETRY_MS),
             ("groups.interval_ms", self.groups.interval_ms, TELEMETRY_MS),

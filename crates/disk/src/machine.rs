@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foretwin_core::Rng;
 
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub pending: Vec<Change>,
     pub dirs: BTreeSet<PathBuf>,
     pub faults: BTreeMap<u64, Fault>,
+    pub calls: BTreeMap<u64, Arc<dyn Fn() + Send + Sync>>,
     pub sync_points: u64,
     pub capacity_bytes: u64,
     pub next_write_is_short: bool,
@@ -43,6 +45,7 @@ impl State {
             pending: Vec::new(),
             dirs: BTreeSet::new(),
             faults: BTreeMap::new(),
+            calls: BTreeMap::new(),
             sync_points: 0,
             capacity_bytes: 1 << 40,
             next_write_is_short: false,
@@ -104,6 +107,9 @@ impl State {
         fail: impl FnOnce(&mut Self),
     ) -> io::Result<()> {
         self.sync_points += 1;
+        if let Some(call) = self.calls.get(&self.sync_points) {
+            call();
+        }
         let fault = self.faults.get(&self.sync_points).copied();
         match fault {
             None => sync(self),

@@ -77,6 +77,12 @@ impl SimDisk {
         self.state().faults.insert(sync_point, fault);
     }
 
+    /// Calls back when the sync point with this number is reached, before it takes effect or fails: what happens
+    /// elsewhere just then. The callback must not use the disk.
+    pub fn call_at(&self, sync_point: u64, call: impl Fn() + Send + Sync + 'static) {
+        self.state().calls.insert(sync_point, Arc::new(call));
+    }
+
     /// Stops the machine at the sync point with this number, before it takes effect. From then on every operation
     /// fails; go on with [`SimDisk::crash`].
     pub fn crash_at(&self, sync_point: u64) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use foretwin_core::PARTITIONS;
 use foretwin_disk::{Disk, OsDisk};
-use foretwin_stream::{DirectoryLock, Log};
+use foretwin_stream::{DirectoryLock, Log, Reader};
 
 use crate::Error;
 use crate::config::Config;
@@ -73,6 +73,8 @@ struct Sender {
     /// File that remembers what was acknowledged.
     cursor: PathBuf,
     sent: Offsets,
+    /// Goes on where it stopped; made anew after a refusal.
+    reader: Reader,
     spool_bytes: u64,
 }
 
@@ -86,7 +88,8 @@ impl Sender {
             .into();
         let url = format!("{}/api/v1/ingest", config.forward.server.trim_end_matches('/'));
         let sent = read_cursor(&cursor);
-        Self { log, url, http, cursor, sent, spool_bytes: config.forward.spool_bytes }
+        let reader = log.read_from(&sent);
+        Self { log, url, http, cursor, sent, reader, spool_bytes: config.forward.spool_bytes }
     }
 
     fn run(mut self, stop: &AtomicBool) {
@@ -101,6 +104,7 @@ impl Sender {
                     if sent { Duration::ZERO } else { LOOK }
                 }
                 Err(reason) => {
+                    self.reader = self.log.read_from(&self.sent);
                     if !away {
                         tracing::warn!("{}: {reason}; telemetry is spooled", self.url);
                     }
@@ -119,7 +123,7 @@ impl Sender {
     fn send_some(&mut self) -> Result<bool, String> {
         let mut envelope = Vec::new();
         let mut next = self.sent;
-        for entry in self.log.read_from(&self.sent) {
+        for entry in self.reader.by_ref() {
             let entry = entry.map_err(|error| error.to_string())?;
             foretwin_wire::envelope::push_encoded(&entry.payload, &mut envelope);
             next[entry.position.partition.index()] = entry.position.offset + 1;
@@ -163,6 +167,7 @@ impl Sender {
         }
         tracing::warn!("the spool is over forward.spool_bytes; {lost} records were dropped, oldest first");
         let kept = write_cursor(&self.cursor, &self.sent).map_err(|error| error.to_string());
+        self.reader = self.log.read_from(&self.sent);
         let trimmed = kept.and_then(|()| self.log.trim(&self.sent).map_err(|error| error.to_string()));
         if let Err(error) = trimmed {
             tracing::warn!("trimming the spool: {error}");

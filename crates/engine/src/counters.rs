@@ -63,7 +63,11 @@ impl Counters {
             ("foretwin_training_errors_total", "Trainings that failed.", self.training_errors.get()),
             ("foretwin_risk_assessments_total", "Risk assessments made.", self.assessed.get()),
             ("foretwin_panics_total", "Records whose application panicked.", self.panics.get()),
-            ("foretwin_maintenance_errors_total", "Failed flushes and compactions.", self.maintenance_errors.get()),
+            (
+                "foretwin_maintenance_errors_total",
+                "Failed flushes and compactions.",
+                self.maintenance_errors.get(),
+            ),
         ]
     }
 }

@@ -27,8 +27,18 @@ fn stored(handle: &Handle) -> Vec<(&'static str, &'static str, &'static str, f64
         ("foretwin_store_raw_samples", "Samples in sealed raw files.", "gauge", stats.raw_samples as f64),
         ("foretwin_store_tier_bytes", "Bytes of downsampled tiers.", "gauge", stats.tier_bytes as f64),
         ("foretwin_store_flushes_total", "Flushes.", "counter", stats.flushes as f64),
-        ("foretwin_store_failed_flushes_total", "Flushes that failed.", "counter", stats.failed_flushes as f64),
-        ("foretwin_store_thinned_frames_total", "Frames beyond a quota.", "counter", stats.thinned_frames as f64),
+        (
+            "foretwin_store_failed_flushes_total",
+            "Flushes that failed.",
+            "counter",
+            stats.failed_flushes as f64,
+        ),
+        (
+            "foretwin_store_thinned_frames_total",
+            "Frames beyond a quota.",
+            "counter",
+            stats.thinned_frames as f64,
+        ),
         ("foretwin_store_damages_total", "Damaged parts found.", "counter", stats.damages as f64),
     ]
 }

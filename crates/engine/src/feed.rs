@@ -113,14 +113,24 @@ impl Feed {
     }
 
     /// What may run out, each with its probabilities.
-    pub(crate) fn risks(&self, now: Timestamp, config: &foretwin_foresee::Config, owner: &InstanceId) -> Vec<Risk> {
+    pub(crate) fn risks(
+        &self,
+        now: Timestamp,
+        config: &foretwin_foresee::Config,
+        owner: &InstanceId,
+    ) -> Vec<Risk> {
         let (mut times, mut used) = (Vec::new(), Vec::new());
         let seed = foretwin_core::fnv64(owner.as_str().as_bytes()) ^ now.0.cast_unsigned();
         let assess = |resource: &Resource| {
             let limit = resource.history.limit()?;
             resource.history.series(&mut times, &mut used);
             let (metric, mode) = (resource.metric.as_str(), resource.capacity.mode);
-            foretwin_foresee::risk(&Series { metric, mode, times: &times, used: &used, limit }, now, config, seed)
+            foretwin_foresee::risk(
+                &Series { metric, mode, times: &times, used: &used, limit },
+                now,
+                config,
+                seed,
+            )
         };
         self.resources.iter().filter_map(assess).collect()
     }

@@ -123,7 +123,16 @@ fn empty(metric: &Metric) -> SeriesView {
         Kind::Counter => format!("{}/s", metric.unit),
     };
     let (at_us, observed, expected, scale) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    SeriesView { metric: metric.key(), unit, kind: metric.kind, role: metric.role, at_us, observed, expected, scale }
+    SeriesView {
+        metric: metric.key(),
+        unit,
+        kind: metric.kind,
+        role: metric.role,
+        at_us,
+        observed,
+        expected,
+        scale,
+    }
 }
 
 /// What a chart shows of a sample: the level of a gauge, the rate of a counter since the sample before it.

@@ -39,7 +39,12 @@ impl Ingest {
     }
 
     /// Takes records of another node; returns once they are durable.
-    pub(crate) fn accept(&self, pipeline: &Pipeline, records: Vec<Record>, wait: Duration) -> Result<(), Error> {
+    pub(crate) fn accept(
+        &self,
+        pipeline: &Pipeline,
+        records: Vec<Record>,
+        wait: Duration,
+    ) -> Result<(), Error> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let mut placed = Vec::new();
         for record in records {
@@ -93,8 +98,18 @@ impl Ingest {
             ("foretwin_log_commits_total", "Group commits.", "counter", stats.commits as f64),
             ("foretwin_log_bytes_total", "Bytes made durable.", "counter", stats.bytes as f64),
             ("foretwin_log_pending_bytes", "Bytes not yet durable.", "gauge", stats.pending_bytes as f64),
-            ("foretwin_log_commit_seconds", "Duration of the last commit.", "gauge", stats.last_commit_us as f64 / 1e6),
-            ("foretwin_log_failed_records_total", "Records whose commit failed.", "counter", stats.failed as f64),
+            (
+                "foretwin_log_commit_seconds",
+                "Duration of the last commit.",
+                "gauge",
+                stats.last_commit_us as f64 / 1e6,
+            ),
+            (
+                "foretwin_log_failed_records_total",
+                "Records whose commit failed.",
+                "counter",
+                stats.failed as f64,
+            ),
             ("foretwin_log_size_bytes", "Bytes of segment files.", "gauge", stats.segment_bytes as f64),
         ]
     }
@@ -168,7 +183,11 @@ pub(crate) struct LocalSink {
 
 impl LocalSink {
     /// `source` and `epoch` name this life of the node; `pipeline`, where there is one, counts what is refused.
-    pub(crate) fn new(ingest: Arc<Ingest>, (source, epoch): (u64, u64), pipeline: Option<Arc<Pipeline>>) -> Self {
+    pub(crate) fn new(
+        ingest: Arc<Ingest>,
+        (source, epoch): (u64, u64),
+        pipeline: Option<Arc<Pipeline>>,
+    ) -> Self {
         let origin = Origin { source, epoch, sequence: 0 };
         let (placed, unsettled, batches) = (Vec::new(), VecDeque::new(), BTreeMap::new());
         Self { ingest, pipeline, origin, placed, unsettled, batches }

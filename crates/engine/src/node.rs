@@ -51,7 +51,8 @@ impl Node {
     pub fn start(config: &Config, roles: Roles) -> Result<Self, Error> {
         let lock = open_dir(&config.data_dir)?;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-        let (store, recovered) = Store::open(disk.clone(), &config.data_dir.join("store"), config.store.clone())?;
+        let (store, recovered) =
+            Store::open(disk.clone(), &config.data_dir.join("store"), config.store.clone())?;
         tracing::info!("store: {} sealed and {} hot files", recovered.sealed_files, recovered.hot_files);
         recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
         let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
@@ -262,7 +263,11 @@ fn dismiss(handle: &Handle, started: Timestamp) {
 }
 
 /// Starts the collector of a node or an agent.
-pub(crate) fn start_collector(threads: &mut Threads, config: &Config, mut sink: LocalSink) -> Result<(), Error> {
+pub(crate) fn start_collector(
+    threads: &mut Threads,
+    config: &Config,
+    mut sink: LocalSink,
+) -> Result<(), Error> {
     let collector = Collector::new(&config.collect).map_err(|source| Error::Collect { source })?;
     let stop = threads.stop.clone();
     threads.start("collector", move || {

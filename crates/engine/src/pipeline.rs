@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, InstanceId, MINUTE_US, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema, SchemaId, Timestamp, Value,
+    Batch, InstanceId, MINUTE_US, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema, SchemaId,
+    Timestamp, Value,
 };
 use foretwin_store::{Query, Store};
 
@@ -122,7 +123,8 @@ impl Pipeline {
     fn frames(&self, partition: Partition, batch: &Batch) {
         self.counters.frames.add(batch.rows().len() as u64);
         self.counters.samples.add(batch.samples() as u64);
-        let Some(schema) = self.schema(batch.schema()).filter(|schema| schema.width() == batch.width()) else {
+        let Some(schema) = self.schema(batch.schema()).filter(|schema| schema.width() == batch.width())
+        else {
             self.counters.orphaned.add(batch.rows().len() as u64);
             return;
         };

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use foretwin_core::{Instance, InstanceId, InstanceKind, Judgement, Learning, Phase, Risk, Schema, SchemaId, Timestamp};
+use foretwin_core::{
+    Instance, InstanceId, InstanceKind, Judgement, Learning, Phase, Risk, Schema, SchemaId, Timestamp,
+};
 
 use crate::config::Training;
 use crate::feed::Feed;

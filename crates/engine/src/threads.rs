@@ -20,7 +20,11 @@ impl Threads {
     }
 
     /// Starts a thread.
-    pub(crate) fn start(&mut self, name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    pub(crate) fn start(
+        &mut self,
+        name: &'static str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Error> {
         let spawned = std::thread::Builder::new().name(name.into()).spawn(run);
         self.running.push((name, spawned.map_err(|source| Error::Thread { name, source })?));
         Ok(())

@@ -61,7 +61,8 @@ impl Pipeline {
     pub(crate) fn train(&self, due: &Due, cancel: &AtomicBool) -> Result<bool, Error> {
         let Some(window) = self.history(due)? else { return Ok(false) };
         let span_s = window.times[window.len() - 1].since(window.times[0]);
-        let phase = if span_s >= self.config.training.settled_s { Phase::Learned } else { Phase::Provisional };
+        let phase =
+            if span_s >= self.config.training.settled_s { Phase::Learned } else { Phase::Provisional };
         let seed = foretwin_core::fnv64(due.instance.id.as_str().as_bytes()) ^ due.version;
         let job = Job {
             window: &window,

@@ -30,11 +30,13 @@ fn number(field: &Field) -> f64 {
 
 /// The metrics of a file as a window, and its labels (empty without a column `label`).
 fn read(path: &Path) -> Result<(Window, Vec<f64>), Box<dyn Error>> {
-    let rows: Vec<Row> = SerializedFileReader::new(File::open(path)?)?.get_row_iter(None)?.collect::<Result<_, _>>()?;
+    let rows: Vec<Row> =
+        SerializedFileReader::new(File::open(path)?)?.get_row_iter(None)?.collect::<Result<_, _>>()?;
     let first = rows.first().ok_or("a file without rows")?;
     let is_metric = |name: &str| name != "t" && name != "label";
     let metrics = first.get_column_iter().filter(|(name, _)| is_metric(name));
-    let metrics = metrics.map(|(name, _)| Metric::gauge(name, "1", Role::Utilization).stored(Storage::F64)).collect();
+    let metrics =
+        metrics.map(|(name, _)| Metric::gauge(name, "1", Role::Utilization).stored(Storage::F64)).collect();
     let mut window = Window::new(InstanceId::new("benchmark"), Schema::new(metrics));
     let (mut labels, mut values) = (Vec::new(), Vec::new());
     for row in &rows {
@@ -54,14 +56,18 @@ fn read(path: &Path) -> Result<(Window, Vec<f64>), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [data, out, rest @ ..] = &arguments[..] else { return Err("usage: detection DATA_DIR OUT_DIR [linear]".into()) };
+    let [data, out, rest @ ..] = &arguments[..] else {
+        return Err("usage: detection DATA_DIR OUT_DIR [linear]".into());
+    };
     let mut config = Config::default();
     if rest.iter().any(|word| word == "linear") {
         config.lstm_min_rows = usize::MAX;
     }
     std::fs::create_dir_all(out)?;
     let mut names: Vec<String> = std::fs::read_dir(data)?
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".train.parquet")?.to_owned()))
+        .filter_map(|entry| {
+            Some(entry.ok()?.file_name().to_str()?.strip_suffix(".train.parquet")?.to_owned())
+        })
         .collect();
     names.sort();
     for name in names {

@@ -27,8 +27,8 @@ const MODEL: Format = Format { mark: *b"FTwM", object: "model" };
 const STATE: Format = Format { mark: *b"FTwS", object: "state" };
 
 impl Format {
-    fn wrong(&self, problem: impl ToString) -> Error {
-        Error::Decode { object: self.object, problem: problem.to_string() }
+    fn wrong(&self, problem: impl Into<String>) -> Error {
+        Error::Decode { object: self.object, problem: problem.into() }
     }
 
     fn seal(&self, header: &impl Serialize, tensors: &[&[f32]]) -> Result<Vec<u8>, Error> {
@@ -62,7 +62,7 @@ impl Format {
         let (header, tensors) = rest
             .split_at_checked(u32::from_le_bytes(*length) as usize)
             .ok_or_else(|| self.wrong("the header is cut off"))?;
-        let header = serde_json::from_slice(header).map_err(|error| self.wrong(error))?;
+        let header = serde_json::from_slice(header).map_err(|error| self.wrong(error.to_string()))?;
         let (numbers, remainder) = tensors.as_chunks::<4>();
         if !remainder.is_empty() {
             return Err(self.wrong("the tensors are cut off"));
@@ -95,7 +95,8 @@ impl Model {
     /// If a number in its header cannot be written as JSON.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let network = self.network.as_ref().map_or(&[][..], |network| &network.values);
-        let tensors = [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm, network, &self.unit];
+        let tensors =
+            [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm, network, &self.unit];
         MODEL.seal(&self.header, &tensors)
     }
 
@@ -131,7 +132,8 @@ impl Model {
 fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
     let (shape, width) = (&header.shape, header.recipe.features.len());
     let within = |indices: &[u32], end: usize| indices.iter().all(|&index| (index as usize) < end);
-    let mut columns = within(&shape.targets, width) && within(&shape.inputs, width) && within(&header.constants, width);
+    let mut columns =
+        within(&shape.targets, width) && within(&shape.inputs, width) && within(&header.constants, width);
     for feature in &header.recipe.features {
         columns &= match feature.transform {
             Transform::Ratio { limit } => limit < width,
@@ -142,7 +144,10 @@ fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
     if !columns || !within(&shape.joint, shape.targets.len()) {
         return Err("a column lies outside the schema");
     }
-    if !(1..=32).contains(&shape.lags) || shape.inputs.len() > width || shape.joint.len() > shape.targets.len() {
+    if !(1..=32).contains(&shape.lags)
+        || shape.inputs.len() > width
+        || shape.joint.len() > shape.targets.len()
+    {
         return Err("a size is out of range");
     }
     let positive = |x: f64| x.is_finite() && x > 0.0;
@@ -223,7 +228,8 @@ impl State {
         }
         for (column, bits, at) in header.readings {
             let reading = state.readings.get_mut(column as usize);
-            *reading.ok_or_else(|| STATE.wrong("a reading has no column"))? = Reading { value: Value(bits), at };
+            *reading.ok_or_else(|| STATE.wrong("a reading has no column"))? =
+                Reading { value: Value(bits), at };
         }
         (state.past.rows, state.past.newest, state.evidence) = (past, header.newest, evidence);
         let (watches, _) = watches.as_chunks::<3>();

@@ -58,7 +58,7 @@ impl Default for Config {
             lstm_max_rows: 40_000,
             scale_floor: 0.05,
             residual_floor: 0.1,
-            smoothing: 0.13,
+            smoothing: 0.1,
             false_alarm_rate: 1e-5,
             contributions: 5,
         }

@@ -209,7 +209,8 @@ fn add_network(
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Result<(), Error> {
     let inputs = model.linear.shape.inputs.clone();
-    let span_us = job.window.times.last().zip(job.window.times.first()).map_or(0, |(end, start)| end.0 - start.0);
+    let span_us =
+        job.window.times.last().zip(job.window.times.first()).map_or(0, |(end, start)| end.0 - start.0);
     // The time of day can only be told from chance after it has been seen twice.
     let daily = span_us >= 2 * DAY_US;
     let outputs = model.linear.shape.targets.len();

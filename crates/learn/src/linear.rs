@@ -50,7 +50,9 @@ impl Shape {
 impl Linear {
     /// Fits weights to the usable `rows` of a table.
     pub fn fit(table: &Table, rows: &[u32], shape: Shape, config: &Config) -> Self {
-        let own = (0..shape.targets.len()).flat_map(|t| own_weights(table, rows, &shape, t, config.ridge)).collect();
+        let own = (0..shape.targets.len())
+            .flat_map(|t| own_weights(table, rows, &shape, t, config.ridge))
+            .collect();
         let mut linear = Self { shape, own, others: Vec::new() };
         if !linear.shape.joint.is_empty() {
             linear.others = others_weights(table, rows, &linear, OTHERS_RIDGE * config.ridge);
@@ -59,7 +61,7 @@ impl Linear {
     }
 
     /// Expects the next frame on the common scale. `lag(k)` is the full-width row k + 1 frames ago.
-    /// `regressors` and `joint` are room to work in.
+    /// `room` is worked in.
     pub fn expect<'a>(&self, lag: impl Fn(usize) -> &'a [f32], room: &mut Room, mean: &mut [f32]) {
         let Shape { lags, targets, inputs, joint } = &self.shape;
         for (t, weights) in self.own.chunks_exact(lags + 1).enumerate() {
@@ -170,7 +172,13 @@ fn others_weights(table: &Table, rows: &[u32], own: &Linear, ridge: f64) -> Vec<
 
 /// The `most` candidate columns whose last value says most about the next change of the targets: the sum over
 /// targets of squared correlations.
-pub(crate) fn rank_inputs(table: &Table, rows: &[u32], candidates: Vec<u32>, targets: &[u32], most: usize) -> Vec<u32> {
+pub(crate) fn rank_inputs(
+    table: &Table,
+    rows: &[u32],
+    candidates: Vec<u32>,
+    targets: &[u32],
+    most: usize,
+) -> Vec<u32> {
     if candidates.len() <= most {
         return candidates;
     }
@@ -197,7 +205,8 @@ pub(crate) fn rank_inputs(table: &Table, rows: &[u32], candidates: Vec<u32>, tar
         let row = &cross[i * m..(i + 1) * m];
         row.iter().zip(&y_power).map(|(xy, yy)| xy * xy / (x_power[i] * yy)).sum()
     };
-    let mut ranked: Vec<(f32, u32)> = candidates.iter().enumerate().map(|(i, &column)| (worth(i), column)).collect();
+    let mut ranked: Vec<(f32, u32)> =
+        candidates.iter().enumerate().map(|(i, &column)| (worth(i), column)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut best: Vec<u32> = ranked.into_iter().take(most).map(|(_, column)| column).collect();
     best.sort_unstable();
@@ -248,7 +257,8 @@ mod tests {
     #[test]
     fn few_rows_stay_near_persistence() {
         let table = table(8);
-        let linear = Linear::fit(&table, &[2, 3, 4], shape(vec![]), &Config { ridge: 1000.0, ..Config::default() });
+        let linear =
+            Linear::fit(&table, &[2, 3, 4], shape(vec![]), &Config { ridge: 1000.0, ..Config::default() });
         assert!(linear.own.iter().all(|w| w.abs() < 0.05));
     }
 

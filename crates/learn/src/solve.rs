@@ -6,7 +6,12 @@
 /// `sum += aᵀ b` for row-major `a` (rows × n) and `b` (rows × m), through `scratch`.
 ///
 /// Products are formed in `f32` over one block of rows and summed over blocks in `f64`.
-pub(crate) fn add_cross(sum: &mut [f64], (a, n): (&[f32], usize), (b, m): (&[f32], usize), scratch: &mut Vec<f32>) {
+pub(crate) fn add_cross(
+    sum: &mut [f64],
+    (a, n): (&[f32], usize),
+    (b, m): (&[f32], usize),
+    scratch: &mut Vec<f32>,
+) {
     let rows = a.len() / n.max(1);
     scratch.clear();
     scratch.resize(n * m, 0.0);

@@ -59,7 +59,8 @@ impl Model {
         }
         self.watch(state);
         let evidence = state.evidence.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
-        let mean = f64::from(evidence.sum::<f32>()) / (state.evidence.len() + state.watches.len()).max(1) as f64;
+        let mean =
+            f64::from(evidence.sum::<f32>()) / (state.evidence.len() + state.watches.len()).max(1) as f64;
         state.score = (mean / self.header.judge.threshold).sqrt();
         state.past.push(&state.scratch.z);
         state.age = state.age.saturating_add(1);
@@ -136,7 +137,10 @@ impl Model {
         let mut sum = 0.0;
         for (&column, &share) in evidence {
             sum += f64::from(share);
-            out.offer(Part { column: column as usize, share: share.into(), observed: f64::NAN }, header.judge.contributions);
+            out.offer(
+                Part { column: column as usize, share: share.into(), observed: f64::NAN },
+                header.judge.contributions,
+            );
         }
         for part in &mut out.contributions {
             part.share = if sum > 0.0 { part.share / sum } else { 0.0 };

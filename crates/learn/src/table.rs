@@ -57,7 +57,8 @@ impl Rows {
 
 /// The median of the positive steps between frames, in seconds; 1 where there is none.
 fn median_step_s(times: &[Timestamp]) -> f64 {
-    let mut steps: Vec<i64> = times.windows(2).map(|pair| pair[1].0 - pair[0].0).filter(|&us| us > 0).collect();
+    let mut steps: Vec<i64> =
+        times.windows(2).map(|pair| pair[1].0 - pair[0].0).filter(|&us| us > 0).collect();
     if steps.is_empty() {
         return 1.0;
     }
@@ -80,7 +81,8 @@ pub(crate) struct Table {
 impl Table {
     pub fn new(window: &Window, recipe: &Recipe, rows: &Rows) -> Self {
         let width = recipe.features.len();
-        let times: Vec<Timestamp> = rows.stretches.iter().flat_map(|s| window.times[s.clone()].iter().copied()).collect();
+        let times: Vec<Timestamp> =
+            rows.stretches.iter().flat_map(|s| window.times[s.clone()].iter().copied()).collect();
         let age = ages(&times, rows);
         let (mut z, mut seen) = (vec![0.0; times.len() * width], vec![false; times.len() * width]);
         for column in 0..width {

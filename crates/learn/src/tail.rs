@@ -27,7 +27,8 @@ pub(crate) fn threshold(evidence: &[f64], rate: f64, apart: usize) -> f64 {
     }
     let (shape, scale) = pareto(&excesses);
     let rarer = excesses.len() as f64 / (sorted.len() as f64 * rate);
-    let beyond = if shape.abs() < 1e-6 { scale * rarer.ln() } else { scale / shape * (rarer.powf(shape) - 1.0) };
+    let beyond =
+        if shape.abs() < 1e-6 { scale * rarer.ln() } else { scale / shape * (rarer.powf(shape) - 1.0) };
     (ordinary + beyond).max(cautious).max(f64::MIN_POSITIVE)
 }
 

@@ -166,7 +166,10 @@ fn horizon(asked: Option<&Value>) -> Result<f64, ApiError> {
         Some(_) => None,
     };
     seconds.filter(|&s| s > 0.0 && s <= MOST_HORIZON_S).ok_or_else(|| {
-        ApiError::field("horizon", "horizon must be seconds above 0 and at most 30 days, such as 3600 or \"1h\"")
+        ApiError::field(
+            "horizon",
+            "horizon must be seconds above 0 and at most 30 days, such as 3600 or \"1h\"",
+        )
     })
 }
 

@@ -7,7 +7,8 @@ use crate::error::ApiError;
 /// Reads a moment relative to `now`.
 pub(crate) fn moment(field: &'static str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
     let wrong = || {
-        let message = format!("{field}={text:?} is no moment; use now, -15m, -6h, or seconds since the epoch");
+        let message =
+            format!("{field}={text:?} is no moment; use now, -15m, -6h, or seconds since the epoch");
         ApiError::field(field, message)
     };
     if text == "now" {

@@ -57,13 +57,12 @@ struct Recoverer {
 /// One segment while it is read.
 struct Reading {
     limit: Offsets,
+    /// Where the last entry that counts ends.
     end: u64,
-    /// Where the commit of the last entry that counts began: everything before was synced.
-    commit: u64,
     damage: Vec<Damage>,
 }
 
-/// Reads all segments of a directory. `applied` are offsets never to be given out again.
+/// Reads all segments of a directory.
 pub(crate) fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Recovered, Error> {
     let mut next_number = 0;
     let mut opened = Vec::new();
@@ -159,7 +158,7 @@ impl Opened {
 
     fn reading(&self, limit: Offsets) -> Reading {
         let copies = self.head.damage.iter().map(|range| damage(&self.path, range, "the header is damaged"));
-        Reading { limit, end: START, commit: START, damage: copies.collect() }
+        Reading { limit, end: START, damage: copies.collect() }
     }
 
     fn remembered(&self, reading: &Reading, next: Offsets) -> Segment {
@@ -202,7 +201,7 @@ impl Recoverer {
         // The remains of a commit that failed are no damage: nothing that counts comes after them or is missing.
         let jump = later[0].header().is_some_and(|header| header.jump);
         let complete = jump || missing(&self.expected, &known(&limit)).next().is_none();
-        reading.damage.retain(|damage| damage.at < reading.commit || !complete);
+        reading.damage.retain(|damage| damage.at < reading.end || !complete);
         self.leave(segment, reading);
         Ok(())
     }
@@ -274,7 +273,6 @@ impl Recoverer {
             }
         }
         reading.end = at + frame.bytes();
-        reading.commit = reading.commit.max(u64::from(frame.commit));
     }
 
     fn leave(&mut self, segment: &Opened, mut reading: Reading) {

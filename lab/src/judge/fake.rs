@@ -1,4 +1,5 @@
 //! A tiny server that answers as Foretwin would.
+#![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;

@@ -160,7 +160,7 @@ pub fn summarize(leaks: &[Foreseen], worries: &[Worry]) -> Summary {
         leaks: dead.len(),
         foreseen: leads.len(),
         lead_min_s: leads.first().copied(),
-        lead_median_s: leads.get(leads.len() / 2).copied(),
+        lead_median_s: median(&leads),
         sure_60s_before: of(dead.iter().filter_map(|leak| leak.p_60s_before).map(|p| p > SURE).collect()),
         covered_60s: of(dead.iter().filter_map(|leak| leak.covered_60s).collect()),
         covered_120s: of(dead.iter().filter_map(|leak| leak.covered_120s).collect()),
@@ -168,6 +168,11 @@ pub fn summarize(leaks: &[Foreseen], worries: &[Worry]) -> Summary {
         healthy_max_probability: worries.first().map(|worry| worry.max_probability),
         healthy_worrying: of(worries.iter().map(|worry| worry.max_probability > 0.5).collect()),
     }
+}
+
+fn median(sorted: &[f64]) -> Option<f64> {
+    let (low, high) = (sorted.get(sorted.len().saturating_sub(1) / 2)?, sorted.get(sorted.len() / 2)?);
+    Some((low + high) / 2.0)
 }
 
 #[cfg(test)]
@@ -219,6 +224,14 @@ mod tests {
         assert_eq!((leak.origins, leak.origins_covered), (200, 120));
         let summary = summarize(std::slice::from_ref(&leak), &[]);
         assert_eq!((summary.coverage, summary.lead_median_s), (Some(0.6), Some(109.0)));
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(
+            (median(&[]), median(&[3.0]), median(&[1.0, 2.0, 4.0, 9.0])),
+            (None, Some(3.0), Some(3.0))
+        );
     }
 
     #[test]

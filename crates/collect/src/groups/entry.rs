@@ -33,6 +33,8 @@ pub(super) struct Entry {
     pub empty_since: Option<Timestamp>,
     /// When the oldest process started, also after it ended.
     first_ticks: u64,
+    /// Whether its files are to be opened again: some answered no longer, or new ones may be there.
+    pub stale: bool,
     identified: u32,
     command: Option<String>,
     reader: Reader,
@@ -70,6 +72,7 @@ impl Entry {
             announced: None,
             empty_since: None,
             first_ticks: ABSENT,
+            stale: false,
             identified: 0,
             command: None,
             reader: Reader::open(path, &[], &Budget::new(0)),
@@ -80,7 +83,7 @@ impl Entry {
 
     /// Opens its files where it is now.
     pub fn open(&mut self, known: &Known, hierarchies: &[&Hierarchy], budget: &Budget) {
-        (self.mask, self.life) = (known.mask, known.life);
+        (self.mask, self.life, self.stale) = (known.mask, known.life, false);
         self.reader = Reader::open(&self.path, hierarchies, budget);
         self.limits_due.hasten();
     }

@@ -24,6 +24,8 @@ const PROCESSES_PER_TICK: usize = 256;
 const EMPTY_US: i64 = 600 * SECOND_US;
 /// Every how many looks the limits of groups not watched are looked at, in case one was set.
 const THOROUGH: u64 = 5;
+/// Every how many looks all files are opened again, in case a controller was enabled.
+const REOPEN: u64 = 60;
 /// Longest file of the interface, `memory.stat` of a kernel with everything, is below 4 KiB.
 const BUFFER: usize = 16 << 10;
 
@@ -104,7 +106,7 @@ impl Groups {
             self.link();
         }
         self.looks += 1;
-        self.announce(thorough, sink);
+        self.announce(thorough || changed, sink);
         // Looking shall not take more than a fiftieth of the time, however many groups there are.
         let cost = began.elapsed();
         self.slow_until =
@@ -115,6 +117,7 @@ impl Groups {
     fn drop_gone(&mut self, at: Timestamp, sink: &mut dyn Sink) -> bool {
         let before = self.entries.len();
         let (forest, budget) = (&self.forest, &self.budget);
+        let reopen = self.looks % REOPEN == REOPEN - 1;
         self.entries.retain_mut(|entry| {
             let is_empty = entry.total.processes == 0;
             let since = *entry.empty_since.get_or_insert(at);
@@ -126,7 +129,7 @@ impl Groups {
                 sink.vanished(&entry.id, at);
                 return false;
             };
-            if (known.mask, known.life) != (entry.mask, entry.life) {
+            if reopen || entry.stale || (known.mask, known.life) != (entry.mask, entry.life) {
                 entry.open(known, &forest.hierarchies(known.mask), budget);
                 entry.census.move_to(forest.lists(&entry.path, known));
             }
@@ -238,7 +241,8 @@ impl Groups {
         let mut fading = false;
         for entry in &mut self.entries {
             let vitality = entry.read(at, &self.forest, &mut self.buffer);
-            fading |= vitality != Vitality::Alive;
+            entry.stale |= vitality != Vitality::Alive;
+            fading |= entry.stale;
             if vitality != Vitality::Gone {
                 metrics::values(&entry.reading, &mut self.values);
                 sink.frame(&entry.id, metrics::schema(), at, &self.values);

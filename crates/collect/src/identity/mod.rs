@@ -82,7 +82,7 @@ impl Place {
     }
 
     /// The workload identity: what outlives a restart of the group. `command` is that of the first process, as
-    /// [`command`] tells it.
+    /// [`command()`] tells it.
     #[must_use]
     pub fn workload(&self, path: &str, container: &Container, command: Option<&str>) -> String {
         let run = command.map(|command| format!("command:{command}"));

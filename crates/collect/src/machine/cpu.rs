@@ -1,6 +1,6 @@
 //! Processor time, interrupts and context switches, from `/proc/stat` and `/proc/schedstat`.
 
-use foretwin_core::{Metric, Role, Value};
+use foretwin_core::{FailureMode, Metric, Role, Value};
 use foretwin_host::Error;
 use foretwin_host::file::{Buffer, ProcFile};
 use foretwin_host::proc::{Stat, TICK_US, run_delay_ns};
@@ -20,7 +20,9 @@ const MODES: [(&str, Role); 8] = [
 ];
 
 /// Cells after the modes and before the processors.
-const SINGLE: usize = 7;
+const SINGLE: usize = 8;
+/// What one processor can work in a second, microseconds.
+const CPU_US_PER_S: u64 = 1_000_000;
 
 /// `/proc/stat`.
 pub(super) struct Processors {
@@ -60,7 +62,9 @@ impl Section for Processors {
         }
         let counter = |name, unit| Metric::counter(name, unit, Role::Rate);
         metrics.extend([
-            Metric::gauge("system.cpu.logical.count", "{cpu}", Role::Limit),
+            Metric::counter("system.cpu.busy", "us", Role::Utilization)
+                .against("system.cpu.limit", FailureMode::CpuSaturation),
+            Metric::gauge("system.cpu.limit", "us/s", Role::Limit),
             counter("system.cpu.context_switches", "{switch}"),
             counter("system.cpu.interrupts", "{interrupt}"),
             counter("system.cpu.soft_interrupts", "{interrupt}"),
@@ -85,9 +89,10 @@ impl Section for Processors {
         let modes = [t.user, t.nice, t.system, t.idle, t.iowait, t.irq, t.softirq, t.steal];
         fill(cells, modes.map(|ticks| scaled(ticks, TICK_US)));
         let cells = &mut cells[MODES.len()..];
-        let count = stat.cpus.len() as u64;
+        let limit = stat.cpus.len() as u64 * CPU_US_PER_S;
         let events = [stat.context_switches, stat.interrupts, stat.soft_interrupts, stat.forks];
-        fill(cells, [count].into_iter().chain(events).chain([stat.running, stat.blocked]));
+        let total = [scaled(t.busy(), TICK_US), limit];
+        fill(cells, total.into_iter().chain(events).chain([stat.running, stat.blocked]));
         let busy = stat.cpus.iter().map(|(_, times)| scaled(times.busy(), TICK_US));
         fill(&mut cells[SINGLE..], busy);
         Ok(Layout::Same)

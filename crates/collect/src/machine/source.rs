@@ -55,8 +55,12 @@ impl Machine {
         let mut sections = Sections(Vec::new());
         sections.open(config);
         sections.0.push(Box::new(Collection(ledger)));
+        Self::of(instance, sections.0)
+    }
+
+    fn of(instance: Instance, sections: Vec<Box<dyn Section>>) -> Self {
         let part = |section| Part { section, cells: 0..0, read_at: None };
-        let parts = sections.0.into_iter().map(part).collect();
+        let parts = sections.into_iter().map(part).collect();
         let (schema, values) = (Schema::new(Vec::new()), Vec::new());
         let mut machine =
             Self { instance, is_announced: false, parts, schema, values, buffer: Buffer::default() };
@@ -162,5 +166,108 @@ impl Sections {
             Ok(None) => tracing::debug!(section = name, "this kernel does not tell"),
             Err(error) => tracing::warn!(section = name, cause = %crate::error::Chain(&error), "left out"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foretwin_core::{InstanceId, InstanceKind, Metric, Role};
+
+    use super::*;
+
+    /// A section that has as many cells as told, and may fail; it fills each with the number of its readings.
+    struct Scripted {
+        widths: Vec<usize>,
+        reads: usize,
+        fails: bool,
+        good_for_ms: i64,
+    }
+
+    fn scripted(widths: &[usize], fails: bool, good_for_ms: i64) -> Box<dyn Section> {
+        Box::new(Scripted { widths: widths.to_vec(), reads: 0, fails, good_for_ms })
+    }
+
+    impl Section for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+
+        fn describe(&self, metrics: &mut Vec<Metric>) {
+            let number = |at: usize| Metric::gauge(&format!("m{}.{at}", self.good_for_ms), "1", Role::Rate);
+            metrics.extend((0..self.widths[0]).map(number));
+        }
+
+        fn read(&mut self, _: &mut Buffer, cells: &mut [Value]) -> Result<Layout, foretwin_host::Error> {
+            self.reads += 1;
+            if self.fails && self.reads == 2 {
+                return Err(foretwin_host::Error::Parse { format: "script", expected: "luck" });
+            }
+            if self.widths.len() > 1 {
+                self.widths.remove(0);
+                return Ok(Layout::Changed);
+            }
+            cells.fill(Value(self.reads as u64));
+            Ok(Layout::Same)
+        }
+
+        fn good_for_ms(&self) -> i64 {
+            self.good_for_ms
+        }
+    }
+
+    #[derive(Default)]
+    struct Frames(Vec<Vec<Option<u64>>>);
+
+    impl Sink for Frames {
+        fn instance(&mut self, _: &Instance) {}
+
+        fn vanished(&mut self, _: &InstanceId, _: Timestamp) {}
+
+        fn frame(&mut self, _: &InstanceId, schema: &Arc<Schema>, _: Timestamp, values: &[Value]) {
+            assert_eq!(schema.width(), values.len());
+            self.0.push(values.iter().map(|value| (!value.is_missing()).then_some(value.0)).collect());
+        }
+    }
+
+    fn frames(sections: Vec<Box<dyn Section>>, ticks_ms: &[i64]) -> (Frames, Vec<bool>) {
+        let mut machine = Machine::of(Instance::new("h", InstanceKind::Host, "h", "w"), sections);
+        let mut sink = Frames::default();
+        let read = |ms: &i64| machine.read(Timestamp(ms * 1000), &mut sink).is_ok();
+        let outcomes = ticks_ms.iter().map(read).collect();
+        (sink, outcomes)
+    }
+
+    #[test]
+    fn a_failing_section_is_missing_beside_good_ones() {
+        let sections = vec![scripted(&[1], false, 0), scripted(&[2], true, 1)];
+        let (sink, outcomes) = frames(sections, &[0, 1000, 2000]);
+        assert_eq!(outcomes, [true, false, true]);
+        assert_eq!(sink.0[1], [Some(2), None, None]);
+        assert_eq!(sink.0[2], [Some(3), Some(3), Some(3)]);
+    }
+
+    #[test]
+    fn a_changed_section_gets_its_place_at_once() {
+        let sections = vec![scripted(&[0, 2], false, 0), scripted(&[1], false, 1)];
+        let (sink, outcomes) = frames(sections, &[0, 1000]);
+        assert_eq!(outcomes, [true, true]);
+        assert_eq!(sink.0[0], [Some(2), Some(2), Some(2)], "all are read again under the new schema");
+        assert_eq!(sink.0[1], [Some(3); 3]);
+    }
+
+    #[test]
+    fn one_that_never_settles_costs_the_frame_but_not_the_source() {
+        let sections = vec![scripted(&[1, 2, 3, 4, 5, 6], false, 0), scripted(&[1], false, 1)];
+        let (sink, outcomes) = frames(sections, &[0, 1000]);
+        assert_eq!((outcomes, sink.0.len()), (vec![true, true], 2));
+        assert!(sink.0[0].iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn slow_sections_are_repeated_until_they_are_due() {
+        let sections = vec![scripted(&[1], false, 0), scripted(&[1], false, 5000)];
+        let (sink, _) = frames(sections, &[0, 1000, 4999, 5000, 100]);
+        let slow: Vec<_> = sink.0.iter().map(|frame| frame[1]).collect();
+        assert_eq!(slow, [Some(1), Some(1), Some(1), Some(2), Some(3)], "a clock set back makes all due");
     }
 }

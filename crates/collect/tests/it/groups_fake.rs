@@ -180,6 +180,21 @@ fn a_group_around_others_becomes_their_parent() {
 }
 
 #[test]
+fn a_controller_enabled_later_is_told_within_a_minute() {
+    let mut fake =
+        Fake::new(&[("cgroup.controllers", ""), ("a/cgroup.procs", &me()), ("a/cpu.stat", "usage_usec 1\n")]);
+    fake.tick(0);
+    fake.write("a/memory.current", "77\n");
+    (0..61).for_each(|_| fake.tick(1));
+    assert_eq!(fake.journal.value("h/a", "container.memory.usage"), Some(77.0));
+    assert_eq!(
+        fake.journal.value("h/a", "container.restarts"),
+        Some(0.0),
+        "opened again is not started again"
+    );
+}
+
+#[test]
 fn an_empty_group_stays_for_ten_minutes() {
     let mut fake = Fake::new(&[("cgroup.controllers", ""), ("a/cgroup.procs", &me())]);
     fake.tick(0);

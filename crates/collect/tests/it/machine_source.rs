@@ -33,6 +33,7 @@ fn numbers_are_plausible() {
     let limit = value("system.memory.limit");
     assert!(limit > 1e7 && value("system.memory.unreclaimable") < limit);
     assert!(value("system.cpu.time{cpu.mode=idle}") > 1e6, "a second of idling since boot, in microseconds");
+    assert!(value("system.cpu.limit") >= 1e6 && value("system.cpu.busy") > 0.0);
     assert!(value("system.thread.count") >= value("system.process.count"));
     assert!(value("system.thread.limit") > value("system.thread.count"));
     assert!(value("system.paging.faults") > value("system.paging.faults{system.paging.fault.type=major}"));
@@ -53,10 +54,13 @@ fn every_limit_stands_in_the_schema() {
         let Some(capacity) = &metric.capacity else { continue };
         let limit = schema.column(&capacity.limit).map(|column| &schema.metrics()[column]);
         let limit = limit.unwrap_or_else(|| panic!("{} has no limit {}", metric.key(), capacity.limit));
-        assert_eq!((limit.role, &limit.unit), (Role::Limit, &metric.unit));
+        let unit =
+            if metric.kind == Kind::Counter { format!("{}/s", metric.unit) } else { metric.unit.clone() };
+        assert_eq!((limit.role, &limit.unit), (Role::Limit, &unit));
         modes.push(capacity.mode);
     }
     for mode in [
+        FailureMode::CpuSaturation,
         FailureMode::MemoryExhaustion,
         FailureMode::SwapExhaustion,
         FailureMode::DiskFull,
@@ -70,24 +74,22 @@ fn every_limit_stands_in_the_schema() {
 
 #[test]
 fn work_shows() {
-    let (mut sink, mut machine) =
-        (Keeping::default(), machine::Machine::new("here", &machine::Config::default()));
-    let key = "foretwin.process.cpu.time";
-    machine.read(NOW, &mut sink).unwrap();
-    let before = sink.newest(key).unwrap();
+    let mut machine = machine::Machine::new("here", &machine::Config::default());
+    let mut second = 0;
+    let mut read = |key: &str| {
+        let mut sink = Keeping::default();
+        second += 1;
+        machine.read(NOW + second * 1_000_000, &mut sink).unwrap();
+        sink.newest(key).unwrap()
+    };
+    let before = read("foretwin.process.cpu.time");
     let mut sum = 0u64;
-    while machine_cpu(&mut machine, &mut sink, key) < before + 20_000.0 {
+    while read("foretwin.process.cpu.time") < before + 20_000.0 {
         sum = black_box((0..100_000u64).fold(sum, u64::wrapping_add));
     }
-    let faults = sink.newest("system.paging.faults").unwrap();
-    let pages = black_box(vec![1u8; 64 << 20]);
-    machine.read(NOW, &mut sink).unwrap();
-    assert!(sink.newest("system.paging.faults").unwrap() > faults, "{} bytes were touched", pages.len());
-}
-
-fn machine_cpu(machine: &mut machine::Machine, sink: &mut Keeping, key: &str) -> f64 {
-    machine.read(NOW, sink).unwrap();
-    sink.newest(key).unwrap()
+    let before = read("system.paging.faults");
+    let touched = black_box(vec![1u8; 8 << 20]);
+    assert!(read("system.paging.faults") > before, "{} bytes were touched", touched.len());
 }
 
 /// What is read rarely is repeated in between, and read at once when the clock goes back.

@@ -1,4 +1,5 @@
 //! Whole nodes: watching this machine, stopping, coming back, and sending to each other.
+#![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
 mod lifecycle;
 mod recording;

@@ -68,5 +68,8 @@ pub fn stored(handle: &Handle, id: &str) -> Vec<i64> {
         to: Timestamp::from_seconds(1_700_100_000.0),
         points: 20_000,
     };
-    handle.window(&query).map(|view| view.series.into_iter().flat_map(|one| one.at_us).collect()).unwrap_or_default()
+    handle
+        .window(&query)
+        .map(|view| view.series.into_iter().flat_map(|one| one.at_us).collect())
+        .unwrap_or_default()
 }

@@ -31,8 +31,17 @@ struct Finding {
 }
 
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
-    let findings =
-        [telemetry(), pressure(), groups(), limits(), sockets(), counters(), descriptors(), microvm(), containers()];
+    let findings = [
+        telemetry(),
+        pressure(),
+        groups(),
+        limits(),
+        sockets(),
+        counters(),
+        descriptors(),
+        microvm(),
+        containers(),
+    ];
     if args.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
@@ -72,7 +81,12 @@ fn telemetry() -> Finding {
         return good(what, "CPU, memory, disk and network are readable under /proc");
     }
     let detail = format!("cannot read {}", lacking.join(", "));
-    Finding { what, status: Status::Broken, detail, remedy: Some("mount /proc, and run where it is not hidden") }
+    Finding {
+        what,
+        status: Status::Broken,
+        detail,
+        remedy: Some("mount /proc, and run where it is not hidden"),
+    }
 }
 
 fn pressure() -> Finding {
@@ -88,7 +102,9 @@ fn groups() -> Finding {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let of = |kind: &str| mounts.lines().filter(|line| line.contains(&format!(" - {kind} "))).count();
     match (of("cgroup"), of("cgroup2")) {
-        (0, 0) => missing(what, "no hierarchy is mounted", "mount cgroup2; without it only the host is watched"),
+        (0, 0) => {
+            missing(what, "no hierarchy is mounted", "mount cgroup2; without it only the host is watched")
+        }
         (0, _) => good(what, "version 2"),
         (v1, 0) => good(what, format!("version 1, {v1} hierarchies")),
         (v1, _) => good(what, format!("hybrid: {v1} version 1 hierarchies and a version 2 tree")),
@@ -100,7 +116,11 @@ fn limits() -> Finding {
     if std::fs::read_dir("/proc/1/fd").is_ok() {
         return good(what, "open descriptors of every process can be counted");
     }
-    missing(what, "/proc/1/fd is closed to this user", "run as root, or with CAP_SYS_PTRACE, to see descriptor leaks")
+    missing(
+        what,
+        "/proc/1/fd is closed to this user",
+        "run as root, or with CAP_SYS_PTRACE, to see descriptor leaks",
+    )
 }
 
 fn sockets() -> Finding {
@@ -139,7 +159,11 @@ fn found(program: &str, argument: &str) -> Option<String> {
 fn microvm() -> Finding {
     match found("qemu-system-x86_64", "--version") {
         Some(version) => good("microVM substrate", version),
-        None => missing("microVM substrate", "qemu-system-x86_64 is not installed", "apt-get install qemu-system-x86"),
+        None => missing(
+            "microVM substrate",
+            "qemu-system-x86_64 is not installed",
+            "apt-get install qemu-system-x86",
+        ),
     }
 }
 

@@ -32,7 +32,10 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
-fn answer(args: &PredictArgs, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+fn answer(
+    args: &PredictArgs,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<Value> {
     let mut response = response.with_context(|| {
         format!("{}: no answer; is `foretwin run` running there? (--server sets another URL)", args.server)
     })?;
@@ -89,7 +92,12 @@ fn describe(prediction: &Value) -> String {
         );
     }
     for cause in prediction["root_causes"].as_array().into_iter().flatten() {
-        let _ = writeln!(text, "  because: {} ({:.0} %)", cause["class"].as_str().unwrap_or("?"), percent(&cause["probability"]));
+        let _ = writeln!(
+            text,
+            "  because: {} ({:.0} %)",
+            cause["class"].as_str().unwrap_or("?"),
+            percent(&cause["probability"])
+        );
         for evidence in cause["evidence"].as_array().into_iter().flatten() {
             let _ = writeln!(text, "    {}", evidence["statement"].as_str().unwrap_or("?"));
         }

@@ -75,7 +75,8 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let config = Settings::default().engine()?;
     let dir = std::env::temp_dir().join(format!("foretwin-replay-{}", std::process::id()));
     std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-    let mut out = args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
+    let mut out =
+        args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
     if let Some(out) = &mut out {
         writeln!(out, "t,score,failure_probability")?;
     }
@@ -126,6 +127,9 @@ fn print(findings: &Findings, rows: usize, seconds: f64) {
     );
     for episode in &findings.episodes {
         let (from, to) = (episode.from, episode.to);
-        println!("  {from} to {to}: {} rows, worst {:.1}, first of all {}", episode.rows, episode.worst, episode.metric);
+        println!(
+            "  {from} to {to}: {} rows, worst {:.1}, first of all {}",
+            episode.rows, episode.worst, episode.metric
+        );
     }
 }

@@ -76,4 +76,3 @@ fn spread(mut values: impl Iterator<Item = f64>, definitions: &[i16], max_def: i
         into.push(value.unwrap_or(f64::NAN));
     }
 }
-

@@ -7,13 +7,14 @@ const STAGES: &[&str] = &["collect", "stream", "store", "learn", "twin", "forese
 /// Rooms that do no I/O, read no clock, start no thread.
 const PURE: &[&str] = &["core", "wire", "learn", "foresee"];
 /// What a pure room may depend on beside the nouns.
-const PURE_LIBRARIES: &[&str] = &["serde", "serde_json", "thiserror", "crc32fast", "lz4_flex", "matrixmultiply"];
+const PURE_LIBRARIES: &[&str] =
+    &["serde", "serde_json", "thiserror", "crc32fast", "lz4_flex", "matrixmultiply"];
 
 /// What a room may see.
 fn allowed(room: &str) -> Vec<&'static str> {
     match room {
-        "core" | "disk" | "host" => vec![],
-        "wire" => vec!["core"],
+        "core" | "host" => vec![],
+        "wire" | "disk" => vec!["core"],
         "learn" | "foresee" => vec!["core", "wire"],
         stage if STAGES.contains(&stage) => FOUNDATIONS.to_vec(),
         "lab" | "runner" => FOUNDATIONS.to_vec(),

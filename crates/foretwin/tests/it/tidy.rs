@@ -96,7 +96,8 @@ fn nothing_unwraps_outside_tests() {
 
 #[test]
 fn the_ruler_measures() {
-    let text = "fn short() {}\n\nimpl A {\n    pub async fn two(\n        &self,\n    ) {\n        x();\n    }\n}\n";
+    let text =
+        "fn short() {}\n\nimpl A {\n    pub async fn two(\n        &self,\n    ) {\n        x();\n    }\n}\n";
     let found = functions(text);
     assert_eq!(found, [("short".to_owned(), 1, 1), ("two".to_owned(), 4, 5)]);
 }

@@ -50,7 +50,8 @@ pub fn product_lines(path: &Path, text: &str) -> usize {
         let part = part.as_os_str();
         part == "tests" || part == "examples" || part == "benches"
     });
-    let own_test_file = path.file_stem().is_some_and(|stem| stem == "tests");
+    let own_test_file =
+        path.file_stem().is_some_and(|stem| stem == "tests") || text.contains("\n#![cfg(test)]\n");
     if is_test || own_test_file {
         return 0;
     }

@@ -58,7 +58,8 @@ impl Trace {
         let rows = step * per_hidden..(step + 1) * per_hidden;
         let pairs = self.before.both().into_iter().zip(self.start.both()).zip(self.after.both());
         for ((before, start), after) in pairs {
-            let from = if step == 0 { &start[..] } else { &after[(step - 1) * per_hidden..step * per_hidden] };
+            let from =
+                if step == 0 { &start[..] } else { &after[(step - 1) * per_hidden..step * per_hidden] };
             before[rows.clone()].copy_from_slice(from);
             forget(&mut before[rows.clone()], keep);
         }
@@ -92,7 +93,12 @@ pub(super) fn forward(weights: &Weights, stretch: &Stretch, trace: &mut Trace) {
     let (steps, batch) = (stretch.steps, stretch.batch);
     repeat(&weights.values[weights.size.bias()], steps * batch, &mut trace.gates);
     let ih = &weights.values[weights.size.ih()];
-    multiply((stretch.inputs, [inputs, 1]), (ih, [1, inputs]), [steps * batch, inputs, 4 * hidden], &mut trace.gates);
+    multiply(
+        (stretch.inputs, [inputs, 1]),
+        (ih, [1, inputs]),
+        [steps * batch, inputs, 4 * hidden],
+        &mut trace.gates,
+    );
     trace.resize(steps);
     for step in 0..steps {
         trace.enter(step, &stretch.keep[step * batch..(step + 1) * batch]);
@@ -136,11 +142,22 @@ fn forget(memory: &mut [f32], keep: &[f32]) {
 }
 
 /// The gradient of a loss whose derivative by the outputs is `slope` (steps × batch × outputs), into `gradient`.
-pub(super) fn backward(weights: &Weights, stretch: &Stretch, trace: &Trace, slope: &[f32], gradient: &mut [f32]) {
+pub(super) fn backward(
+    weights: &Weights,
+    stretch: &Stretch,
+    trace: &Trace,
+    slope: &[f32],
+    gradient: &mut [f32],
+) {
     let Size { inputs, hidden, outputs } = weights.size;
     let (size, rows) = (weights.size, stretch.steps * stretch.batch);
     gradient.fill(0.0);
-    multiply((slope, [1, outputs]), (&trace.after.hidden, [hidden, 1]), [outputs, rows, hidden], &mut gradient[size.out()]);
+    multiply(
+        (slope, [1, outputs]),
+        (&trace.after.hidden, [hidden, 1]),
+        [outputs, rows, hidden],
+        &mut gradient[size.out()],
+    );
     add_rows(slope, &mut gradient[size.out_bias()]);
     let mut by_hidden = vec![0.0; rows * hidden];
     let out = &weights.values[size.out()];
@@ -149,7 +166,12 @@ pub(super) fn backward(weights: &Weights, stretch: &Stretch, trace: &Trace, slop
     let ih = &mut gradient[size.ih()];
     multiply((&by_gates, [1, 4 * hidden]), (stretch.inputs, [inputs, 1]), [4 * hidden, rows, inputs], ih);
     let hh = &mut gradient[size.hh()];
-    multiply((&by_gates, [1, 4 * hidden]), (&trace.before.hidden, [hidden, 1]), [4 * hidden, rows, hidden], hh);
+    multiply(
+        (&by_gates, [1, 4 * hidden]),
+        (&trace.before.hidden, [hidden, 1]),
+        [4 * hidden, rows, hidden],
+        hh,
+    );
     add_rows(&by_gates, &mut gradient[size.bias()]);
 }
 
@@ -169,7 +191,8 @@ fn through_time(weights: &Weights, stretch: &Stretch, trace: &Trace, by_hidden: 
     for step in (0..stretch.steps).rev() {
         let gates = &trace.gates[step * per_gates..(step + 1) * per_gates];
         let into = &mut by_gates[step * per_gates..(step + 1) * per_gates];
-        let (cells, cells_before) = (&trace.after.cell[step * per_hidden..], &trace.before.cell[step * per_hidden..]);
+        let (cells, cells_before) =
+            (&trace.after.cell[step * per_hidden..], &trace.before.cell[step * per_hidden..]);
         for n in 0..per_hidden {
             let (b, u) = (n / hidden, n % hidden);
             let index = |gate: usize| b * 4 * hidden + gate * hidden + u;
@@ -232,7 +255,7 @@ mod tests {
         loss(&weights, &stretch, &targets, &mut trace);
         let slope: Vec<f32> = trace.outputs.iter().zip(&targets).map(|(y, t)| y - t).collect();
         backward(&weights, &stretch, &trace, &slope, &mut gradient);
-        for n in 0..SIZE.parameters() {
+        for (n, derivative) in gradient.iter().enumerate() {
             let (value, step) = (weights.values[n], 1e-2);
             weights.values[n] = value + step;
             let above = loss(&weights, &stretch, &targets, &mut trace);
@@ -240,8 +263,8 @@ mod tests {
             let below = loss(&weights, &stretch, &targets, &mut trace);
             weights.values[n] = value;
             let numeric = (above - below) / (2.0 * f64::from(step));
-            let error = (numeric - f64::from(gradient[n])).abs();
-            assert!(error < 2e-3 * (1.0 + numeric.abs()), "{n}: {numeric} against {}", gradient[n]);
+            let error = (numeric - f64::from(*derivative)).abs();
+            assert!(error < 2e-3 * (1.0 + numeric.abs()), "{n}: {numeric} against {derivative}");
         }
     }
 

@@ -50,8 +50,7 @@ impl Gathered {
     fn new(series: &Series, size: Size, rows: Range<usize>) -> Self {
         let batch = BATCH.min(rows.len() / STEPS).max(1);
         let steps = rows.len() / batch;
-        let mut gathered =
-            Self { inputs: Vec::new(), targets: Vec::new(), keep: Vec::new(), batch, steps };
+        let mut gathered = Self { inputs: Vec::new(), targets: Vec::new(), keep: Vec::new(), batch, steps };
         for step in 0..steps {
             for segment in 0..batch {
                 let row = rows.start + segment * steps + step;
@@ -128,7 +127,9 @@ fn held_out(weights: &Weights, tail: &Gathered, trace: &mut Trace) -> Vec<f64> {
     trace.clear(tail.batch * size.hidden);
     for (stretch, targets) in tail.stretches(size) {
         forward(weights, &stretch, trace);
-        for (outputs, targets) in trace.outputs.chunks_exact(size.outputs).zip(targets.chunks_exact(size.outputs)) {
+        for (outputs, targets) in
+            trace.outputs.chunks_exact(size.outputs).zip(targets.chunks_exact(size.outputs))
+        {
             for (n, (y, t)) in outputs.iter().zip(targets).enumerate().filter(|(_, (_, t))| !t.is_nan()) {
                 with[n] += f64::from((y - t) * (y - t));
                 without[n] += f64::from(t * t);

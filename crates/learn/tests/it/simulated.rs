@@ -14,7 +14,7 @@ pub fn at(second: f64) -> Timestamp {
 pub struct Server {
     rng: Rng,
     load: f64,
-    requests: u64,
+    pub requests: u64,
     pub errors: u64,
     pub second: f64,
 }
@@ -46,7 +46,8 @@ impl Server {
         let cpu = 0.4 + 0.2 * self.load + 0.01 * self.rng.normal() + extra;
         let queue = 2.0 + self.load + 0.1 * self.rng.normal();
         let memory = (1e9 + 1e7 * self.rng.normal()) as u64;
-        let frame = [Value::float(cpu), Value::float(queue), Value(memory), Value(self.requests), Value(self.errors)];
+        let frame =
+            [Value::float(cpu), Value::float(queue), Value(memory), Value(self.requests), Value(self.errors)];
         (at(self.second), frame)
     }
 
@@ -66,7 +67,7 @@ pub fn learn(window: &Window, lstm: bool) -> Model {
 
 pub fn learn_with(window: &Window, lstm: bool, config: &Config) -> Model {
     let job = Job { window, seed: 1, version: 7, trained_at: at(0.0), config, lstm };
-    fit(&job, &mut |_| ControlFlow::Continue(())).unwrap()
+    fit(&job, &mut |_| ControlFlow::Continue(())).expect("the window is long enough and nobody stops it")
 }
 
 /// A model at work.

@@ -106,7 +106,8 @@ impl Server {
     /// An instance made up by a client: `frames` frames of one gauge and its limit.
     pub fn ingest(&self, id: &str, frames: usize, value: impl Fn(usize) -> f64) -> Answer {
         let mode = foretwin_core::FailureMode::MemoryExhaustion;
-        let gauge = Metric::gauge("used", "By", Role::Utilization).stored(Storage::F64).against("limit", mode);
+        let gauge =
+            Metric::gauge("used", "By", Role::Utilization).stored(Storage::F64).against("limit", mode);
         let limit = Metric::gauge("limit", "By", Role::Limit).stored(Storage::F64);
         let schema = Schema::new(vec![gauge, limit]);
         let instance = Instance::new(id, InstanceKind::Application, "elsewhere", "test");

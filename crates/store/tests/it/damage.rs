@@ -24,6 +24,8 @@ fn aged(seed: u64) -> (SimDisk, Truth) {
     telemetry(&NAMES, 200_000, 60, &mut log);
     log.replay(&store);
     store.flush(second(200_000)).unwrap();
+    // Lets go of the hot file that was the newest and so was kept until now.
+    store.maintain(second(200_001)).unwrap();
     (disk, log.truth())
 }
 
@@ -105,9 +107,37 @@ fn a_cut_file_is_named_and_the_others_are_read() {
         let (store, again) = open(&disk, &config());
         // Catalog and tiers are made anew from what is whole; what has no other source stays damaged.
         let named = again.damages.iter().any(|damage| damage.path == path);
-        assert!(named || !["hot", "raw"].contains(&kind(&path).as_str()));
+        assert!(named || !["hot", "raw"].contains(&kind(&path).as_str()), "{}", path.display());
         assert_eq!(contents(&store).len(), read.len() + 30);
     }
+}
+
+#[test]
+fn a_damaged_sealed_file_is_made_anew_while_its_source_is_there() {
+    let (disk, mut log) = (SimDisk::new(1), Log::default());
+    let (store, _) = open(&disk, &config());
+    telemetry(&NAMES, 0, 120, &mut log);
+    log.replay(&store);
+    store.flush(second(120)).unwrap();
+    store.maintain(second(300)).unwrap();
+    let raw = files(&disk).into_iter().find(|path| kind(path) == "raw").unwrap();
+    disk.cut(&raw, 100).unwrap();
+    let (store, recovery) = open(&disk, &config());
+    assert_eq!(recovery.damages.len(), 1);
+    assert_eq!(contents(&store), log.truth());
+    assert_eq!(store.maintain(second(300)).unwrap().sealed_files, 1);
+    assert_eq!(contents(&open(&disk, &config()).0), log.truth());
+}
+
+#[test]
+fn a_bad_sector_costs_what_lies_on_it() {
+    let (disk, truth) = aged(1);
+    let (store, _) = open(&disk, &config());
+    let raw = files(&disk).into_iter().find(|path| kind(path) == "raw").unwrap();
+    disk.spoil(&raw, 40).unwrap();
+    let read = contents(&store);
+    assert!(read.len() < truth.len() && read.len() > truth.len() / 2, "{} of {}", read.len(), truth.len());
+    assert!(store.damage().iter().any(|damage| damage.path == raw));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The store from outside: what was applied is what is read, whatever happens in between.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
 mod crash;
 mod damage;
 mod limits;

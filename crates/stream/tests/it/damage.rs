@@ -63,7 +63,7 @@ fn a_flipped_bit_costs_at_most_its_record() {
     let (disk, memory) = written(true);
     for path in files(&disk) {
         let bits = disk.length(&path).unwrap() * 8;
-        for bit in (0..bits).step_by(997) {
+        for bit in (0..bits).step_by(211) {
             let disk = disk.crash();
             disk.flip_bit(&path, bit).unwrap();
             let (log, recovery) = open(&disk).unwrap();

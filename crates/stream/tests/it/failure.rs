@@ -1,5 +1,7 @@
 //! A full disk and a failing one: errors are clear, nothing acknowledged is lost, and the service goes on.
 
+use std::sync::{Arc, Mutex};
+
 use foretwin_core::{Partition, Rng};
 use foretwin_disk::{Disk, Fault, SimDisk};
 use foretwin_stream::{Error, Log};
@@ -87,25 +89,46 @@ fn a_failed_sync_is_never_retried_on_the_same_file() {
     assert_eq!(payloads(&open(&disk).unwrap().0), [&b"first"[..], b"third"]);
 }
 
+/// A failed sync, the process killed, and the next one's first sync fails too: memory shows what the medium may not
+/// have.
+#[test]
+fn recovery_does_not_trust_what_a_failed_sync_left_in_memory() {
+    let mut refused = 0;
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let (log, _) = open(&disk).unwrap();
+        commit(&log, b"first").unwrap();
+        disk.fail_at(disk.sync_points() + 1, Fault::SyncFails);
+        commit(&log, &[7; 2000]).unwrap_err();
+        let disk = disk.kill();
+        drop(log);
+        disk.fail_at(disk.sync_points() + 1, Fault::SyncFails);
+        refused += usize::from(open(&disk).is_err());
+        let (log, recovery) = open(&disk).unwrap();
+        let read = |log: &Log| log.read_from(&START).map(Result::unwrap).collect::<Vec<_>>();
+        let found = read(&log);
+        assert_eq!((found[0].payload.as_slice(), found.len() as u64), (&b"first"[..], recovery.entries));
+        assert_eq!(found, read(&open(&disk.crash()).unwrap().0), "what was read once stays");
+    }
+    assert!(refused > 0);
+}
+
 #[test]
 fn entries_after_a_failed_commit_fail_with_it() {
     let disk = SimDisk::new(1);
-    let (log, _) = open(&disk).unwrap();
-    let (mut after, mut committed) = (0, Vec::new());
-    // Until a failure has met appends that were already waiting for the next commit.
-    while after == 0 {
-        disk.fail_at(disk.sync_points() + 3, Fault::SyncFails);
-        let tickets: Vec<_> = (0..300).map(|_| log.append(Partition(2), b"x").unwrap()).collect();
-        for ticket in tickets {
-            match ticket.wait(LONG) {
-                Ok(()) => committed.push(ticket.positions()[0].offset),
-                Err(Error::After { .. }) => after += 1,
-                Err(_) => {}
-            }
-        }
-    }
-    commit(&log, b"end").unwrap_or_else(|_| commit(&log, b"end").unwrap());
-    let offsets: Vec<_> =
-        log.read_from(&START).map(Result::unwrap).filter(|e| e.position.partition == Partition(2)).collect();
-    assert_eq!(committed, (0..offsets.len() as u64).collect::<Vec<_>>(), "no gap, nothing twice");
+    let log = Arc::new(open(&disk).unwrap().0);
+    commit(&log, b"first").unwrap();
+    let (n, late) = (disk.sync_points() + 1, Arc::new(Mutex::new(None)));
+    disk.fail_at(n, Fault::SyncFails);
+    let (appender, ticket) = (Arc::clone(&log), Arc::clone(&late));
+    disk.call_at(n, move || *ticket.lock().unwrap() = appender.append(Partition(1), b"third").ok());
+    assert!(matches!(commit(&log, b"second"), Err(Error::Commit { .. })));
+    let late = late.lock().unwrap().take().unwrap();
+    assert_eq!(late.positions()[0].offset, 2, "appended while the sync was under way");
+    assert!(matches!(late.wait(LONG), Err(Error::After { .. })));
+    let again = log.append(Partition(1), b"fourth").unwrap();
+    again.wait(LONG).unwrap();
+    assert_eq!(again.positions()[0].offset, 1, "no gap");
+    let payloads: Vec<_> = log.read_from(&START).map(|entry| entry.unwrap().payload).collect();
+    assert_eq!(payloads, [&b"first"[..], b"fourth"]);
 }

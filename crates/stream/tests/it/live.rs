@@ -1,7 +1,7 @@
 //! A log at work: reading while writing, subscribing, trimming, refusing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
 
 use foretwin_core::{PARTITIONS, Partition, Position};
 use foretwin_disk::SimDisk;
@@ -46,32 +46,37 @@ fn reading_starts_where_asked_in_each_partition() {
 #[test]
 fn what_was_read_and_what_was_subscribed_make_the_whole() {
     let (_, log) = with(Config { commit_interval_ms: 1, ..config() });
-    let live = Arc::new(Mutex::new(Vec::new()));
+    let (live, subscribed) = (Arc::new(Mutex::new(Vec::new())), AtomicBool::new(false));
     let begins = std::thread::scope(|scope| {
         for partition in 0..4 {
-            let log = &log;
+            let (log, subscribed) = (&log, &subscribed);
             scope.spawn(move || {
-                for n in 0..2000u64 {
+                let mut left = 500;
+                for n in 0u64.. {
                     log.append(Partition(partition), &n.to_le_bytes()).unwrap();
+                    left -= i32::from(subscribed.load(Ordering::Relaxed));
+                    if left == 0 {
+                        break;
+                    }
                 }
             });
         }
-        std::thread::sleep(Duration::from_millis(3));
+        log.append(Partition(4), b"commits have begun").unwrap().wait(LONG).unwrap();
         let live = Arc::clone(&live);
-        log.subscribe(move |entries| {
-            live.lock().unwrap().extend(entries.iter().map(|entry| (entry.position, entry.payload.to_vec())));
-        })
+        let begins = log.subscribe(move |entries| {
+            let entries = entries.iter().map(|entry| (entry.position, entry.payload.to_vec()));
+            live.lock().unwrap().extend(entries);
+        });
+        subscribed.store(true, Ordering::Relaxed);
+        begins
     });
     log.close().unwrap();
-    let all: Vec<_> = log
-        .read_from(&START)
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.position, entry.payload))
-        .collect();
-    assert_eq!(all.len(), 8000);
-    assert!(begins[3] < 2000, "subscribed in the middle");
+    let all: Vec<_> =
+        log.read_from(&START).map(Result::unwrap).map(|entry| (entry.position, entry.payload)).collect();
+    assert_eq!(all.len() as u64, log.stats().appended);
     let below = all.iter().filter(|(position, _)| position.offset < begins[position.partition.index()]);
     let mut together: Vec<_> = below.cloned().collect();
+    assert!(!together.is_empty() && together.len() < all.len(), "subscribed in the middle");
     together.append(&mut live.lock().unwrap());
     assert!(together == all, "in the order of the log, nothing missed, nothing twice");
 }
