@@ -13,7 +13,8 @@ const URGENT_S: f64 = 900.0;
 /// Actions for the risks that are notable at `horizon_s`, likeliest risk first. Empty while nothing needs doing.
 #[must_use]
 pub fn actions(instance: &InstanceId, risks: &[Risk], horizon_s: f64, config: &Config) -> Vec<Action> {
-    let mut notable: Vec<&Risk> = risks.iter().filter(|risk| risk.at(horizon_s) >= config.notable_probability).collect();
+    let mut notable: Vec<&Risk> =
+        risks.iter().filter(|risk| risk.at(horizon_s) >= config.notable_probability).collect();
     notable.sort_by(|a, b| b.at(horizon_s).total_cmp(&a.at(horizon_s)));
     notable.iter().flat_map(|risk| for_risk(instance, risk, horizon_s)).collect()
 }
@@ -45,9 +46,16 @@ fn relieve(instance: &InstanceId, risk: &Risk) -> Action {
     );
     let (action, description) = match risk.mode {
         FailureMode::DiskFull => ("free_space", format!("Free space behind {} on {instance}", risk.metric)),
-        FailureMode::InodeExhaustion => ("remove_files", format!("Remove small files behind {} on {instance}", risk.metric)),
-        FailureMode::SwapExhaustion => ("free_memory", format!("Stop or move the largest user of swap on {instance}")),
-        _ => ("restart", format!("Restart {instance} at a time of your choice, before {} runs out", risk.metric)),
+        FailureMode::InodeExhaustion => {
+            ("remove_files", format!("Remove small files behind {} on {instance}", risk.metric))
+        }
+        FailureMode::SwapExhaustion => {
+            ("free_memory", format!("Stop or move the largest user of swap on {instance}"))
+        }
+        _ => (
+            "restart",
+            format!("Restart {instance} at a time of your choice, before {} runs out", risk.metric),
+        ),
     };
     Action { action: action.into(), description, expected_effect: again }
 }
@@ -77,13 +85,16 @@ fn raise(instance: &InstanceId, risk: &Risk) -> Action {
 /// Ends the growth.
 fn cure(instance: &InstanceId, risk: &Risk, horizon_s: f64) -> Action {
     let what = match risk.mode {
-        FailureMode::DiskFull | FailureMode::InodeExhaustion => {
-            ("find_writer", format!("Find what writes to {} on {instance}, and rotate or limit it", risk.metric))
-        }
+        FailureMode::DiskFull | FailureMode::InodeExhaustion => (
+            "find_writer",
+            format!("Find what writes to {} on {instance}, and rotate or limit it", risk.metric),
+        ),
         FailureMode::SwapExhaustion => {
             ("find_leak", format!("Find which process of {instance} grows, and what in it"))
         }
-        _ => ("find_leak", format!("Find what in {instance} takes {} and does not give it back", risk.metric)),
+        _ => {
+            ("find_leak", format!("Find what in {instance} takes {} and does not give it back", risk.metric))
+        }
     };
     Action {
         action: what.0.into(),

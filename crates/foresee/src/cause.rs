@@ -33,9 +33,9 @@ impl Class {
             return Self::Exhaustion;
         }
         match risk.mode {
-            FailureMode::MemoryExhaustion | FailureMode::DescriptorExhaustion | FailureMode::PidExhaustion => {
-                Self::Leak
-            }
+            FailureMode::MemoryExhaustion
+            | FailureMode::DescriptorExhaustion
+            | FailureMode::PidExhaustion => Self::Leak,
             _ => Self::Growth,
         }
     }
@@ -44,8 +44,15 @@ impl Class {
 /// The causes of the risks that are notable at `horizon_s`, best first; their probabilities sum to at most 1. Empty
 /// while nothing is notable.
 #[must_use]
-pub fn causes(instance: &InstanceId, risks: &[Risk], at: Timestamp, horizon_s: f64, config: &Config) -> Vec<Cause> {
-    let notable: Vec<&Risk> = risks.iter().filter(|risk| risk.at(horizon_s) >= config.notable_probability).collect();
+pub fn causes(
+    instance: &InstanceId,
+    risks: &[Risk],
+    at: Timestamp,
+    horizon_s: f64,
+    config: &Config,
+) -> Vec<Cause> {
+    let notable: Vec<&Risk> =
+        risks.iter().filter(|risk| risk.at(horizon_s) >= config.notable_probability).collect();
     let total: f64 = notable.iter().map(|risk| risk.at(horizon_s)).sum();
     let mut causes = Vec::new();
     let mut unexplained = if notable.is_empty() { 0.0 } else { 1.0 };

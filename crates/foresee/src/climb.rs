@@ -59,7 +59,8 @@ impl Climb {
         if BINS - 1 - first < LEAST_BINS {
             return None;
         }
-        let rates: Vec<f64> = (first + 1..BINS).map(|j| (bins.peaks[j] - bins.peaks[j - 1]) / bin_s).collect();
+        let rates: Vec<f64> =
+            (first + 1..BINS).map(|j| (bins.peaks[j] - bins.peaks[j - 1]) / bin_s).collect();
         let rise = peak - bins.peaks[first];
         // The peak is first known at the end of the first bin; a climb that was under way then is a bin older.
         let unseen = (2.5 - onset).clamp(0.0, 1.0);

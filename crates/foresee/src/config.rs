@@ -13,6 +13,8 @@ pub struct Config {
     /// How long an ordinary transient lasts, in seconds: loading data at start, a build, a batch. A trend that has
     /// lasted about as long is as likely one of them as a leak. The one time scale of the model.
     pub transient_s: f64,
+    /// The share of lasting trends that only a limit ends. Where most that grows is a leak, as in a lab, it is high.
+    pub lasting_share: f64,
     /// The share of the limit from which on an earlier peak counts as a failure, not as a level that held.
     pub failed_share: f64,
     /// Probability of a risk from which on causes and actions are stated.
@@ -26,6 +28,7 @@ impl Default for Config {
         Self {
             horizons_s: vec![900.0, 3600.0, 21_600.0, 86_400.0],
             transient_s: 60.0,
+            lasting_share: 0.1,
             failed_share: 0.93,
             notable_probability: 0.2,
             lookback_s: 86_400.0,
@@ -50,9 +53,12 @@ impl Config {
                 return Err(Error::Config { field, want: "a positive number of seconds" });
             }
         }
-        for (field, value) in
-            [("failed_share", self.failed_share), ("notable_probability", self.notable_probability)]
-        {
+        let shares = [
+            ("lasting_share", self.lasting_share),
+            ("failed_share", self.failed_share),
+            ("notable_probability", self.notable_probability),
+        ];
+        for (field, value) in shares {
             if !share(value) {
                 return Err(Error::Config { field, want: "between 0 and 1" });
             }

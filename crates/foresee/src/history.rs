@@ -232,7 +232,9 @@ mod tests {
         let history = filled(100_000, |t| t / 1000.0);
         let (times, used) = series(&history);
         assert!(history.len() <= 608 && times.len() > 400 && times.len() < 608, "{}", times.len());
-        assert!(times.windows(2).all(|pair| pair[0] < pair[1]) && used.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(
+            times.windows(2).all(|pair| pair[0] < pair[1]) && used.windows(2).all(|pair| pair[0] < pair[1])
+        );
         assert!(times[times.len() - 1].since(times[0]) > 95_000.0);
         let widest = |from: f64| {
             let recent = times.windows(2).filter(|pair| pair[1] > at(100_000.0 - from));
@@ -256,7 +258,8 @@ mod tests {
         assert_eq!(history.push(at(299.0), 1.0, 100.0), Pushed::Late);
         assert_eq!(history.push(at(300.0), 1.0, 50.0), Pushed::Kept);
         assert_eq!(history.limit(), Some(50.0));
-        let results: Vec<_> = (0..60).map(|second| history.push(at(-1000.0 + f64::from(second)), 1.0, 50.0)).collect();
+        let results: Vec<_> =
+            (0..60).map(|second| history.push(at(-1000.0 + f64::from(second)), 1.0, 50.0)).collect();
         assert!(results[..59].iter().all(|&pushed| pushed == Pushed::Late));
         assert_eq!(results[59], Pushed::Restarted);
         assert_eq!(history.len(), 1);

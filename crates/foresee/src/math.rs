@@ -36,7 +36,8 @@ pub(crate) fn first_passage(t: f64, rise: f64, mu: f64, sigma: f64) -> f64 {
     let reflected = -(mu * t + rise) / scale;
     // The factor overflows where its partner underflows: bound the partner by exp(-z²/2)/2 first.
     let bound = exponent - 0.5 * reflected * reflected;
-    let second = if bound < -30.0 || reflected < -35.0 { 0.0 } else { exponent.exp() * normal_cdf(reflected) };
+    let second =
+        if bound < -30.0 || reflected < -35.0 { 0.0 } else { exponent.exp() * normal_cdf(reflected) };
     (direct + second.min(1.0)).clamp(0.0, 1.0)
 }
 

@@ -24,7 +24,7 @@ const NODES: [(f64, f64); 5] = [
 /// Least relative standard deviation of a rate that is extrapolated ...
 const RATE_SD: f64 = 0.05;
 /// ... and what distance adds to it, at an extrapolation as long as the history.
-const RATE_WALK: f64 = 0.2;
+const RATE_WALK: f64 = 0.27;
 
 /// Cumulative probability of failure over time.
 #[derive(Debug, Clone)]
@@ -117,7 +117,8 @@ impl Outlook {
         let ahead = window.expected_s(headroom) / climb.lasted_s;
         let clumping = (1.0 + even.memory) / (1.0 - even.memory);
         let sigma = even.noise * climb.rate() * (climb.bin_s * clumping).sqrt();
-        let drift_sd = rate * (1.0 / even.effective * even.noise.powi(2) + Judged::extra_variance(ahead)).sqrt();
+        let drift_sd =
+            rate * (1.0 / even.effective * even.noise.powi(2) + Judged::extra_variance(ahead)).sqrt();
         for (node, weight) in NODES {
             let mu = (rate + node * drift_sd).max(0.05 * rate);
             for (point, &t) in self.times.iter().enumerate() {

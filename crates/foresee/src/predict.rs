@@ -75,7 +75,12 @@ mod tests {
 
     #[test]
     fn a_prediction_is_whole_and_in_order() {
-        let learning = Learning { phase: Phase::Gathering, progress: 0.0, model_version: 0, message: "gathering".into() };
+        let learning = Learning {
+            phase: Phase::Gathering,
+            progress: 0.0,
+            model_version: 0,
+            message: "gathering".into(),
+        };
         let at = Timestamp::from_seconds(1.7e9);
         let (instance, risks) = (InstanceId::new("h/a"), vec![leak(0.1), leak(0.95)]);
         let question = Question { instance, at, horizon_s: 3600.0, risks, anomaly: None, learning };
@@ -83,13 +88,17 @@ mod tests {
         assert_eq!(prediction.failure_probability, combine(&prediction.risks, 3600.0));
         assert!(prediction.failure_probability > 0.95 && prediction.risks[0].at(3600.0) == 0.95);
         assert!((prediction.confidence - 0.8).abs() < 1e-9);
-        assert_eq!((prediction.root_causes[0].class.as_str(), prediction.recommended_actions.len()), ("leak", 3));
+        assert_eq!(
+            (prediction.root_causes[0].class.as_str(), prediction.recommended_actions.len()),
+            ("leak", 3)
+        );
         assert_eq!(prediction.probabilities.len(), 4);
     }
 
     #[test]
     fn without_risks_nothing_is_claimed() {
-        let learning = Learning { phase: Phase::Gathering, progress: 0.0, model_version: 0, message: String::new() };
+        let learning =
+            Learning { phase: Phase::Gathering, progress: 0.0, model_version: 0, message: String::new() };
         let (instance, at) = (InstanceId::new("h"), Timestamp(0));
         let question = Question { instance, at, horizon_s: 60.0, risks: Vec::new(), anomaly: None, learning };
         let prediction = predict(question, &Config::default());

@@ -14,7 +14,9 @@ const WINDOW_STEP: f64 = 1.25;
 /// Samples that the shortest window holds.
 const WINDOW_SAMPLES: usize = 16;
 /// Windows that are averaged.
-const KEPT: usize = 3;
+const KEPT: usize = 4;
+/// Weight below which a climb is not worth being stated as the trend.
+const LEAST_WEIGHT: f64 = 1e-4;
 /// A climb that would need this many times its age to the limit says nothing.
 const TOO_FAR: f64 = 40.0;
 
@@ -33,7 +35,8 @@ pub fn risk(series: &Series<'_>, now: Timestamp, config: &Config, seed: u64) -> 
     }
     let windows = judge(&path, series.limit, config);
     let outlook = Outlook::new(&windows, headroom, seed);
-    let trend = trend::describe(&path, windows.first(), headroom);
+    let notable = windows.first().filter(|best| best.weight > LEAST_WEIGHT);
+    let trend = trend::describe(&path, notable, headroom);
     let age = path.age_s();
     // The curve starts at the last sample; what would have happened since has not, or we would not know.
     let within = config.horizons_s.iter().map(|&horizon| (horizon, outlook.within(horizon + age))).collect();
@@ -61,7 +64,8 @@ fn judge(path: &Path, limit: f64, config: &Config) -> Vec<Judged> {
     let mut window = (end - path.times[enough]).max(1e-3);
     let mut kept: Vec<Judged> = Vec::new();
     while window <= span * WINDOW_STEP {
-        let judged = Climb::new(path, window.min(span), failed_at).and_then(|climb| weigh(climb, headroom, config));
+        let judged =
+            Climb::new(path, window.min(span), failed_at).and_then(|climb| weigh(climb, headroom, config));
         if let Some(judged) = judged {
             kept.push(judged);
         }

@@ -10,10 +10,13 @@ use foretwin_core::Rng;
 
 use crate::climb::Climb;
 
-/// Prior standard deviation of the slope of the relative rate over the whole climb; 2 is a parabola from rest.
-const SLOPE_SD: f64 = 1.2;
+/// Prior standard deviation of the slope of the relative rate over the whole climb: most
+/// growth is even, and a bend is extrapolated at the user's peril (2 is a parabola from rest).
+const SLOPE_SD: f64 = 0.38;
 /// Least standard deviation of the relative rate of a bin: nothing real is steadier.
-const NOISE_FLOOR: f64 = 0.03;
+const NOISE_FLOOR: f64 = 0.07;
+/// Most correlation of neighbouring bins that is believed: sixteen bins cannot show more.
+const MEMORY_MOST: f64 = 0.85;
 /// Draws per model.
 const DRAWS: usize = 24;
 
@@ -40,22 +43,16 @@ impl Line {
         let middle = regressor.iter().sum::<f64>() / n;
         let spread: f64 = regressor.iter().map(|u| (u - middle).powi(2)).sum();
         let product: f64 = regressor.iter().zip(rates).map(|(u, rate)| (u - middle) * (rate - 1.0)).sum();
-        let mut line = Self {
-            slope: 0.0,
-            slope_sd: 0.0,
-            mean_sd: 0.0,
-            middle,
-            noise: 0.0,
-            memory: 0.0,
-            effective: n,
-        };
+        let mut line =
+            Self { slope: 0.0, slope_sd: 0.0, mean_sd: 0.0, middle, noise: 0.0, memory: 0.0, effective: n };
         let parameters = if sloped { 2.0 } else { 1.0 };
         // Twice: the strength of the prior depends on the noise, and the noise on the slope.
         for _ in 0..2 {
             let ridge = (line.noise / SLOPE_SD).powi(2) * n / line.effective;
             line.slope = if sloped { product / (spread + ridge) } else { 0.0 };
             line.residuals(regressor, rates, n - parameters);
-            line.slope_sd = if sloped { line.noise / (spread * line.effective / n + ridge).sqrt() } else { 0.0 };
+            line.slope_sd =
+                if sloped { line.noise / (spread * line.effective / n + ridge).sqrt() } else { 0.0 };
         }
         line.mean_sd = line.noise / line.effective.sqrt();
         line
@@ -71,7 +68,7 @@ impl Line {
             before = residual;
         }
         self.noise = (squares / freedom).sqrt().max(NOISE_FLOOR);
-        self.memory = if squares > 0.0 { (products / squares).clamp(0.0, 0.8) } else { 0.0 };
+        self.memory = if squares > 0.0 { (products / squares).clamp(0.0, MEMORY_MOST) } else { 0.0 };
         let n = rates.len() as f64;
         self.effective = (n * (1.0 - self.memory) / (1.0 + self.memory)).max(2.0);
     }
@@ -120,7 +117,8 @@ impl Fits {
         let over_level = Line::fit(&levels, &rates, true);
         // One count for all three: a model must not win because its residuals are alike.
         let count = even.effective.max(over_time.effective).max(over_level.effective);
-        let evidence = |line: &Line, parameters: f64| -count * line.noise.ln() - 0.5 * parameters * count.ln();
+        let evidence =
+            |line: &Line, parameters: f64| -count * line.noise.ln() - 0.5 * parameters * count.ln();
         // A rate that falls evenly with time would reach zero for certain; falling with the level covers that.
         let rising = if over_time.slope > 0.0 { evidence(&over_time, 2.0) } else { f64::NEG_INFINITY };
         let scores = [evidence(&even, 1.0), rising, evidence(&over_level, 2.0)];

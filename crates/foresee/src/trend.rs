@@ -19,7 +19,11 @@ pub(crate) fn describe(path: &Path, climb: Option<&Judged>, headroom: f64) -> Tr
 fn climbing(path: &Path, judged: &Judged, headroom: f64) -> Trend {
     let (climb, fits) = (&judged.climb, &judged.fits);
     let steps = fits.even.noise > 1.0 && climb.efficiency > 0.95;
-    let shape = if fits.levels_off(headroom / climb.rise) || judged.persistence.alive < 0.3 {
+    let jump = climb.rates.iter().copied().fold(0.0, f64::max) * climb.bin_s > 0.5 * climb.rise;
+    let shape = if jump || judged.persistence.alive < 0.3 {
+        // One jump, or it is over: what remains is the shape of the whole.
+        resting_shape(path)
+    } else if fits.levels_off(headroom / climb.rise) {
         Shape::Plateau
     } else if fits.accelerates() {
         Shape::Accelerating
@@ -76,13 +80,14 @@ fn resting_shape(path: &Path) -> Shape {
     let (low, high) = means.iter().fold((f64::MAX, f64::MIN), |(l, h), &m| (l.min(m), h.max(m)));
     let range = high - low;
     let within = path.used.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum::<f64>() / (n - 1) as f64;
-    if range <= 4.0 * within / ((n / blocks) as f64).sqrt() || range <= 1e-3 * high.abs() {
+    let (top, bottom) = (path.highest(0, n), path.used.iter().copied().fold(f64::MAX, f64::min));
+    // Noise spans few of its own steps, a movement many.
+    if top - bottom <= 9.0 * within || range <= 1e-3 * high.abs() {
         return Shape::Flat;
     }
     let net = means[blocks - 1] - means[0];
-    let largest = means.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
-    let top = path.highest(0, n);
-    let bottom = path.used.iter().copied().fold(f64::MAX, f64::min);
+    // A step may fall within a block: then two differences share it.
+    let largest = means.windows(3).map(|three| three[2] - three[0]).fold(0.0, f64::max);
     if sharp_falls(path, 0.3 * (top - bottom)) >= 2 {
         Shape::Sawtooth
     } else if net > 0.7 * range && largest > 0.8 * net {

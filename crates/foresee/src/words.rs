@@ -15,10 +15,8 @@ pub(crate) fn amount(mode: FailureMode, value: f64) -> String {
 
 /// An amount per time, in the unit of time that makes it readable.
 pub(crate) fn rate(mode: FailureMode, per_second: f64) -> String {
-    let bytes = matches!(
-        mode,
-        FailureMode::MemoryExhaustion | FailureMode::SwapExhaustion | FailureMode::DiskFull
-    );
+    let bytes =
+        matches!(mode, FailureMode::MemoryExhaustion | FailureMode::SwapExhaustion | FailureMode::DiskFull);
     let least = if bytes { 1024.0 } else { 1.0 };
     for (seconds, unit) in [(1.0, "s"), (60.0, "min"), (3600.0, "h")] {
         if per_second.abs() * seconds >= least {

@@ -22,6 +22,8 @@ const JOINT_ROWS: usize = 200;
 const WORTH: f64 = 0.02;
 /// Surprises beyond this many deviations neither teach the LSTM nor choose between expectations.
 const WILD: f32 = 4.0;
+/// Standard deviations up to which the surprise of a single metric is never an alarm by itself.
+const DOUBT: f64 = 6.0;
 /// The largest surprise believed of one metric, in standard deviations, however much was seen.
 const BELIEVED: f64 = 100.0;
 
@@ -286,7 +288,11 @@ fn calibrate(job: &Job, data: &Data, model: &mut Model) {
         }
     }
     let apart = (3.0 / job.config.smoothing) as usize;
-    model.header.judge.threshold = threshold(&seen, job.config.false_alarm_rate, apart);
+    // Where nothing ever moved, evidence rests at zero and its tail says nothing: one metric alone must at least stay
+    // beyond ordinary doubt to make an alarm, however many others stand still beside it.
+    let parts = model.calm.len() + model.header.constants.len();
+    let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
+    model.header.judge.threshold = threshold(&seen, job.config.false_alarm_rate, apart).max(least);
     for (calm, sum) in model.calm.iter_mut().zip(&sums) {
         *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
     }

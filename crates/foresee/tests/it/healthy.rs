@@ -13,7 +13,6 @@ fn ordinary_life_raises_no_risk() {
             for (t, risk) in said {
                 if risk.at(86_400.0) > highest.0 {
                     highest = (risk.at(86_400.0), seed, t);
-                    if std::env::var("DBG").is_ok() { println!("{risk:?}"); }
                 }
             }
         }

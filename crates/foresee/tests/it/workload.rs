@@ -40,7 +40,9 @@ pub fn failing(name: &str, rate: f64, seed: u64) -> Step {
     match name {
         "linear" => Box::new(move |_, x| x + rate * (1.0 + 0.2 * rng.normal())),
         "delayed" => Box::new(move |t, x| if t < 300.0 { x } else { x + rate * (1.0 + 0.2 * rng.normal()) }),
-        "bursty" => Box::new(move |_, x| if rng.uniform() < 0.2 { x + 10.0 * rate * rng.uniform() } else { x }),
+        "bursty" => {
+            Box::new(move |_, x| if rng.uniform() < 0.2 { x + 10.0 * rate * rng.uniform() } else { x })
+        }
         "load" => Box::new(move |t, x| x + rate * (1.0 + 0.5 * (t / period * 6.3 + phase).sin())),
         "accelerating" => Box::new(move |t, _| 20.0 + (rate * t / 16.0).powi(2)),
         "sawtooth" => Box::new(move |_, _| {
@@ -48,7 +50,9 @@ pub fn failing(name: &str, rate: f64, seed: u64) -> Step {
             tooth = if tooth > 25.0 { 0.0 } else { tooth + 2.0 * rng.uniform() };
             floor + tooth
         }),
-        "steps" => Box::new(move |_, x| if rng.uniform() < 0.07 { x + 28.0 * rate * rng.uniform() } else { x }),
+        "steps" => {
+            Box::new(move |_, x| if rng.uniform() < 0.07 { x + 28.0 * rate * rng.uniform() } else { x })
+        }
         other => panic!("no workload {other}"),
     }
 }
@@ -64,11 +68,15 @@ pub fn healthy(name: &str, seed: u64) -> Step {
     let period = 120.0 + 480.0 * rng.uniform();
     match name {
         "startup" => Box::new(move |t, _| 10.0 + 2.0 * size * t.min(60.0) + 0.3 * rng.normal()),
-        "plateau" => Box::new(move |t, _| 10.0 + 150.0 * size * (1.0 - (-t / (period / 2.0)).exp()) + 0.2 * rng.normal()),
+        "plateau" => Box::new(move |t, _| {
+            10.0 + 150.0 * size * (1.0 - (-t / (period / 2.0)).exp()) + 0.2 * rng.normal()
+        }),
         "noisy" => Box::new(move |_, _| 120.0 + 8.0 * size * rng.normal()),
         "wandering" => Box::new(move |_, x| x + 0.002 * (100.0 - x) + 0.8 * size * rng.normal()),
         "breathing" => Box::new(move |t, _| 90.0 + 60.0 * size * (t / period * 6.3).sin() + rng.normal()),
-        "step" => Box::new(move |t, _| if t < begin { 40.0 } else { 40.0 + 90.0 * size } + 0.2 * rng.normal()),
+        "step" => {
+            Box::new(move |t, _| if t < begin { 40.0 } else { 40.0 + 90.0 * size } + 0.2 * rng.normal())
+        }
         "jvm" => Box::new(move |_, x| {
             let up = x + 1.5 * size * rng.uniform();
             if up > 150.0 + 4.0 * rng.normal() { 60.0 + 5.0 * rng.normal() } else { up }
@@ -84,7 +92,9 @@ pub fn healthy(name: &str, seed: u64) -> Step {
         }),
         "steady" => Box::new(|_, _| 200.0),
         "tight" => Box::new(move |_, _| 240.0 + 2.0 * size * rng.normal()),
-        "descriptors" => Box::new(move |t, _| (60.0 + 30.0 * size * (t / period).sin() + 3.0 * rng.normal()).round()),
+        "descriptors" => {
+            Box::new(move |t, _| (60.0 + 30.0 * size * (t / period).sin() + 3.0 * rng.normal()).round())
+        }
         "ratchet" => Box::new(move |t, _| 40.0 + 12.0 * size * (1.0 + t / 30.0).ln() + rng.normal()),
         other => panic!("no workload {other}"),
     }

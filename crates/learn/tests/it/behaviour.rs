@@ -159,3 +159,28 @@ fn the_lstm_is_kept_where_it_knows_better() {
     assert!(none.is_empty() && corrected.contains(&0), "{corrected:?}");
     assert!(both < 0.5 * linear, "squared error {both} with the LSTM, {linear} without");
 }
+
+/// Where nothing moved while learning there is no tail to extrapolate; the first movement is news, not infinity.
+#[test]
+fn the_first_movement_after_stillness_has_a_measured_score() {
+    let schema =
+        Schema::new((0..6).map(|n| Metric::gauge(&format!("g{n}"), "1", Role::Utilization)).collect());
+    let mut window = Window::new(InstanceId::new("still"), schema.clone());
+    (0..40).for_each(|t| window.push(at(f64::from(t)), &[Value(3); 6]));
+    let config = Config::default();
+    let job =
+        Job { window: &window, seed: 1, version: 1, trained_at: at(40.0), config: &config, lstm: false };
+    let model = fit(&job, &mut |_| ControlFlow::Continue(())).unwrap();
+    let (mut state, mut out) = (model.start(), Outcome::default());
+    for t in 40..200 {
+        let moved = Value(if t >= 100 { 4 } else { 3 });
+        model.step(
+            &mut state,
+            at(f64::from(t)),
+            &[moved, Value(3), Value(3), Value(3), Value(3), Value(3)],
+            &mut out,
+        );
+        assert!(out.score < 100.0, "{} at {t}", out.score);
+        assert!(t >= 100 || out.score < 0.5, "{} at {t}, before anything moved", out.score);
+    }
+}
