@@ -32,9 +32,12 @@ fn detection(args: &DetectionArgs) -> Result<ExitCode> {
     for name in &names {
         let one = score_series(args, name, &config).with_context(|| name.clone())?;
         if !args.json {
+            let number = |key: &str| one[key].as_f64().unwrap_or(f64::NAN);
             println!(
-                "{name}: {} rows, training {:.1} core-seconds, {:.0} rows/s scored",
-                one["rows"], one["train_cpu_s"], one["rows_per_s"]
+                "{name}: {} rows, training {:.2} core-seconds, {:.0} rows/s scored",
+                one["rows"],
+                number("train_cpu_s"),
+                number("rows_per_s")
             );
         }
         summary.insert(name.clone(), one);

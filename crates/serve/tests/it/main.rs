@@ -1,6 +1,7 @@
 //! A real node behind a real socket, asked as clients ask it.
 #![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
+mod agents;
 mod bad_requests;
 mod server;
 mod surface;
