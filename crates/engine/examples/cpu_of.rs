@@ -68,7 +68,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for ((pid, name), mut shares) in shares {
         let each: Vec<String> = shares.iter().map(|share| format!("{share:.3}")).collect();
-        println!("{pid:>8} {name:<16} {:>8.3} % of a core, median of {}", median(&mut shares), each.join(" "));
+        println!(
+            "{pid:>8} {name:<16} {:>8.3} % of a core, median of {}",
+            median(&mut shares),
+            each.join(" ")
+        );
     }
     for pid in pids {
         let (all, anonymous) = resident(pid)?;

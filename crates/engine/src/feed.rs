@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use foretwin_core::{Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value};
+use foretwin_core::{
+    Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value, Window,
+};
 use foretwin_foresee::{History, Series};
 use foretwin_learn::{Model, Outcome, State, Taken};
 
 use crate::config::Training;
+
+/// So many older frames in a row, in order, mean that the clock was set back.
+const SET_BACK_FRAMES: u32 = 10;
+/// A judgement speaks for the present this many sampling steps long.
+const FRESH_STEPS: f64 = 3.0;
 
 /// Frames of one schema as they come.
 pub(crate) struct Feed {
@@ -15,6 +22,10 @@ pub(crate) struct Feed {
     pub(crate) last: Timestamp,
     pub(crate) frames: u64,
     pub(crate) judgement: Option<Judgement>,
+    /// No training before so many frames.
+    pub(crate) wants_frames: u64,
+    /// The last of the frames in a row that came late, and how many.
+    stragglers: Option<(Timestamp, u32)>,
     judge: Option<Judge>,
     resources: Vec<Resource>,
 }
@@ -47,17 +58,28 @@ impl Feed {
         };
         let resources = schema.metrics().iter().enumerate().filter_map(resource).collect();
         let (first, last) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
-        Self { schema: schema.clone(), first, last, frames: 0, judgement: None, judge: None, resources }
+        Self {
+            schema: schema.clone(),
+            first,
+            last,
+            frames: 0,
+            judgement: None,
+            wants_frames: 0,
+            stragglers: None,
+            judge: None,
+            resources,
+        }
     }
 
-    /// Takes a frame that is newer than all before; false if it is not, and was passed over.
+    /// Takes a frame; false if it is not newer than all before. Model and history hear of late frames too: they know
+    /// a straggler from a clock that was set back.
     pub(crate) fn take(&mut self, at: Timestamp, values: &[Value]) -> bool {
-        if at <= self.last {
-            return false;
+        let late = !self.follows(at);
+        if !late {
+            self.first = self.first.min(at);
+            self.last = at;
+            self.frames += 1;
         }
-        self.first = self.first.min(at);
-        self.last = at;
-        self.frames += 1;
         self.remember(at, values);
         if let Some(judge) = &mut self.judge {
             judge.model.step(&mut judge.state, at, values, &mut judge.outcome);
@@ -66,15 +88,51 @@ impl Feed {
                 self.judgement = Some(judge.outcome.judgement(at, &self.schema, version, judge.phase));
             }
         }
-        true
+        !late
     }
 
-    /// Keeps what foresight needs of a frame; also used to recall history from before a restart.
-    pub(crate) fn remember(&mut self, at: Timestamp, values: &[Value]) {
+    /// Whether a frame is the newest, or the clock was set back: so many older frames in a row, in order, are no
+    /// stragglers.
+    fn follows(&mut self, at: Timestamp) -> bool {
+        self.stragglers = match self.stragglers {
+            _ if at > self.last => None,
+            Some((before, count)) if at > before => Some((at, count + 1)),
+            _ => Some((at, 1)),
+        };
+        let set_back = self.stragglers.is_some_and(|(_, count)| count >= SET_BACK_FRAMES);
+        if set_back {
+            self.stragglers = None;
+        }
+        at > self.last || set_back
+    }
+
+    /// Waits for more history before the next training, since this one came to nothing.
+    pub(crate) fn defer(&mut self) {
+        self.wants_frames = self.frames + self.frames / 2 + 30;
+    }
+
+    /// Keeps what foresight needs of a frame.
+    fn remember(&mut self, at: Timestamp, values: &[Value]) {
         for resource in &mut self.resources {
             let number = |column: usize| values[column].to_f64(self.schema.metrics()[column].storage);
             resource.history.push(at, number(resource.used), number(resource.limit));
         }
+    }
+
+    /// Gives foresight stored history from before a restart.
+    pub(crate) fn recall(&mut self, window: &Window) {
+        for resource in &mut self.resources {
+            let (used, limit) = (window.numbers(&resource.metric), window.numbers(&resource.capacity.limit));
+            let (Some(used), Some(limit)) = (used, limit) else { continue };
+            for (&at, (used, limit)) in window.times.iter().zip(used.into_iter().zip(limit)) {
+                resource.history.push(at, used, limit);
+            }
+        }
+    }
+
+    /// Keys of the series that foresight keeps a history of, and of their limits.
+    pub(crate) fn remembered(&self) -> Vec<String> {
+        self.resources.iter().flat_map(|r| [r.metric.clone(), r.capacity.limit.clone()]).collect()
     }
 
     /// Puts a model to work, warmed by the frames that `recent` gives.
@@ -91,7 +149,13 @@ impl Feed {
         self.judge = Some(judge);
     }
 
-    /// Version, span in seconds and phase of the model at work.
+    /// The judgement, if it is recent enough to speak for `now`.
+    pub(crate) fn verdict(&self, now: Timestamp) -> Option<&Judgement> {
+        let fresh_s = FRESH_STEPS * self.judge.as_ref()?.model.step_s() + 0.5;
+        self.judgement.as_ref().filter(|judged| now.since(judged.at) <= fresh_s)
+    }
+
+    /// The model at work and its phase.
     pub(crate) fn model(&self) -> Option<(&Arc<Model>, Phase)> {
         self.judge.as_ref().map(|judge| (&judge.model, judge.phase))
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, InstanceId, MINUTE_US, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema, SchemaId,
-    Timestamp, Value,
+    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema,
+    SchemaId, Timestamp, Value,
 };
-use foretwin_store::{Query, Store};
+use foretwin_store::{Query, Statistic, Store};
 
 use crate::config::Config;
 use crate::counters::Counters;
@@ -22,8 +22,9 @@ const CALM_S: f64 = 5.0;
 const ALERT_S: f64 = 1.0;
 /// The probability from which on an instance is assessed more often.
 const ALERT_PROBABILITY: f64 = 0.05;
-/// How much history foresight recalls after a restart.
-const RECALL_US: i64 = 60 * MINUTE_US;
+/// After a restart foresight recalls the last hour as it was, and peaks of the day before it.
+const RECENT_US: i64 = HOUR_US;
+const RECALL_POINTS: usize = 1000;
 
 /// Everything between the log and the answers.
 pub(crate) struct Pipeline {
@@ -152,7 +153,7 @@ impl Pipeline {
             self.counters.late.add(1);
             return;
         }
-        let score = feed.judgement.as_ref().filter(|judged| judged.at == at).map(|judged| judged.score);
+        let score = feed.verdict(at).filter(|judged| judged.at == at).map(|judged| judged.score);
         if let Some(score) = score {
             self.counters.scored.add(1);
             self.counters.anomalous.add(u64::from(score.is_anomalous()));
@@ -198,17 +199,19 @@ impl Pipeline {
         if let Ok(Some((first, _))) = self.store.instance_span(id) {
             feed.first = feed.first.min(first);
         }
-        let schema = Some(feed.schema.id());
-        let query = Query { schema, ..Query::new(id.clone(), before - RECALL_US, before) };
-        let Ok(windows) = self.store.read(&query) else { return };
-        let mut values = Vec::new();
-        let own = feed.schema.id();
-        for window in windows.iter().filter(|window| window.schema.id() == own) {
-            for (row, &at) in window.times.iter().enumerate() {
-                window.frame(row, &mut values);
-                feed.remember(at, &values);
-            }
+        let keys = feed.remembered();
+        if keys.is_empty() {
+            return;
         }
+        let read = |from: Timestamp, to: Timestamp, max_points: Option<usize>| {
+            let all = Query::new(id.clone(), from, to);
+            let (schema, metrics) = (Some(feed.schema.id()), Some(keys.clone()));
+            self.store.read(&Query { schema, metrics, max_points, statistic: Statistic::Maximum, ..all })
+        };
+        let recent = before - RECENT_US;
+        let day = read(before - DAY_US, recent, Some(RECALL_POINTS)).unwrap_or_default();
+        let hour = read(recent, before, None).unwrap_or_default();
+        day.iter().chain(&hour).for_each(|window| feed.recall(window));
     }
 
     /// Puts a newly trained model to work.

@@ -79,7 +79,8 @@ impl Watched {
 
     /// The most surprising of the current judgements.
     pub(crate) fn judgement(&self) -> Option<&Judgement> {
-        let judgements = self.current().filter_map(|feed| feed.judgement.as_ref());
+        let now = self.last();
+        let judgements = self.current().filter_map(|feed| feed.verdict(now));
         judgements.max_by(|a, b| a.score.0.total_cmp(&b.score.0))
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Due {
     version: u64,
     from: Timestamp,
     to: Timestamp,
+    /// Seconds of history there are, of which the newest are trained on.
+    span_s: f64,
     urgency: f64,
 }
 
@@ -52,17 +54,35 @@ impl Pipeline {
 
     fn order(&self, instance: &Instance, feed: &Feed, urgency: f64) -> Due {
         let version = feed.model().map_or(0, |(model, _)| model.version()) + 1;
-        let from = feed.last - (self.config.learn.window_s * 1e6) as i64;
         let (schema, to) = (feed.schema.id(), feed.last);
-        Due { instance: instance.clone(), schema, version, from, to, urgency }
+        let span_s = to.since(feed.first);
+        // No more is read than can be trained on: a week of a large machine is gigabytes.
+        let learn = &self.config.learn;
+        let most = learn.max_rows.min(learn.max_cells / feed.schema.width().max(1));
+        let step_s = feed.model().map_or(1.0, |(model, _)| model.step_s());
+        let window_s = learn.window_s.min(most as f64 * step_s);
+        let from = to - (window_s * 1e6) as i64;
+        Due { instance: instance.clone(), schema, version, from, to, span_s, urgency }
     }
 
-    /// Trains one model and puts it to work; false if it was cancelled or there was too little to train on.
+    /// Trains one model and puts it to work; false if it was cancelled or there is too little to train on yet. What
+    /// came to nothing is not tried again before there is more history.
     pub(crate) fn train(&self, due: &Due, cancel: &AtomicBool) -> Result<bool, Error> {
+        let trained = self.attempt(due, cancel);
+        if !matches!(trained, Ok(true)) {
+            let mut shard = self.shard(due.instance.id.partition());
+            let watched = shard.watched.get_mut(&due.instance.id);
+            if let Some(feed) = watched.and_then(|watched| watched.feed_of(due.schema)) {
+                feed.defer();
+            }
+        }
+        trained
+    }
+
+    fn attempt(&self, due: &Due, cancel: &AtomicBool) -> Result<bool, Error> {
         let Some(window) = self.history(due)? else { return Ok(false) };
-        let span_s = window.times[window.len() - 1].since(window.times[0]);
-        let phase =
-            if span_s >= self.config.training.settled_s { Phase::Learned } else { Phase::Provisional };
+        let settled = due.span_s >= self.config.training.settled_s;
+        let phase = if settled { Phase::Learned } else { Phase::Provisional };
         let seed = foretwin_core::fnv64(due.instance.id.as_str().as_bytes()) ^ due.version;
         let job = Job {
             window: &window,
@@ -70,8 +90,7 @@ impl Pipeline {
             version: due.version,
             trained_at: due.to,
             config: &self.config.learn,
-            // The first minutes have too few frames for anything but the linear part.
-            lstm: window.len() >= 600,
+            lstm: true,
         };
         let model = foretwin_learn::fit(&job, &mut |_| match cancel.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
@@ -79,7 +98,9 @@ impl Pipeline {
         });
         let model = match model {
             Ok(model) => Arc::new(model),
-            Err(foretwin_learn::Error::Cancelled) => return Ok(false),
+            Err(foretwin_learn::Error::Cancelled | foretwin_learn::Error::TooShort { .. }) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         };
         self.registry.promote(&due.instance, due.schema, &model, phase)?;
@@ -112,12 +133,13 @@ fn recent(window: &Window) -> Vec<(Timestamp, Vec<Value>)> {
 /// How overdue a feed is: above 1 is due, none has nothing to train on. A feed without a model comes before all others;
 /// then a model is renewed whenever its history has grown by a factor, at last at a fixed interval.
 fn urgency(feed: &Feed, training: &Training) -> Option<f64> {
-    if feed.frames < training.first_frames as u64 {
+    if feed.frames < (training.first_frames as u64).max(feed.wants_frames) {
         return None;
     }
     let Some((model, _)) = feed.model() else { return Some(f64::INFINITY) };
     let age_s = feed.last.since(model.trained_at());
-    let had_s = (model.rows() as f64 * model.step_s()).max(1.0);
+    // What it was trained on can be less than what there was: the newest part that fits.
+    let had_s = model.trained_at().since(feed.first).max(1.0);
     let grown = (had_s + age_s) / (had_s * training.growth);
     let aged = age_s / training.interval_s;
     let urgency = if had_s >= training.settled_s { aged } else { grown.max(aged) };

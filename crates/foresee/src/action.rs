@@ -38,9 +38,9 @@ fn lasts_s(risk: &Risk, amount: f64) -> f64 {
 /// Gives back what is in use: buys time.
 fn relieve(instance: &InstanceId, risk: &Risk) -> Action {
     let risen = (risk.trend.rate * risk.trend.span_s).clamp(0.0, risk.used);
-    let (freed, bought) = (words::amount(risk.mode, risen), lasts_s(risk, risk.limit - risk.used + risen));
+    let (freed, bought) = (words::amount(risk.mode, risen), lasts_s(risk, risen));
     let again = format!(
-        "frees about {freed}, what it grew in {}; at the same rate the limit is reached {} later: delays, does not cure",
+        "frees about {freed}, what it grew in {}; at the same rate that buys {}: delays, does not cure",
         words::duration(risk.trend.span_s),
         words::duration(bought),
     );
@@ -118,7 +118,7 @@ mod tests {
         let actions = actions(&InstanceId::new("h/a"), &[leak(0.95)], 3600.0, &Config::default());
         let names: Vec<_> = actions.iter().map(|action| action.action.as_str()).collect();
         assert_eq!(names, ["restart", "raise_limit", "find_leak"]);
-        assert!(actions[0].expected_effect.contains("4 min 16 s later"), "{}", actions[0].expected_effect);
+        assert!(actions[0].expected_effect.contains("buys 3 min 0 s"), "{}", actions[0].expected_effect);
         assert!(actions[1].expected_effect.contains("3 min 24 s instead of 1 min 16 s"));
         assert!(actions[2].expected_effect.contains("95 %"));
     }

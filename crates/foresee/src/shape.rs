@@ -52,7 +52,7 @@ impl Line {
             line.slope = if sloped { product / (spread + ridge) } else { 0.0 };
             line.residuals(regressor, rates, n - parameters);
             line.slope_sd =
-                if sloped { line.noise / (spread * line.effective / n + ridge).sqrt() } else { 0.0 };
+                if sloped { line.noise / ((spread + ridge) * line.effective / n).sqrt() } else { 0.0 };
         }
         line.mean_sd = line.noise / line.effective.sqrt();
         line

@@ -80,13 +80,15 @@ impl Model {
         }
     }
 
-    /// Moves each target's evidence towards the square of its standardised surprise. A missing sample is no surprise
-    /// and no reassurance.
+    /// Moves each target's evidence towards the square of its standardised surprise. A missing sample is no surprise:
+    /// evidence fades to where it rests.
     fn surprise(&self, state: &mut State) {
         let judge = &self.header.judge;
         for (t, &column) in self.header.shape.targets.iter().enumerate() {
             let z = state.scratch.z[column as usize];
             if z.is_nan() {
+                // A metric that went away must not hold up the alarm of its last moments for ever.
+                state.evidence[t] += judge.smoothing * (self.calm[t] - state.evidence[t]);
                 continue;
             }
             let surprise = (z - state.scratch.mean[t]) / self.deviation[t];

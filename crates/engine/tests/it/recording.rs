@@ -41,6 +41,27 @@ fn a_jump_is_anomalous_and_a_quiet_hour_is_not() {
     assert_eq!(worst.contributions[0].metric, "used");
 }
 
+/// An hour back at row 300, one frame of the future at row 700, and a pause of five minutes among the first frames:
+/// nothing of it ends the watch.
+#[test]
+fn clocks_that_jump_and_pauses_silence_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = recording("jumpy", (0..1200).map(breathing));
+    for (row, at) in window.times.iter_mut().enumerate() {
+        *at = *at + 300_000_000 * i64::from(row >= 15);
+        *at = *at - 3_600_000_000 * i64::from(row >= 300);
+        *at = *at + 86_400_000_000 * i64::from(row == 700);
+    }
+    let replay = Replay::new(&Config::default(), dir.path()).unwrap();
+    let mut judged = Vec::new();
+    replay.run(&window, &mut |_, row| judged.push(row.judgement.is_some())).unwrap();
+    let share =
+        |rows: std::ops::Range<usize>| judged[rows.clone()].iter().filter(|&&j| j).count() * 100 / rows.len();
+    assert!(share(120..300) > 90, "before: {} %", share(120..300));
+    assert!(share(330..700) > 90, "after the clock went back: {} %", share(330..700));
+    assert!(share(730..1200) > 90, "after a frame of the future: {} %", share(730..1200));
+}
+
 #[test]
 fn a_leak_is_foreseen_and_a_level_is_not() {
     let (rows, prediction) = replay((0..400).map(|n| 200.0 + 1.5 * n as f64 + ((n * 31) % 7) as f64));

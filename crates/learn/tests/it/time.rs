@@ -69,3 +69,21 @@ fn missing_and_nan_samples_are_no_surprise_and_leave_finite_scores() {
     live.model.step(&mut live.state, now, &[], &mut live.out);
     assert!(live.out.score.is_finite(), "even an empty frame");
 }
+
+#[test]
+fn a_metric_that_goes_away_takes_its_alarm_with_it() {
+    let mut server = Server::new(5);
+    let model = learn(&server.window(3000), false);
+    let mut live = Live::new(&model);
+    live.run(&mut server, 100);
+    for _ in 0..3 {
+        live.take(server.next(1.0));
+    }
+    assert!(live.out.score > 1.0, "it was alarming: {}", live.out.score);
+    for _ in 0..120 {
+        let (at, mut frame) = server.next(0.0);
+        frame[0] = MISSING;
+        live.take((at, frame));
+    }
+    assert!(live.out.score < 1.0, "{}", live.out.score);
+}
