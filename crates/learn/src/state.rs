@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::feature::Reading;
 use crate::linear::Room;
 use crate::lstm::Memory;
-use crate::table::GAP_STEPS;
+use crate::table::{ABSENT_FADE, GAP_STEPS};
 
 /// This many frames in a row that are older than the newest, but in order, mean that the clock was set back.
 const SET_BACK_FRAMES: u32 = 10;
@@ -107,13 +107,13 @@ impl Past {
         &self.rows[row * self.width..(row + 1) * self.width]
     }
 
-    /// Adds a row; what is NaN in it stays at its last value.
+    /// Adds a row; what is NaN in it returns from its last value to its centre.
     pub fn push(&mut self, row: &[f32]) {
         let lags = self.rows.len() / self.width.max(1);
         let next = (self.newest + lags - 1) % lags.max(1);
         for (column, &value) in row.iter().enumerate() {
             let held = self.rows[self.newest * self.width + column];
-            self.rows[next * self.width + column] = if value.is_nan() { held } else { value };
+            self.rows[next * self.width + column] = if value.is_nan() { ABSENT_FADE * held } else { value };
         }
         self.newest = next;
     }
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn the_past_turns_and_holds_what_is_missing() {
+    fn the_past_turns_and_fades_what_is_missing() {
         let mut past = Past::new(3, 2);
         for row in [[1.0, 10.0], [2.0, f32::NAN], [3.0, 30.0], [4.0, 40.0]] {
             past.push(&row);
         }
         assert_eq!(
             (past.lag(0), past.lag(1), past.lag(2)),
-            (&[4.0, 40.0][..], &[3.0, 30.0][..], &[2.0, 10.0][..])
+            (&[4.0, 40.0][..], &[3.0, 30.0][..], &[2.0, 9.0][..])
         );
     }
 }

@@ -8,6 +8,9 @@ use crate::feature::{Reading, Recipe};
 
 /// Rows of a stretch when a long window is thinned: long against any lag, short against a day.
 const STRETCH_ROWS: usize = 1024;
+/// What stays of a value each frame that its metric is missing: a metric that went away while it was far off must not
+/// mislead the expectation of others for ever.
+pub(crate) const ABSENT_FADE: f32 = 0.9;
 /// A pause of more than this many sampling steps is a gap: what came before explains nothing after it.
 pub(crate) const GAP_STEPS: f64 = 3.5;
 
@@ -66,7 +69,7 @@ fn median_step_s(times: &[Timestamp]) -> f64 {
     *steps.select_nth_unstable(middle).1 as f64 / 1e6
 }
 
-/// Standardised samples, rows × width. What is missing stands at its last known value, as persistence would expect.
+/// Standardised samples, rows × width. What is missing returns from its last known value to its centre.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     pub width: usize,
@@ -90,7 +93,9 @@ impl Table {
             let mut held = 0.0;
             for (row, number) in rows.column(window, recipe, column).into_iter().enumerate() {
                 let at = row * width + column;
-                if !number.is_nan() {
+                if number.is_nan() {
+                    held *= ABSENT_FADE;
+                } else {
                     held = feature.standardised(number);
                     seen[at] = true;
                 }
