@@ -5,11 +5,14 @@ use std::sync::Arc;
 use foretwin_collect::Sink;
 use foretwin_core::{Instance, InstanceId, Schema, Timestamp, Value};
 
+/// A frame as it was handed over.
+type Kept = (InstanceId, Arc<Schema>, Timestamp, Vec<Value>);
+
 /// Keeps everything.
 #[derive(Default)]
 pub struct Keeping {
     pub instances: Vec<Instance>,
-    pub frames: Vec<(InstanceId, Arc<Schema>, Timestamp, Vec<Value>)>,
+    pub frames: Vec<Kept>,
 }
 
 impl Sink for Keeping {
@@ -28,7 +31,15 @@ impl Sink for Keeping {
 impl Keeping {
     /// The newest value of a metric, none where it is missing.
     pub fn newest(&self, key: &str) -> Option<f64> {
-        let (_, schema, _, values) = self.frames.last()?;
+        self.of(self.frames.last()?, key)
+    }
+
+    /// The oldest value of a metric, none where it is missing.
+    pub fn oldest(&self, key: &str) -> Option<f64> {
+        self.of(self.frames.first()?, key)
+    }
+
+    fn of(&self, (_, schema, _, values): &Kept, key: &str) -> Option<f64> {
         let column = schema.column(key)?;
         Some(values[column].to_f64(schema.metrics()[column].storage)).filter(|value| !value.is_nan())
     }

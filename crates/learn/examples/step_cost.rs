@@ -1,4 +1,4 @@
-//! Prints what learning and stepping cost, on random walks: `cargo run --release -p foretwin-learn --example cost`.
+//! Prints what learning and stepping cost, on random walks: `cargo run --release -p foretwin-learn --example step_cost`.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
