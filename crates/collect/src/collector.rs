@@ -82,7 +82,11 @@ impl Collector {
                     self.tick(index, pace, sink);
                 }
             }
-            sink.flush();
+            // What goes wrong behind the sink must not end collection either.
+            let flushed = catch_unwind(AssertUnwindSafe(|| sink.flush()));
+            if let Err(panic) = flushed {
+                tracing::error!("handing frames on panicked: {}", message(panic.as_ref()));
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use foretwin_stream::{DirectoryLock, Log, Reader};
 
 use crate::Error;
 use crate::config::Config;
+use crate::descriptions::Descriptions;
 use crate::ingest::{Ingest, LocalSink};
 use crate::node::{identity, open_dir, start_collector};
 use crate::threads::{Threads, pause};
@@ -20,6 +21,9 @@ const REQUEST_BYTES: usize = 1 << 20;
 /// Pause between two looks at the log, and after a refusal.
 const LOOK: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_secs(2);
+
+/// File that remembers what was acknowledged.
+const CURSOR: &str = "sent";
 
 /// Where sending goes on, per partition.
 type Offsets = [u64; PARTITIONS];
@@ -40,7 +44,9 @@ impl Agent {
         let lock = open_dir(&config.data_dir)?;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let dir = config.data_dir.join("spool");
-        let (log, recovery) = Log::open(disk, &dir, config.stream.clone())?;
+        // What the server has acknowledged is never numbered again, even if the spool was removed.
+        let sent = read_cursor(&config.data_dir.join(CURSOR));
+        let (log, recovery) = Log::open_after(disk, &dir, config.stream.clone(), &sent)?;
         if !recovery.is_clean() {
             tracing::warn!("spool: {recovery:?}");
         }
@@ -70,8 +76,8 @@ struct Sender {
     log: Arc<Log>,
     url: String,
     http: ureq::Agent,
-    /// File that remembers what was acknowledged.
     cursor: PathBuf,
+    descriptions: Descriptions,
     sent: Offsets,
     /// Goes on where it stopped; made anew after a refusal.
     reader: Reader,
@@ -80,16 +86,20 @@ struct Sender {
 
 impl Sender {
     fn new(config: &Config, log: Arc<Log>) -> Self {
-        let cursor = config.data_dir.join("sent");
+        let cursor = config.data_dir.join(CURSOR);
         let http = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // A redirect turns a POST into a GET, and its 200 would pass for an acknowledgement.
+            .max_redirects(0)
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .into();
         let url = format!("{}/api/v1/ingest", config.forward.server.trim_end_matches('/'));
         let sent = read_cursor(&cursor);
         let reader = log.read_from(&sent);
-        Self { log, url, http, cursor, sent, reader, spool_bytes: config.forward.spool_bytes }
+        let descriptions = Descriptions::open(config.data_dir.join("described"));
+        let spool_bytes = config.forward.spool_bytes;
+        Self { log, url, http, cursor, descriptions, sent, reader, spool_bytes }
     }
 
     fn run(mut self, stop: &AtomicBool) {
@@ -105,6 +115,7 @@ impl Sender {
                 }
                 Err(reason) => {
                     self.reader = self.log.read_from(&self.sent);
+                    self.descriptions.due = true;
                     if !away {
                         tracing::warn!("{}: {reason}; telemetry is spooled", self.url);
                     }
@@ -121,34 +132,49 @@ impl Sender {
 
     /// Sends up to one request of records; false if there was nothing to send.
     fn send_some(&mut self) -> Result<bool, String> {
-        let mut envelope = Vec::new();
+        let (mut envelope, mut records) = self.descriptions.envelope();
+        let described = records;
         let mut next = self.sent;
         for entry in self.reader.by_ref() {
-            let entry = entry.map_err(|error| error.to_string())?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // Reading goes on behind the damage.
+                Err(damage @ foretwin_stream::Error::Damaged { .. }) => {
+                    tracing::warn!("spool: {damage}");
+                    continue;
+                }
+                Err(error) => return Err(error.to_string()),
+            };
+            self.descriptions.hear(&entry.payload);
             foretwin_wire::envelope::push_encoded(&entry.payload, &mut envelope);
+            records += 1;
             next[entry.position.partition.index()] = entry.position.offset + 1;
             if envelope.len() >= REQUEST_BYTES {
                 break;
             }
         }
-        if envelope.is_empty() {
+        if records == described {
             return Ok(false);
         }
-        self.post(&envelope)?;
+        self.post(&envelope, records)?;
+        self.descriptions.told();
         self.sent = next;
         write_cursor(&self.cursor, &next).map_err(|error| error.to_string())?;
         self.log.trim(&next).map_err(|error| error.to_string())?;
         Ok(true)
     }
 
-    fn post(&self, envelope: &[u8]) -> Result<(), String> {
+    /// Acknowledged is what the server says it made durable, record by record; any other 200 is somebody else's.
+    fn post(&self, envelope: &[u8], records: usize) -> Result<(), String> {
         let response = self.http.post(&self.url).content_type("application/octet-stream").send(envelope);
         let mut response = response.map_err(|error| error.to_string())?;
         let status = response.status();
-        if status.is_success() {
+        let body = response.body_mut().read_to_string().unwrap_or_default();
+        let answer: Option<serde_json::Value> = serde_json::from_str(&body).ok();
+        let acknowledged = answer.and_then(|answer| answer["records"].as_u64());
+        if status.is_success() && acknowledged == Some(records as u64) {
             return Ok(());
         }
-        let body = response.body_mut().read_to_string().unwrap_or_default();
         Err(format!("{status} {}", body.chars().take(300).collect::<String>()))
     }
 
@@ -158,7 +184,8 @@ impl Sender {
             return;
         }
         let (mut lost, mut bytes) = (0u64, 0u64);
-        for entry in self.log.read_from(&self.sent).map_while(Result::ok) {
+        for entry in self.log.read_from(&self.sent).filter_map(Result::ok) {
+            self.descriptions.hear(&entry.payload);
             self.sent[entry.position.partition.index()] = entry.position.offset + 1;
             (lost, bytes) = (lost + 1, bytes + entry.payload.len() as u64);
             if bytes > self.spool_bytes / 10 {
@@ -168,6 +195,7 @@ impl Sender {
         tracing::warn!("the spool is over forward.spool_bytes; {lost} records were dropped, oldest first");
         let kept = write_cursor(&self.cursor, &self.sent).map_err(|error| error.to_string());
         self.reader = self.log.read_from(&self.sent);
+        self.descriptions.due = true;
         let trimmed = kept.and_then(|()| self.log.trim(&self.sent).map_err(|error| error.to_string()));
         if let Err(error) = trimmed {
             tracing::warn!("trimming the spool: {error}");

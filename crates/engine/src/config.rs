@@ -88,6 +88,10 @@ impl Config {
     /// The first field that makes no sense, with what would.
     pub fn validate(&self) -> Result<(), Error> {
         self.collect.validate().map_err(|source| Error::Collect { source })?;
+        self.stream.check()?;
+        self.store.validate()?;
+        self.learn.check()?;
+        self.foresee.clone().validate()?;
         let training = &self.training;
         let invalid = |field, remedy| Err(Error::Config { field, remedy });
         if !(training.cpu_share > 0.0 && training.cpu_share <= 1.0) {
@@ -95,6 +99,15 @@ impl Config {
         }
         if training.growth.is_nan() || training.growth < 1.1 {
             return invalid("training.growth", "a factor of at least 1.1, for instance 2.0");
+        }
+        if training.settled_s.is_nan() || training.settled_s < 60.0 {
+            return invalid("training.settled_s", "at least 60 seconds, for instance 3600");
+        }
+        if training.interval_s.is_nan() || training.interval_s < 60.0 {
+            return invalid("training.interval_s", "at least 60 seconds, for instance 21600");
+        }
+        if self.forward.spool_bytes < 4 * self.stream.segment_bytes {
+            return invalid("forward.spool_bytes", "at least four times stream.segment_bytes");
         }
         if training.first_frames < 10 {
             return invalid("training.first_frames", "at least 10 frames, for instance 30");

@@ -31,6 +31,9 @@ pub enum Error {
     /// A model cannot be made or read.
     #[error("a model: {0}")]
     Learn(#[from] foretwin_learn::Error),
+    /// Foresight refuses.
+    #[error("foresight: {0}")]
+    Foresee(#[from] foretwin_foresee::Error),
     /// A record cannot be read.
     #[error("a record: {0}")]
     Wire(#[from] foretwin_wire::Error),
@@ -53,17 +56,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Nobody knows this instance.
-    #[error("instance {0:?} is not known; GET /api/v1/instances lists those that are")]
+    #[error("instance {0} is not known; GET /api/v1/instances lists those that are")]
     UnknownInstance(InstanceId),
     /// A frame uses a schema that was not announced.
     #[error("schema {0} is not known; send the schema record before the first batch that uses it")]
     UnknownSchema(foretwin_core::SchemaId),
-    /// This role of node does not do that.
-    #[error("{what} is not done by a node in this role; ask the server")]
-    WrongRole {
-        /// What was asked.
-        what: &'static str,
-    },
+    /// A record that is well formed and cannot be meant.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Error {
@@ -74,15 +74,17 @@ impl Error {
             Self::Config { .. } => "invalid_configuration",
             Self::Collect { .. } => "collect",
             Self::Log(foretwin_stream::Error::Busy { .. }) => "busy",
+            Self::Log(foretwin_stream::Error::DiskFull { .. }) => "disk_full",
+            Self::Log(foretwin_stream::Error::Timeout { .. }) => "timeout",
             Self::Log(_) => "log",
             Self::Store(_) => "store",
             Self::Learn(_) => "learn",
-            Self::Wire(_) => "invalid_record",
+            Self::Foresee(_) => "foresee",
+            Self::Wire(_) | Self::Refused(_) => "invalid_record",
             Self::File { .. } => "file",
             Self::Thread { .. } => "thread",
             Self::UnknownInstance(_) => "unknown_instance",
             Self::UnknownSchema(_) => "unknown_schema",
-            Self::WrongRole { .. } => "wrong_role",
         }
     }
 }

@@ -108,7 +108,7 @@ impl Feed {
 
     /// Waits for more history before the next training, since this one came to nothing.
     pub(crate) fn defer(&mut self) {
-        self.wants_frames = self.frames + self.frames / 2 + 30;
+        self.wants_frames = self.frames + (self.frames / 2).clamp(30, 3600);
     }
 
     /// Keeps what foresight needs of a frame.

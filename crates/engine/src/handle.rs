@@ -10,12 +10,15 @@ use foretwin_foresee::Question;
 use crate::Error;
 use crate::events::Listener;
 use crate::ingest::Ingest;
+use crate::outputs::HORIZONS;
 use crate::pipeline::{Pipeline, within};
 use crate::shard::Watched;
 use crate::view::{InstanceView, Readiness, TopRisk, WindowQuery, WindowView};
 
 /// The horizon of what is shown at a glance.
 const GLANCE_S: f64 = 3600.0;
+/// Silence of everything after which a node that collects is not ready.
+const SILENT_S: f64 = 30.0;
 /// How long a request waits for the log to acknowledge.
 const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 
@@ -39,11 +42,13 @@ impl Handle {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let (mut instances, mut scored, mut framed) = (0, 0, 0);
+        let mut newest = Timestamp::default();
         self.pipeline.each(|watched| {
             if watched.vanished.is_none() {
                 instances += 1;
                 framed += usize::from(!watched.feeds.is_empty());
                 scored += usize::from(watched.judgement().is_some());
+                newest = newest.max(watched.last());
             }
         });
         let mut waiting_for = Vec::new();
@@ -53,6 +58,10 @@ impl Handle {
         if self.collects && framed > 0 && scored == 0 {
             let frames = self.pipeline.config.training.first_frames;
             waiting_for.push(format!("the first provisional model, after {frames} frames"));
+        }
+        let silent_s = self.now().since(newest);
+        if self.collects && framed > 0 && silent_s > SILENT_S {
+            waiting_for.push(format!("telemetry: the newest frame is {silent_s:.0} s old"));
         }
         Readiness { ready: waiting_for.is_empty(), waiting_for, instances, scored }
     }
@@ -77,12 +86,14 @@ impl Handle {
     fn view(&self, watched: &Watched) -> InstanceView {
         let judgement = watched.judgement().cloned();
         let alive = watched.vanished.is_none();
+        let silent_s = self.now().since(watched.last()).max(0.0);
         let risks: &[Risk] = if alive { &watched.risks } else { &[] };
         let top = risks.iter().map(|risk| (risk.at(GLANCE_S), risk)).max_by(|a, b| a.0.total_cmp(&b.0));
         InstanceView {
             instance: watched.instance.clone(),
             first_seen_us: watched.first(),
             last_seen_us: watched.last(),
+            silent_s,
             alive,
             metrics: watched.current().map(|feed| feed.schema.width()).sum(),
             score: judgement.as_ref().map(|judged| judged.score.0),
@@ -103,10 +114,16 @@ impl Handle {
     /// # Errors
     /// If nobody knows the instance.
     pub fn metrics(&self, id: &InstanceId) -> Result<Vec<Metric>, Error> {
-        self.pipeline.with(id, |watched| {
+        self.pipeline.known(id)?;
+        let watched = self.pipeline.with(id, |watched| -> Vec<Metric> {
             let own = watched.current().flat_map(|feed| feed.schema.metrics());
             own.chain(crate::outputs::schema().metrics()).cloned().collect()
-        })
+        });
+        let stored = || {
+            let schemas = self.pipeline.store.schemas(id);
+            schemas.iter().flat_map(|schema| schema.metrics().to_vec()).collect()
+        };
+        Ok(watched.ok().filter(|metrics| metrics.len() > HORIZONS.len() + 1).unwrap_or_else(stored))
     }
 
     /// Series over a span of time, with expectation and scale.
@@ -122,7 +139,10 @@ impl Handle {
     /// # Errors
     /// If nobody knows the instance.
     pub fn risks(&self, id: &InstanceId) -> Result<Vec<Risk>, Error> {
-        self.pipeline.with(id, |watched| watched.assess(watched.last(), &self.pipeline.config.foresee))
+        self.pipeline.with(id, |watched| match watched.vanished {
+            Some(_) => Vec::new(),
+            None => watched.assess(watched.last(), &self.pipeline.config.foresee),
+        })
     }
 
     /// What will fail, when, why, and what to do.
@@ -146,7 +166,7 @@ impl Handle {
     /// # Errors
     /// If nobody knows the instance, or the log refuses.
     pub fn record_failure(&self, failure: Failure) -> Result<(), Error> {
-        self.pipeline.with(&failure.instance, |_| ())?;
+        self.pipeline.known(&failure.instance)?;
         self.ingest.accept(&self.pipeline, vec![Record::Failure(failure)], ACKNOWLEDGE)
     }
 

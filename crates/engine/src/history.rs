@@ -20,7 +20,7 @@ const GAP_S: f64 = 3.0 * 3600.0;
 impl Pipeline {
     /// Series of an instance over a span of time.
     pub(crate) fn window(&self, query: &WindowQuery) -> Result<WindowView, Error> {
-        self.with(&query.instance, |_| ())?;
+        self.known(&query.instance)?;
         let mut view = WindowView {
             instance: query.instance.clone(),
             from_us: query.from,
@@ -47,7 +47,9 @@ impl Pipeline {
         let model = self.with(&query.instance, |watched| {
             let feed = watched.feeds.iter().find(|feed| feed.schema.id() == schema.id());
             feed.and_then(|feed| feed.model().map(|(model, _)| model.clone()))
-        })?;
+        });
+        // An instance that is long gone has history and no model at work.
+        let model = model.ok().flatten();
         let long = query.to.0.saturating_sub(query.from.0) > LONG_US;
         let model = model.filter(|_| !long);
         let step_us = model.as_ref().map_or(1_000_000, |model| (model.step_s() * 1e6) as i64);
@@ -71,17 +73,12 @@ impl Pipeline {
     }
 }
 
-/// Joins series of the same key, as windows of successive schema versions give them.
+/// Joins series of the same key, as windows of successive schema versions give them, in order of time.
 fn merge(series: Vec<SeriesView>, into: &mut Vec<SeriesView>) {
-    for one in series {
+    for one in series.into_iter().filter(|one| !one.at_us.is_empty()) {
         match into.iter_mut().find(|known| known.metric == one.metric) {
-            Some(known) if known.at_us.last() < one.at_us.first() => {
-                known.at_us.extend(one.at_us);
-                known.observed.extend(one.observed);
-                known.expected.extend(one.expected);
-                known.scale.extend(one.scale);
-            }
-            _ => into.push(one),
+            Some(known) => known.join(&one),
+            None => into.push(one),
         }
     }
 }

@@ -15,6 +15,10 @@ use crate::pipeline::Pipeline;
 
 /// Batches that wait in memory while the log takes none: ten minutes of a machine with six groups at 1 Hz.
 const MOST_WAITING: usize = 4096;
+/// Records appended at once: a backlog must not be too large for the log when it takes some again.
+const AT_ONCE: usize = 256;
+/// How far ahead of this node's clock a frame may be.
+const MOST_AHEAD_US: i64 = foretwin_core::DAY_US;
 
 /// Appends records to the log, each where its instance lives.
 pub struct Ingest {
@@ -51,11 +55,7 @@ impl Ingest {
             match record {
                 Record::Batch(batch) if memory.has(batch.origin()) => pipeline.counters.duplicates.add(1),
                 Record::Batch(batch) => {
-                    if !memory.schemas.contains_key(&batch.schema()) {
-                        let known = pipeline.schema(batch.schema());
-                        let known = known.ok_or(Error::UnknownSchema(batch.schema()))?;
-                        memory.schemas.insert(known.id(), known);
-                    }
+                    memory.admit(pipeline, &batch)?;
                     memory.place(batch, &mut placed);
                 }
                 Record::Schema(schema) => {
@@ -66,9 +66,10 @@ impl Ingest {
                 other => placed.push((home(&other), other)),
             }
         }
+        // Encoding takes its time, and the collector asks this memory for every frame.
+        drop(memory);
         let ticket = self.append(&placed)?;
         // Only what is durable counts as seen, and only what the log has taken as announced.
-        drop(memory);
         ticket.wait(wait)?;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         for (partition, record) in &placed {
@@ -116,10 +117,35 @@ impl Ingest {
 }
 
 impl Memory {
-    /// Whether a batch was seen before. Batches without a source are never duplicates.
+    /// Whether a batch was seen before. Another epoch is another life of its source, whatever its clock said then.
+    /// Batches without a source are never duplicates.
     fn has(&self, origin: Origin) -> bool {
         let seen = self.origins.get(&origin.source);
-        origin.source != 0 && seen.is_some_and(|&last| (origin.epoch, origin.sequence) <= last)
+        let seen =
+            seen.is_some_and(|&(epoch, sequence)| epoch == origin.epoch && origin.sequence <= sequence);
+        origin.source != 0 && seen
+    }
+
+    /// Refuses a batch that could not be read back, or that would silence its instance.
+    fn admit(&mut self, pipeline: &Pipeline, batch: &Batch) -> Result<(), Error> {
+        let id = batch.schema();
+        let known = self.schemas.get(&id).cloned().or_else(|| pipeline.schema(id));
+        let known = known.ok_or(Error::UnknownSchema(id))?;
+        if known.width() != batch.width() {
+            let (width, wants) = (batch.width(), known.width());
+            return Err(Error::Refused(format!(
+                "a batch has {width} values a frame, its schema {id} {wants}"
+            )));
+        }
+        let latest = crate::handle::wall_clock() + MOST_AHEAD_US;
+        if let Some(row) = batch.rows().iter().find(|row| row.at > latest) {
+            let at = row.at;
+            return Err(Error::Refused(format!(
+                "a frame of {at} is more than a day ahead: set the sender's clock"
+            )));
+        }
+        self.schemas.insert(id, known);
+        Ok(())
     }
 
     /// Splits a batch by partition, announcing its schema where it is new.
@@ -152,7 +178,10 @@ impl Memory {
             Record::Batch(batch) => {
                 let origin = batch.origin();
                 let last = self.origins.entry(origin.source).or_default();
-                *last = (*last).max((origin.epoch, origin.sequence));
+                if last.0 != origin.epoch {
+                    *last = (origin.epoch, 0);
+                }
+                last.1 = last.1.max(origin.sequence);
             }
             _ => {}
         }
@@ -179,6 +208,8 @@ pub(crate) struct LocalSink {
     /// Commits under way.
     unsettled: VecDeque<(Ticket, Vec<(Partition, Record)>)>,
     batches: BTreeMap<(Partition, SchemaId), Batch>,
+    /// Whether it was said that telemetry waits.
+    waiting: bool,
 }
 
 impl LocalSink {
@@ -190,7 +221,7 @@ impl LocalSink {
     ) -> Self {
         let origin = Origin { source, epoch, sequence: 0 };
         let (placed, unsettled, batches) = (Vec::new(), VecDeque::new(), BTreeMap::new());
-        Self { ingest, pipeline, origin, placed, unsettled, batches }
+        Self { ingest, pipeline, origin, placed, unsettled, batches, waiting: false }
     }
 }
 
@@ -219,47 +250,73 @@ impl Sink for LocalSink {
 
     fn flush(&mut self) {
         self.settle();
-        for ((partition, _), batch) in std::mem::take(&mut self.batches) {
-            self.origin.sequence += 1;
-            self.placed.push((partition, Record::Batch(batch.from_origin(self.origin))));
-        }
-        if self.placed.is_empty() {
-            return;
-        }
-        let placed = std::mem::take(&mut self.placed);
-        match self.ingest.append(&placed) {
-            Ok(ticket) => self.unsettled.push_back((ticket, placed)),
-            Err(error) => self.refused(placed, &error),
+        let gathered = std::mem::take(&mut self.batches);
+        self.placed.extend(gathered.into_iter().map(|((home, _), batch)| (home, Record::Batch(batch))));
+        while !self.placed.is_empty() {
+            let rest = self.placed.split_off(self.placed.len().min(AT_ONCE));
+            let mut now = std::mem::replace(&mut self.placed, rest);
+            self.number(&mut now);
+            match self.ingest.append(&now) {
+                Ok(ticket) => self.unsettled.push_back((ticket, now)),
+                Err(error) => return self.refused(now, &error),
+            }
         }
     }
 }
 
 impl LocalSink {
-    /// Looks at the commits under way; what one of them lost is appended again with the next.
-    fn settle(&mut self) {
-        while let Some(outcome) = self.unsettled.front().and_then(|(ticket, _)| ticket.outcome()) {
-            let Some((_, records)) = self.unsettled.pop_front() else { return };
-            if let Err(error) = outcome {
-                self.refused(records, &error.into());
+    /// Gives batches their place in the sequence when they are appended, so that it follows the order of the log even
+    /// where some had to wait.
+    fn number(&mut self, records: &mut [(Partition, Record)]) {
+        for (_, record) in records {
+            if let Record::Batch(batch) = record {
+                self.origin.sequence += 1;
+                let unnumbered = std::mem::replace(batch, Batch::new(batch.schema(), batch.width()));
+                *batch = unnumbered.from_origin(self.origin);
             }
         }
     }
 
-    /// Keeps what the log did not take for the next tick, up to a bound; beyond it, frames are lost and counted.
+    /// Looks at the commits under way; what they lost is appended again, in its order.
+    fn settle(&mut self) {
+        let (mut lost, mut why) = (Vec::new(), None);
+        while let Some(outcome) = self.unsettled.front().and_then(|(ticket, _)| ticket.outcome()) {
+            let Some((_, records)) = self.unsettled.pop_front() else { break };
+            match outcome {
+                Ok(()) => self.waiting = false,
+                Err(error) => {
+                    lost.extend(records);
+                    why = Some(error);
+                }
+            }
+        }
+        if let Some(error) = why {
+            self.refused(lost, &error.into());
+        }
+    }
+
+    /// Keeps what the log did not take for the next tick, before what is newer. Beyond a bound the oldest frames are
+    /// lost and counted; what describes them stays.
     fn refused(&mut self, mut records: Vec<(Partition, Record)>, error: &Error) {
-        let batch = |record: &Record| matches!(record, Record::Batch(_));
-        let waiting = self.placed.iter().filter(|(_, record)| batch(record)).count();
-        if waiting >= MOST_WAITING {
-            let lost = records.iter().map(|(_, record)| frames(record)).sum::<usize>();
+        if !std::mem::replace(&mut self.waiting, true) {
+            tracing::warn!("telemetry waits in memory: {error}");
+        }
+        records.append(&mut self.placed);
+        let batches = records.iter().filter(|(_, record)| frames(record) > 0).count();
+        let (mut over, mut lost) = (batches.saturating_sub(MOST_WAITING), 0);
+        records.retain(|(_, record)| {
+            let drop = over > 0 && frames(record) > 0;
+            over -= usize::from(drop);
+            lost += if drop { frames(record) } else { 0 };
+            !drop
+        });
+        if lost > 0 {
             tracing::warn!("{lost} frames are lost: {error}");
             if let Some(pipeline) = &self.pipeline {
                 pipeline.counters.refused.add(lost as u64);
             }
-            records.retain(|(_, record)| !batch(record));
-        } else if waiting == 0 {
-            tracing::warn!("telemetry waits in memory: {error}");
         }
-        self.placed.splice(0..0, records);
+        self.placed = records;
     }
 }
 
@@ -267,5 +324,82 @@ fn frames(record: &Record) -> usize {
     match record {
         Record::Batch(batch) => batch.rows().len(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foretwin_core::{Metric, PARTITIONS, Role};
+    use foretwin_disk::SimDisk;
+
+    use super::*;
+
+    /// Sequences of the batches in a log, in its order, and whether each schema came before its first batch.
+    fn logged(log: &Log) -> Vec<u64> {
+        let mut announced = HashSet::new();
+        let mut sequences = Vec::new();
+        for entry in log.read_from(&[0; PARTITIONS]) {
+            let entry = entry.unwrap();
+            match foretwin_wire::record::decode(&entry.payload).unwrap() {
+                Record::Schema(schema) => {
+                    announced.insert((entry.position.partition, schema.id()));
+                }
+                Record::Batch(batch) => {
+                    assert!(announced.contains(&(entry.position.partition, batch.schema())));
+                    sequences.push(batch.origin().sequence);
+                }
+                _ => {}
+            }
+        }
+        sequences
+    }
+
+    #[test]
+    fn what_a_full_disk_refused_is_logged_in_order_when_there_is_room() {
+        let disk = SimDisk::new(3);
+        let config = foretwin_stream::Config { commit_interval_ms: 1, ..Default::default() };
+        let log =
+            Arc::new(Log::open(Arc::new(disk.clone()), std::path::Path::new("/log"), config).unwrap().0);
+        let mut sink = LocalSink::new(Arc::new(Ingest::new(log.clone())), (9, 1), None);
+        let schema = Schema::new(vec![Metric::gauge("a", "1", Role::Rate)]);
+        let id = InstanceId::new("h");
+        for tick in 0..40 {
+            // The disk is full from the fifth tick on, and has room again from the thirtieth.
+            match tick {
+                5 => disk.set_capacity_bytes(0),
+                30 => disk.set_capacity_bytes(u64::MAX),
+                _ => {}
+            }
+            sink.frame(&id, &schema, Timestamp(tick), &[Value(tick as u64)]);
+            sink.flush();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        while !sink.unsettled.is_empty() || !sink.placed.is_empty() {
+            sink.flush();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sequences = logged(&log);
+        assert_eq!(sequences.len(), 40, "{sequences:?}");
+        assert!(sequences.is_sorted(), "{sequences:?}");
+    }
+
+    #[test]
+    fn a_backlog_is_bounded_and_loses_the_oldest() {
+        let disk = SimDisk::new(4);
+        let config = foretwin_stream::Config::default();
+        let log = Arc::new(Log::open(Arc::new(disk), std::path::Path::new("/log"), config).unwrap().0);
+        let mut sink = LocalSink::new(Arc::new(Ingest::new(log)), (9, 1), None);
+        let batch = |n: i64| {
+            let mut batch = Batch::new(SchemaId(1), 1);
+            batch.push(&InstanceId::new("h"), Timestamp(n), &[Value(1)]).unwrap();
+            (Partition(0), Record::Batch(batch))
+        };
+        let gone = Record::Vanished { instance: InstanceId::new("h"), at: Timestamp(0) };
+        let mut records: Vec<_> = (0..MOST_WAITING as i64 + 10).map(batch).collect();
+        records.insert(0, (Partition(0), gone));
+        sink.refused(records, &Error::Refused("for the test".into()));
+        assert_eq!(sink.placed.len(), MOST_WAITING + 1, "the description stays");
+        let Record::Batch(oldest) = &sink.placed[1].1 else { panic!("a batch") };
+        assert_eq!(oldest.rows()[0].at, Timestamp(10));
     }
 }

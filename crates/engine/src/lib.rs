@@ -8,6 +8,7 @@
 mod agent;
 mod config;
 mod counters;
+mod descriptions;
 mod error;
 mod events;
 mod exposition;
@@ -25,6 +26,7 @@ mod shard;
 mod threads;
 mod trainer;
 mod view;
+mod worker;
 
 pub use agent::Agent;
 pub use config::{Config, Forward, Training};

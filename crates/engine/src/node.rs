@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use foretwin_collect::{Collector, Sink as _};
-use foretwin_core::{PARTITIONS, Partition, Position, Record, Timestamp};
+use foretwin_core::{PARTITIONS, Partition, Record, Timestamp};
 use foretwin_disk::{Disk, OsDisk};
 use foretwin_store::Store;
 use foretwin_stream::{DirectoryLock, EntryRef, Log};
@@ -20,9 +20,11 @@ use crate::ingest::{Ingest, LocalSink};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
+use crate::worker::{self, Applied, Commit};
 
-/// Commits that wait between the log and the worker; more, and the log itself fills up and says that it is busy.
-const QUEUE: usize = 256;
+/// Commits that wait between the log and the worker; more, and the log itself fills up and says that it is busy. A
+/// commit has 4 MiB and more when there is much to do.
+const QUEUE: usize = 16;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Which stages a node has beside log, store, learning and foresight.
@@ -31,9 +33,6 @@ pub struct Roles {
     /// Watch the machine it runs on.
     pub collect: bool,
 }
-
-/// Entries of one commit on their way from the log to the worker.
-type Commit = Vec<(Position, Vec<u8>)>;
 
 /// A running node.
 pub struct Node {
@@ -68,7 +67,7 @@ impl Node {
         let mut threads = Threads::new();
         let collects = roles.collect;
         let handle = Handle { pipeline: pipeline.clone(), ingest: ingest.clone(), collects };
-        start_worker(&mut threads, pipeline.clone(), queue)?;
+        worker::start(&mut threads, pipeline.clone(), queue)?;
         start_trainer(&mut threads, pipeline.clone())?;
         start_keeper(&mut threads, handle.clone(), log.clone())?;
         if collects {
@@ -139,60 +138,21 @@ fn open_log(disk: Arc<dyn Disk>, config: &Config, pipeline: &Pipeline) -> Result
         tracing::warn!("log: {recovery:?}");
     }
     let (mut records, mut unreadable) = (0u64, 0u64);
+    let never = AtomicBool::new(false);
     for entry in log.read_from(&applied) {
-        let entry = entry?;
-        records += 1;
-        if !apply(pipeline, entry.position, &entry.payload) {
-            unreadable += 1;
+        match entry {
+            Ok(entry) => {
+                records += 1;
+                let applied = worker::apply(pipeline, (entry.position, &entry.payload), &never);
+                unreadable += u64::from(applied == Applied::Unreadable);
+            }
+            // Reading goes on behind the damage, which the log has reported.
+            Err(damage @ foretwin_stream::Error::Damaged { .. }) => tracing::warn!("log: {damage}"),
+            Err(error) => return Err(error.into()),
         }
     }
     tracing::info!("log: {records} records replayed, {unreadable} unreadable");
     Ok(Arc::new(log))
-}
-
-/// Applies one entry; false if it could not be, which is said but stops nothing. While the store's memory is full
-/// (its disk takes nothing) this waits: the log behind it fills up and says that it is busy, and nothing is lost.
-fn apply(pipeline: &Pipeline, position: Position, payload: &[u8]) -> bool {
-    let record = match foretwin_wire::record::decode(payload) {
-        Ok(record) => record,
-        Err(error) => {
-            tracing::error!("record {position}: {error}");
-            return false;
-        }
-    };
-    loop {
-        match pipeline.apply(position, &record) {
-            Ok(()) => return true,
-            Err(Error::Store(foretwin_store::Error::HeadFull { held })) => {
-                tracing::warn!("the store holds {held} bytes that its disk does not take; waiting");
-                std::thread::sleep(LOOK);
-            }
-            Err(error) => {
-                tracing::error!("record {position}: {error}");
-                return false;
-            }
-        }
-    }
-}
-
-fn start_worker(
-    threads: &mut Threads,
-    pipeline: Arc<Pipeline>,
-    queue: Receiver<Commit>,
-) -> Result<(), Error> {
-    threads.start("worker", move || {
-        // Ends when the log is closed and its sender gone, never before the queue is empty.
-        while let Ok(commit) = queue.recv() {
-            for (position, payload) in commit {
-                // One record that trips a bug must not end the watch over everything else.
-                let applied = catch_unwind(AssertUnwindSafe(|| apply(&pipeline, position, &payload)));
-                if applied.is_err() {
-                    pipeline.counters.panics.add(1);
-                    tracing::error!("record {position}: applying it panicked; it is passed over");
-                }
-            }
-        }
-    })
 }
 
 fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), Error> {
@@ -201,7 +161,7 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
         lower_priority();
         while !stop.load(Ordering::Relaxed) {
             let before = cpu_time();
-            train_once(&pipeline, &stop);
+            guarded(&pipeline, "training", || train_once(&pipeline, &stop));
             // The budget is kept by resting in proportion to what the work took.
             let used = cpu_time().saturating_sub(before);
             let rest = used.mul_f64(1.0 / pipeline.config.training.cpu_share - 1.0);
@@ -233,20 +193,37 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
         lower_priority();
         let pipeline = &handle.pipeline;
         while pause(&stop, LOOK) {
-            dismiss(&handle, started);
-            let kept = pipeline
-                .store
-                .maintain(wall_clock())
-                .map_err(Error::from)
-                .and_then(|_| log.trim(&pipeline.store.durable()).map_err(Error::from));
-            if let Err(error) = kept {
-                pipeline.counters.maintenance_errors.add(1);
-                tracing::warn!("maintenance: {error}");
-                // Whatever is wrong with the disk, asking every second does not help.
-                pause(&stop, 10 * LOOK);
-            }
+            guarded(pipeline, "maintenance", || keep(&handle, &log, (started, &stop)));
         }
     })
+}
+
+/// Dismisses, flushes, compacts, deletes and trims.
+fn keep(handle: &Handle, log: &Log, (started, stop): (Timestamp, &AtomicBool)) {
+    dismiss(handle, started);
+    let store = &handle.pipeline.store;
+    let maintained = store.maintain(wall_clock()).map_err(Error::from);
+    match maintained.and_then(|_| log.trim(&store.durable()).map_err(Error::from)) {
+        Ok(trimmed) if trimmed.over_bytes > 0 => tracing::warn!(
+            "the log holds {} bytes more than stream.retain_bytes that the store has not made durable",
+            trimmed.over_bytes
+        ),
+        Ok(_) => {}
+        Err(error) => {
+            handle.pipeline.counters.maintenance_errors.add(1);
+            tracing::warn!("maintenance: {error}");
+            // Whatever is wrong with the disk, asking every second does not help.
+            pause(stop, 10 * LOOK);
+        }
+    }
+}
+
+/// Runs something that must not end its thread when it panics.
+fn guarded(pipeline: &Pipeline, what: &str, run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        pipeline.counters.panics.add(1);
+        tracing::error!("{what} panicked; it goes on with the next");
+    }
 }
 
 /// Says of the silent that they are gone.

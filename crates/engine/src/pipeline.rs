@@ -52,11 +52,7 @@ impl Pipeline {
         };
         for (id, known) in pipeline.store.instances() {
             let mut shard = pipeline.shard(id.partition());
-            let watched = shard.watch(&id);
-            if let Some(instance) = known.instance {
-                watched.instance = instance;
-            }
-            watched.vanished = known.vanished;
+            shard.watch(&id, || known.instance).vanished = known.vanished;
         }
         pipeline
     }
@@ -73,19 +69,30 @@ impl Pipeline {
         }
     }
 
+    /// Whether an instance is watched, or was and has history.
+    pub(crate) fn known(&self, id: &InstanceId) -> Result<(), Error> {
+        let known = self.with(id, |_| ()).is_ok() || self.store.instance(id).is_some();
+        known.then_some(()).ok_or_else(|| Error::UnknownInstance(id.clone()))
+    }
+
     /// Runs on one instance.
     pub(crate) fn with<T>(&self, id: &InstanceId, run: impl FnOnce(&Watched) -> T) -> Result<T, Error> {
         let shard = self.shard(id.partition());
         shard.watched.get(id).map(run).ok_or_else(|| Error::UnknownInstance(id.clone()))
     }
 
-    /// Takes one record of the log. Applying a record again changes nothing.
+    /// Takes one record: derives from it, and stores it.
     pub(crate) fn apply(&self, position: Position, record: &Record) -> Result<(), Error> {
+        self.derive(position, record);
+        Ok(self.store.apply(position, record)?)
+    }
+
+    /// Judges what a record brings, before the record itself is stored: a flush between the two then has it judged
+    /// again after a crash, and never leaves a score out. A record that was applied before changes nothing.
+    pub(crate) fn derive(&self, position: Position, record: &Record) {
         if position.offset < self.store.applied(position.partition) {
-            return Ok(());
+            return;
         }
-        // What follows from a record is stored before the record itself: a flush between the two then has it made
-        // again after a crash, and never leaves it out.
         match record {
             Record::Batch(batch) => self.frames(position.partition, batch),
             Record::Schema(schema) => self.learn_schema(schema),
@@ -95,16 +102,18 @@ impl Pipeline {
                 }
             }
             Record::Vanished { instance, at } => {
-                if let Some(watched) = self.shard(position.partition).watched.get_mut(instance) {
+                let mut shard = self.shard(position.partition);
+                // Frames that came meanwhile are the better proof.
+                if let Some(watched) = shard.watched.get_mut(instance).filter(|one| one.last() <= *at) {
                     watched.vanished = Some(*at);
                 }
+                drop(shard);
                 let (instance, at_us) = (instance.clone(), *at);
                 self.events.publish(|| Event::Vanished { instance, at_us });
             }
             // The store keeps failures; what learns from them reads them there.
             Record::Failure(_) => {}
         }
-        Ok(self.store.apply(position, record)?)
     }
 
     fn learn_schema(&self, schema: &Arc<Schema>) {
@@ -130,8 +139,13 @@ impl Pipeline {
             return;
         };
         let mut shard = self.shard(partition);
+        if shard.has_seen(batch.origin()) {
+            self.counters.duplicates.add(1);
+            return;
+        }
         for (id, at, values) in batch.frames() {
-            self.frame(shard.watch(id), &schema, (at, values));
+            let watched = shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
+            self.frame(watched, &schema, (at, values));
         }
     }
 
@@ -139,7 +153,7 @@ impl Pipeline {
         let id = watched.instance.id.clone();
         // A frame is the best proof of life.
         watched.vanished = watched.vanished.filter(|&gone| at <= gone);
-        let (feed, fresh) = watched.feed(schema);
+        let (feed, fresh) = watched.feed(schema, at);
         if fresh {
             self.recall(&id, feed, at);
             self.registry.seat(&watched.instance, schema.id(), |model, phase| {
@@ -153,6 +167,8 @@ impl Pipeline {
             self.counters.late.add(1);
             return;
         }
+        watched.newest = at;
+        let Some(feed) = watched.feed_of(schema.id()) else { return };
         let score = feed.verdict(at).filter(|judged| judged.at == at).map(|judged| judged.score);
         if let Some(score) = score {
             self.counters.scored.add(1);

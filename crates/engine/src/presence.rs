@@ -24,7 +24,8 @@ impl Pipeline {
         self.each(|watched| {
             let heard = if watched.feeds.is_empty() { started } else { watched.last() };
             let host = newest.get(&watched.instance.host).copied().unwrap_or_default();
-            if watched.vanished.is_none() && host.0.saturating_sub(heard.0) > SILENCE_US {
+            let silence_us = SILENCE_US.max((5e6 * watched.step_s()) as i64);
+            if watched.vanished.is_none() && host.0.saturating_sub(heard.0) > silence_us {
                 silent.push((watched.instance.id.clone(), heard + 1));
             }
         });
@@ -34,8 +35,14 @@ impl Pipeline {
     /// Lets go of instances that have been gone for long.
     pub(crate) fn forget(&self, now: Timestamp) {
         for partition in Partition::all() {
-            let gone = |at: Timestamp| now.0.saturating_sub(at.0) > REMEMBERED_US;
-            self.shard(partition).watched.retain(|_, watched| !watched.vanished.is_some_and(gone));
+            let long_gone = |at: Timestamp| now.0.saturating_sub(at.0) > REMEMBERED_US;
+            self.shard(partition).watched.retain(|_, watched| {
+                let forgotten = watched.vanished.is_some_and(long_gone);
+                if forgotten {
+                    self.registry.retire(&watched.instance);
+                }
+                !forgotten
+            });
         }
     }
 }

@@ -76,6 +76,32 @@ impl Registry {
         }
     }
 
+    /// Lets go of the champions of an instance that is gone, but for those that are the newest of their workload: whoever
+    /// runs it next starts with them.
+    pub(crate) fn retire(&self, instance: &Instance) {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let own: Vec<(String, SchemaId)> =
+            seats.keys().filter(|key| key.0 == instance.id.as_str()).cloned().collect();
+        for key in own {
+            let Some(seat) = seats.get(&key) else { continue };
+            let newer = |(other, one): (&(String, SchemaId), &Seat)| {
+                let cousin = other.0 != key.0 && other.1 == key.1 && one.workload == seat.workload;
+                cousin && one.model.trained_at() >= seat.model.trained_at()
+            };
+            if seats.iter().any(newer) {
+                seats.remove(&key);
+                if let Err(error) = self.disk.remove(&self.path(&key.0, key.1)) {
+                    tracing::debug!("the model of {} stays on disk: {error}", key.0);
+                }
+            }
+        }
+    }
+
+    fn path(&self, instance: &str, schema: SchemaId) -> PathBuf {
+        let name = Fnv64::default().text(instance).write(&schema.0.to_le_bytes()).finish();
+        self.dir.join(format!("{name:016x}.model"))
+    }
+
     /// Makes a model the champion, durably.
     pub(crate) fn promote(
         &self,
@@ -100,8 +126,7 @@ impl Registry {
     }
 
     fn write(&self, label: &Label, bytes: &[u8]) -> Result<(), Error> {
-        let name = Fnv64::default().text(&label.instance).write(&label.schema.0.to_le_bytes()).finish();
-        let path = self.dir.join(format!("{name:016x}.model"));
+        let path = self.path(&label.instance, label.schema);
         let fresh = path.with_extension("new");
         let done = || {
             if self.disk.length(&fresh).is_ok() {

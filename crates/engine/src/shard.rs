@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Instance, InstanceId, InstanceKind, Judgement, Learning, Phase, Risk, Schema, SchemaId, Timestamp,
+    Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema, SchemaId, Timestamp,
 };
 
 use crate::config::Training;
@@ -14,12 +14,16 @@ use crate::feed::Feed;
 #[derive(Default)]
 pub(crate) struct Shard {
     pub(crate) watched: HashMap<InstanceId, Watched>,
+    /// Epoch and sequence of the last batch of each source.
+    origins: HashMap<u64, (u64, u64)>,
 }
 
 /// An instance under watch.
 pub(crate) struct Watched {
     pub(crate) instance: Instance,
     pub(crate) vanished: Option<Timestamp>,
+    /// Time of the last frame that was not late; goes back when the clock was set back.
+    pub(crate) newest: Timestamp,
     pub(crate) feeds: Vec<Feed>,
     /// As of `assessed`.
     pub(crate) risks: Vec<Risk>,
@@ -27,12 +31,30 @@ pub(crate) struct Watched {
 }
 
 impl Shard {
-    /// The instance with this id; one of which only frames are known yet gets a plain description.
-    pub(crate) fn watch(&mut self, id: &InstanceId) -> &mut Watched {
+    /// The instance with this id, as it is `described` elsewhere; one of which only frames are known gets a plain
+    /// description.
+    pub(crate) fn watch(
+        &mut self,
+        id: &InstanceId,
+        described: impl FnOnce() -> Option<Instance>,
+    ) -> &mut Watched {
         self.watched.entry(id.clone()).or_insert_with(|| {
             let host = id.as_str().split('/').next().unwrap_or_default();
-            Watched::new(Instance::new(id.as_str(), InstanceKind::Application, host, id.as_str()))
+            let plain = || Instance::new(id.as_str(), InstanceKind::Application, host, id.as_str());
+            Watched::new(described().unwrap_or_else(plain))
         })
+    }
+
+    /// Whether a batch was judged before, because its sender did not hear of it; if not, it is now. Another epoch is
+    /// another life of the sender, even if its clock was set back. Batches without a source are never known.
+    pub(crate) fn has_seen(&mut self, origin: Origin) -> bool {
+        let last = self.origins.get(&origin.source);
+        let seen = origin.source != 0
+            && last.is_some_and(|&(epoch, sequence)| epoch == origin.epoch && origin.sequence <= sequence);
+        if !seen {
+            self.origins.insert(origin.source, (origin.epoch, origin.sequence));
+        }
+        seen
     }
 
     /// Takes what is now known of an instance; true if it is new or was gone.
@@ -54,13 +76,14 @@ impl Shard {
 impl Watched {
     pub(crate) fn new(instance: Instance) -> Self {
         let (risks, assessed) = (Vec::new(), Timestamp(i64::MIN));
-        Self { instance, vanished: None, feeds: Vec::new(), risks, assessed }
+        Self { instance, vanished: None, newest: Timestamp::default(), feeds: Vec::new(), risks, assessed }
     }
 
-    /// The feed of a schema, and whether it was made just now.
-    pub(crate) fn feed(&mut self, schema: &Arc<Schema>) -> (&mut Feed, bool) {
+    /// The feed of a schema, and whether it was made just now. A new one lets those go that ended an hour ago.
+    pub(crate) fn feed(&mut self, schema: &Arc<Schema>, now: Timestamp) -> (&mut Feed, bool) {
         let known = self.feeds.iter().position(|feed| feed.schema.id() == schema.id());
         let at = known.unwrap_or_else(|| {
+            self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
             self.feeds.push(Feed::new(schema));
             self.feeds.len() - 1
         });
@@ -73,8 +96,7 @@ impl Watched {
 
     /// Feeds that still get frames: a schema that was replaced by a newer one says nothing any more.
     pub(crate) fn current(&self) -> impl Iterator<Item = &Feed> {
-        let newest = self.last();
-        self.feeds.iter().filter(move |feed| newest.since(feed.last) < 120.0)
+        self.feeds.iter().filter(move |feed| self.newest.since(feed.last).abs() < 120.0)
     }
 
     /// The most surprising of the current judgements.
@@ -100,7 +122,13 @@ impl Watched {
     }
 
     pub(crate) fn last(&self) -> Timestamp {
-        self.feeds.iter().map(|feed| feed.last).max().unwrap_or_default()
+        self.newest
+    }
+
+    /// Seconds between frames of its slowest feed, as far as models know.
+    pub(crate) fn step_s(&self) -> f64 {
+        let steps = self.current().filter_map(|feed| feed.model()).map(|(model, _)| model.step_s());
+        steps.fold(0.0, f64::max)
     }
 
     /// Assesses everything that may run out, likeliest first.

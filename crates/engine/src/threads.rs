@@ -44,6 +44,13 @@ impl Threads {
     }
 }
 
+/// What is left behind by a start that failed must not go on.
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Sleeps in small steps until the time is over or a stop is asked for; false if it is.
 pub(crate) fn pause(stop: &AtomicBool, time: Duration) -> bool {
     let step = Duration::from_millis(100);

@@ -103,9 +103,12 @@ impl Pipeline {
             }
             Err(error) => return Err(error.into()),
         };
-        self.registry.promote(&due.instance, due.schema, &model, phase)?;
-        let recent = recent(&window);
-        self.install(&due.instance.id, due.schema, Trained { model, phase, recent });
+        // A model that cannot be written still judges, until a restart.
+        let trained = Trained { model: model.clone(), phase, recent: recent(&window) };
+        self.install(&due.instance.id, due.schema, trained);
+        if let Err(error) = self.registry.promote(&due.instance, due.schema, &model, phase) {
+            tracing::warn!("{error}; the model is trained again after a restart");
+        }
         self.counters.trained.add(1);
         Ok(true)
     }
@@ -138,6 +141,10 @@ fn urgency(feed: &Feed, training: &Training) -> Option<f64> {
     }
     let Some((model, _)) = feed.model() else { return Some(f64::INFINITY) };
     let age_s = feed.last.since(model.trained_at());
+    if age_s < 0.0 {
+        // The clock was set back since: by it, the model would never grow old.
+        return Some(1.0);
+    }
     // What it was trained on can be less than what there was: the newest part that fits.
     let had_s = model.trained_at().since(feed.first).max(1.0);
     let grown = (had_s + age_s) / (had_s * training.growth);

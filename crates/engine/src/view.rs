@@ -15,6 +15,8 @@ pub struct InstanceView {
     pub first_seen_us: Timestamp,
     /// When its newest frame was read.
     pub last_seen_us: Timestamp,
+    /// Seconds since then: of an instance that is out of reach, everything said here is that old.
+    pub silent_s: f64,
     /// False once it vanished.
     pub alive: bool,
     /// Series it has.
@@ -94,6 +96,20 @@ pub struct SeriesView {
 }
 
 impl SeriesView {
+    /// Takes the points of another stretch of the same series; where both speak of one moment, this one stays.
+    pub(crate) fn join(&mut self, other: &Self) {
+        let mut points: Vec<(i64, [f64; 3])> = Vec::with_capacity(self.at_us.len() + other.at_us.len());
+        for one in [&*self, other] {
+            let values = one.observed.iter().zip(&one.expected).zip(&one.scale);
+            points.extend(one.at_us.iter().zip(values).map(|(&at, ((&o, &e), &s))| (at, [o, e, s])));
+        }
+        points.sort_by_key(|&(at, _)| at);
+        points.dedup_by_key(|&mut (at, _)| at);
+        self.at_us = points.iter().map(|&(at, _)| at).collect();
+        let column = |which: usize| points.iter().map(|(_, values)| values[which]).collect();
+        (self.observed, self.expected, self.scale) = (column(0), column(1), column(2));
+    }
+
     pub(crate) fn push(&mut self, at: Timestamp, observed: f64, expected: Expectation) {
         self.at_us.push(at.0);
         self.observed.push(observed);

@@ -1,15 +1,16 @@
 //! The questions under `/api/v1`.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, RawQuery, State as Extract};
+use axum::extract::{RawQuery, State as Extract};
 use axum::http::StatusCode;
 use foretwin_core::{Failure, FailureMode, InstanceId, Metric, Prediction, Timestamp};
-use foretwin_engine::{Handle, InstanceView, WindowQuery, WindowView};
+use foretwin_engine::{InstanceView, WindowQuery, WindowView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::blocking::blocking;
 use crate::error::ApiError;
+use crate::extract::{Body, Id};
 use crate::{State, when};
 
 /// Points of a series if none are asked for, and at most.
@@ -18,35 +19,23 @@ const MOST_POINTS: usize = 20_000;
 /// Longest horizon that may be asked for: 30 days.
 const MOST_HORIZON_S: f64 = 30.0 * 86_400.0;
 
-/// Runs what reads from disk off the threads that answer.
-async fn blocking<T: Send + 'static>(
-    handle: &Handle,
-    work: impl FnOnce(&Handle) -> Result<T, foretwin_engine::Error> + Send + 'static,
-) -> Result<T, ApiError> {
-    let handle = handle.clone();
-    let done = tokio::task::spawn_blocking(move || work(&handle)).await;
-    Ok(done.map_err(|error| ApiError::internal(format!("the answer broke off: {error}")))??)
-}
-
 /// `GET /api/v1/instances`
-pub(crate) async fn instances(Extract(state): Extract<State>) -> Json<Value> {
-    Json(json!({"instances": state.handle.instances()}))
+pub(crate) async fn instances(Extract(state): Extract<State>) -> Result<Json<Value>, ApiError> {
+    let instances = blocking(&state.handle, |handle| Ok(handle.instances())).await?;
+    Ok(Json(json!({"instances": instances})))
 }
 
 /// `GET /api/v1/instances/{id}`
 pub(crate) async fn instance(
     Extract(state): Extract<State>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<InstanceView>, ApiError> {
-    Ok(Json(state.handle.instance(&InstanceId::new(&id))?))
+    Ok(Json(blocking(&state.handle, move |handle| handle.instance(&id)).await?))
 }
 
 /// `GET /api/v1/instances/{id}/metrics`
-pub(crate) async fn metrics(
-    Extract(state): Extract<State>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let metrics = state.handle.metrics(&InstanceId::new(&id))?;
+pub(crate) async fn metrics(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
+    let metrics = blocking(&state.handle, move |handle| handle.metrics(&id)).await?;
     let described: Vec<Value> = metrics.iter().map(describe).collect();
     Ok(Json(json!({"metrics": described})))
 }
@@ -58,26 +47,24 @@ fn describe(metric: &Metric) -> Value {
 }
 
 /// `GET /api/v1/instances/{id}/risks`
-pub(crate) async fn risks(
-    Extract(state): Extract<State>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!({"risks": state.handle.risks(&InstanceId::new(&id))?})))
+pub(crate) async fn risks(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
+    let risks = blocking(&state.handle, move |handle| handle.risks(&id)).await?;
+    Ok(Json(json!({"risks": risks})))
 }
 
 /// `GET /api/v1/instances/{id}/window?metric=..&metric=..&from=-15m&to=now&points=600`
 pub(crate) async fn window(
     Extract(state): Extract<State>,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<Json<WindowView>, ApiError> {
-    let query = window_query(&id, &query.unwrap_or_default(), state.handle.now())?;
+    let query = window_query(id, &query.unwrap_or_default(), state.handle.now())?;
     Ok(Json(blocking(&state.handle, move |handle| handle.window(&query)).await?))
 }
 
-fn window_query(id: &str, query: &str, now: Timestamp) -> Result<WindowQuery, ApiError> {
+fn window_query(id: InstanceId, query: &str, now: Timestamp) -> Result<WindowQuery, ApiError> {
     let mut asked = WindowQuery {
-        instance: InstanceId::new(id),
+        instance: id,
         metrics: Vec::new(),
         from: now - 15 * foretwin_core::MINUTE_US,
         to: now,
@@ -150,9 +137,8 @@ pub(crate) struct PredictRequest {
 /// `POST /api/v1/twin/predict`
 pub(crate) async fn predict(
     Extract(state): Extract<State>,
-    body: Result<Json<PredictRequest>, JsonRejection>,
+    Body(request): Body<PredictRequest>,
 ) -> Result<Json<Prediction>, ApiError> {
-    let Json(request) = body.map_err(|error| ApiError::field("body", error.body_text()))?;
     let horizon_s = horizon(request.horizon.as_ref())?;
     let id = InstanceId::new(&request.instance);
     Ok(Json(blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?))
@@ -189,9 +175,8 @@ pub(crate) struct FailureRequest {
 /// `POST /api/v1/failures`: what failed, and when; it becomes training data.
 pub(crate) async fn failure(
     Extract(state): Extract<State>,
-    body: Result<Json<FailureRequest>, JsonRejection>,
+    Body(request): Body<FailureRequest>,
 ) -> Result<(StatusCode, Json<Failure>), ApiError> {
-    let Json(request) = body.map_err(|error| ApiError::field("body", error.body_text()))?;
     let now = state.handle.now();
     let at = request.at.as_deref().map_or(Ok(now), |text| when::moment("at", text, now))?;
     let instance = InstanceId::new(&request.instance);
@@ -209,11 +194,11 @@ mod tests {
     fn window_queries_repeat_metrics_and_reject_what_they_do_not_know() {
         let now = Timestamp::from_seconds(10_000.0);
         let query = "metric=a%7Bb%3Dc%7D&metric=d+e&from=-1h&points=50";
-        let asked = window_query("h", query, now).unwrap();
+        let asked = window_query(InstanceId::new("h"), query, now).unwrap();
         assert_eq!(asked.metrics, ["a{b=c}", "d e"]);
         assert_eq!((asked.points, asked.from), (50, Timestamp::from_seconds(6_400.0)));
         for bad in ["points=1", "points=x", "from=now&to=-5m", "metrics=a", "metric=%zz", "metric=%ff"] {
-            assert!(window_query("h", bad, now).is_err(), "{bad}");
+            assert!(window_query(InstanceId::new("h"), bad, now).is_err(), "{bad}");
         }
     }
 

@@ -25,6 +25,32 @@ impl ApiError {
         Self { status: StatusCode::NOT_FOUND, code: "not_found", message: message.into(), field: None }
     }
 
+    /// A part of the request was refused before anybody looked for what it asks.
+    pub(crate) fn rejected(field: &'static str, status: StatusCode, message: String) -> Self {
+        let code = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => return Self::media_type(message),
+            _ => return Self::field(field, message),
+        };
+        Self { status, code, message, field: Some(field) }
+    }
+
+    pub(crate) fn media_type(message: impl Into<String>) -> Self {
+        let (status, code) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+        Self { status, code, message: message.into(), field: None }
+    }
+
+    pub(crate) fn method(message: impl Into<String>) -> Self {
+        let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+        Self { status, code, message: message.into(), field: None }
+    }
+
+    /// The request was meant for somebody else.
+    pub(crate) fn misdirected(message: impl Into<String>) -> Self {
+        let (status, code) = (StatusCode::MISDIRECTED_REQUEST, "misdirected");
+        Self { status, code, message: message.into(), field: None }
+    }
+
     /// The answer could not be made although the request was fine.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
@@ -53,7 +79,7 @@ impl From<foretwin_engine::Error> for ApiError {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
             "unknown_schema" | "invalid_record" => (StatusCode::BAD_REQUEST, None),
             "busy" => (StatusCode::TOO_MANY_REQUESTS, None),
-            "wrong_role" => (StatusCode::CONFLICT, None),
+            "disk_full" | "timeout" => (StatusCode::SERVICE_UNAVAILABLE, None),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         Self { status, code: error.code(), message: chain(&error), field }
@@ -67,7 +93,7 @@ impl IntoResponse for ApiError {
             error["field"] = field.into();
         }
         let mut response = (self.status, Json(json!({"error": error}))).into_response();
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&self.status) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -4,25 +4,36 @@
 //! This room sees the nouns, the wire and the node's [`Handle`], never a stage.
 
 mod api;
+mod blocking;
 mod config;
 mod error;
+mod extract;
 mod health;
+mod host;
 mod ingest;
 mod live;
 mod page;
 mod when;
 
 use std::future::Future;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use foretwin_engine::Handle;
 use tokio::net::TcpListener;
 
 pub use config::Config;
 
-/// Serves a node until `stop` is done; requests under way are finished, live streams are ended.
+/// Most bytes of a request's body, but for telemetry.
+const MOST_BYTES: usize = 64 << 10;
+/// How long requests under way may hold the stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves a node until `stop` is done; requests under way are finished if that takes no more than ten seconds, live
+/// streams are ended.
 ///
 /// # Errors
 /// If accepting connections fails for good.
@@ -31,17 +42,28 @@ pub async fn serve(
     handle: Handle,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let loopback = listener.local_addr()?.ip().to_canonical().is_loopback();
     let (ended, ending) = tokio::sync::watch::channel(false);
+    let mut stopping = ending.clone();
     let stop = async move {
         stop.await;
         // Live streams would otherwise hold the connection, and so the stop, for as long as someone watches.
         let _ = ended.send(true);
     };
-    axum::serve(listener, router(handle, ending)).with_graceful_shutdown(stop).await
+    let overdue = async move {
+        // An error means that the server is gone, which ends the other branch.
+        let _ = stopping.wait_for(|&ended| ended).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let router = router(State { handle, ending, loopback });
+    tokio::select! {
+        done = axum::serve(listener, router).with_graceful_shutdown(stop) => done,
+        () = overdue => Ok(()),
+    }
 }
 
 /// All routes.
-fn router(handle: Handle, ending: tokio::sync::watch::Receiver<bool>) -> Router {
+fn router(state: State) -> Router {
     Router::new()
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
@@ -53,13 +75,15 @@ fn router(handle: Handle, ending: tokio::sync::watch::Receiver<bool>) -> Router 
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/failures", post(api::failure))
-        .route("/api/v1/ingest", post(ingest::ingest))
+        .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
-        .layer(DefaultBodyLimit::max(ingest::MOST_BYTES))
-        .with_state(State { handle, ending })
+        .method_not_allowed_fallback(page::other_method)
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(from_fn_with_state(state.clone(), host::ours))
+        .with_state(state)
 }
 
 /// What every request can reach.
@@ -68,4 +92,6 @@ struct State {
     handle: Handle,
     /// Turns true when the server stops.
     ending: tokio::sync::watch::Receiver<bool>,
+    /// Only this machine can reach the listener.
+    loopback: bool,
 }

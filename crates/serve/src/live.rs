@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Query, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::sse::{self, KeepAlive, Sse};
 use foretwin_engine::Event;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 
 use crate::State;
+use crate::extract::Asked;
 
 /// Events that wait for a slow reader before it is cut off; it reconnects by itself and misses only the past.
 const BUFFER: usize = 4096;
@@ -26,7 +27,7 @@ pub(crate) struct Filter {
 /// `GET /api/v1/stream[?instance=ID]`
 pub(crate) async fn stream(
     Extract(state): Extract<State>,
-    Query(filter): Query<Filter>,
+    Asked(filter): Asked<Filter>,
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     let (sender, receiver) = mpsc::channel(BUFFER);
     state.handle.subscribe(Box::new(move |event: &Arc<Event>| {

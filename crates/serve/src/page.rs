@@ -1,10 +1,10 @@
 //! The page, embedded in the binary.
 
-use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::ApiError;
+use crate::extract::Segment;
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -29,7 +29,7 @@ pub(crate) async fn index() -> Response {
 }
 
 /// `GET /{file}`
-pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+pub(crate) async fn asset(Segment(name): Segment) -> Response {
     file(&name)
 }
 
@@ -49,6 +49,11 @@ fn file(name: &str) -> Response {
 }
 
 /// Everything else.
-pub(crate) async fn unknown(uri: axum::http::Uri) -> ApiError {
+pub(crate) async fn unknown(uri: Uri) -> ApiError {
     ApiError::not_found(format!("there is no {}; the API is under /api/v1", uri.path()))
+}
+
+/// A path that exists, asked in a way that it does not answer.
+pub(crate) async fn other_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::method(format!("{} does not answer {method}; the Allow header says what it does", uri.path()))
 }

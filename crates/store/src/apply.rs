@@ -73,6 +73,12 @@ impl Store {
         Ok(())
     }
 
+    /// Whether memory takes more before the next flush.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.room().is_ok()
+    }
+
     fn room(&self) -> Result<(), Error> {
         let held = self.counters.held_bytes.load(Ordering::Relaxed);
         if held > self.config.head_limit_bytes { Err(Error::HeadFull { held }) } else { Ok(()) }

@@ -74,7 +74,11 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// Names the first that cannot be used.
+    pub fn validate(&self) -> Result<(), Error> {
         let positive = [
             ("flush_interval_s", self.flush_interval_s),
             ("flush_bytes", self.flush_bytes),

@@ -3,10 +3,10 @@
 use foretwin_core::{Batch, InstanceId, Origin, Row, SchemaId, Timestamp, Value};
 
 use crate::Error;
-use crate::cursor::{Cursor, put_text, put_varint, unzigzag, zigzag};
+use crate::cursor::{Budget, Cursor, put_text, put_varint, unzigzag, zigzag};
 
-/// Most values in one batch: 64 Mi, 512 MiB of samples. A larger claim is damage.
-const MOST_VALUES: usize = 64 << 20;
+/// Most values in one batch: 4 Mi, 32 MiB of samples. A larger claim is damage or abuse.
+const MOST_VALUES: usize = 4 << 20;
 
 /// Appends the encoding of a batch.
 ///
@@ -70,7 +70,7 @@ fn from_planes(planes: &[u8], rows: usize, width: usize) -> Vec<Value> {
 }
 
 /// Reads a batch that fills the rest of the cursor.
-pub(crate) fn decode(cursor: &mut Cursor) -> Result<Batch, Error> {
+pub(crate) fn decode(cursor: &mut Cursor, budget: &mut Budget) -> Result<Batch, Error> {
     let source = cursor.u64("batch source")?;
     let epoch = cursor.u64("batch epoch")?;
     let sequence = cursor.u64("batch sequence")?;
@@ -78,11 +78,13 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Batch, Error> {
     let width = usize::try_from(cursor.varint("batch width")?)
         .map_err(|_| Error::invalid("batch width", "too large"))?;
     let count = cursor.count(1, "batch instances")?;
+    budget.spend(count.saturating_mul(size_of::<InstanceId>()), "batch instances")?;
     let mut instances = Vec::with_capacity(count);
     for _ in 0..count {
         instances.push(InstanceId::new(cursor.text("batch instance")?));
     }
     let count = cursor.count(2, "batch rows")?;
+    budget.spend(count.saturating_mul(size_of::<Row>()), "batch rows")?;
     let mut rows = Vec::with_capacity(count);
     let mut at = 0i64;
     for _ in 0..count {
@@ -91,21 +93,25 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Batch, Error> {
         at = at.wrapping_add(unzigzag(cursor.varint("row time")?));
         rows.push(Row { instance, at: Timestamp(at) });
     }
-    let values = values(cursor, rows.len(), width)?;
+    let values = values(cursor, budget, rows.len(), width)?;
     Batch::from_parts((Origin { source, epoch, sequence }, schema, width), instances, rows, values)
         .map_err(|error| Error::invalid("batch", error))
 }
 
-fn values(cursor: &mut Cursor, rows: usize, width: usize) -> Result<Vec<Value>, Error> {
+fn values(cursor: &mut Cursor, budget: &mut Budget, rows: usize, width: usize) -> Result<Vec<Value>, Error> {
     let expected = rows.saturating_mul(width);
+    if expected > MOST_VALUES {
+        return Err(Error::invalid("batch values", format!("{expected} values, at most {MOST_VALUES}")));
+    }
     let packed = std::mem::take(&mut cursor.0);
     let (claimed, block) =
         lz4_flex::block::uncompressed_size(packed).map_err(|error| Error::invalid("batch values", error))?;
     // LZ4 cannot shrink below one in 255, so a larger claim is false and nothing is allocated for it.
     let plausible = claimed <= block.len().saturating_mul(256).saturating_add(256);
-    if expected > MOST_VALUES || claimed != expected * 8 || !plausible {
+    if claimed != expected * 8 || !plausible {
         return Err(Error::invalid("batch values", "their number is not rows times width"));
     }
+    budget.spend(claimed, "batch values")?;
     let planes =
         lz4_flex::decompress(block, claimed).map_err(|error| Error::invalid("batch values", error))?;
     if planes.len() != claimed {

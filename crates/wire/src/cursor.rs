@@ -2,6 +2,25 @@
 
 use crate::Error;
 
+/// Most bytes that the records of one envelope may unpack to: 256 MiB.
+const MOST_UNPACKED: usize = 256 << 20;
+
+/// Memory that decoding may still take. Compressed bytes say little about it, so it is counted before it is taken.
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self(MOST_UNPACKED)
+    }
+
+    pub(crate) fn spend(&mut self, bytes: usize, what: &'static str) -> Result<(), Error> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            Error::invalid(what, "unpacks to more than 256 MiB with what came before; send fewer at once")
+        })?;
+        Ok(())
+    }
+}
+
 /// Bytes not yet read.
 pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 

@@ -2,7 +2,7 @@
 
 use foretwin_core::Record;
 
-use crate::cursor::Cursor;
+use crate::cursor::{Budget, Cursor};
 use crate::{Error, record};
 
 /// Most bytes of one record; more is damage or abuse.
@@ -25,9 +25,10 @@ pub fn push_encoded(bytes: &[u8], into: &mut Vec<u8>) {
 /// Reads all records of an envelope.
 ///
 /// # Errors
-/// If any length, checksum or record is wrong; then none is returned, so that nothing is half applied.
+/// If any length, checksum or record is wrong, or all unpack to more than 256 MiB; then none is returned, so that nothing is half applied.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     let mut cursor = Cursor(bytes);
+    let mut budget = Budget::new();
     let mut records = Vec::new();
     while !cursor.0.is_empty() {
         let length = cursor.u32("envelope length")? as usize;
@@ -39,7 +40,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Error> {
         if crc32fast::hash(body) != checksum {
             return Err(Error::Checksum { what: "envelope" });
         }
-        records.push(record::decode(body)?);
+        records.push(record::decode_within(body, &mut budget)?);
     }
     Ok(records)
 }
@@ -61,6 +62,23 @@ mod tests {
         (0..3).for_each(|n| push(&failure(n), &mut bytes));
         assert_eq!(decode(&bytes).unwrap(), [failure(0), failure(1), failure(2)]);
         assert!(decode(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn records_that_unpack_to_too_much_together_are_refused() {
+        let frames = foretwin_core::Batch::from_parts(
+            (foretwin_core::Origin::default(), foretwin_core::SchemaId(1), 1 << 20),
+            vec![InstanceId::new("a")],
+            vec![foretwin_core::Row { instance: 0, at: Timestamp(0) }],
+            vec![foretwin_core::Value(0); 1 << 20],
+        );
+        let record = Record::Batch(frames.unwrap());
+        let mut bytes = Vec::new();
+        push(&record, &mut bytes);
+        // 8 MiB each: 31 fit with their rows.
+        assert_eq!(decode(&bytes.repeat(31)).unwrap().len(), 31);
+        let error = decode(&bytes.repeat(33)).unwrap_err().to_string();
+        assert!(error.contains("256 MiB"), "{error}");
     }
 
     #[test]

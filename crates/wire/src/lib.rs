@@ -4,7 +4,8 @@
 //!   batches are columns of zigzag differences, shuffled into byte planes, LZ4 on top.
 //! - [`envelope`]: a run of records on their way from an agent to a server, each with its length and checksum.
 //!
-//! Decoding trusts nothing: lengths are checked against the bytes that are there before anything is allocated.
+//! Decoding trusts nothing: lengths are checked against the bytes that are there before anything is allocated, and what one envelope may
+//! unpack to is bounded.
 
 mod batch;
 mod cursor;

@@ -3,7 +3,7 @@
 use foretwin_core::{Failure, Instance, InstanceId, Metric, Record, Schema, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Budget, Cursor};
 use crate::{Error, batch};
 
 // Kinds are never reused. A changed body gets a new kind, and the old one stays readable.
@@ -12,6 +12,9 @@ const VANISHED: u8 = 2;
 const SCHEMA: u8 = 3;
 const BATCH: u8 = 4;
 const FAILURE: u8 = 5;
+
+/// Most bytes of a schema's text: 16 MiB, tens of thousands of metrics. More is damage or abuse.
+const MOST_SCHEMA_BYTES: usize = 16 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Vanished {
@@ -47,16 +50,27 @@ fn json<T: Serialize>(kind: u8, body: &T, into: &mut Vec<u8>) {
     debug_assert!(written.is_ok(), "{written:?}");
 }
 
+/// Whether encoded bytes are a batch, without decoding them.
+#[must_use]
+pub fn is_batch(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&BATCH)
+}
+
 /// Reads one record that takes all of `bytes`.
 ///
 /// # Errors
 /// If the bytes are not a whole record of a known kind.
 pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
+    decode_within(bytes, &mut Budget::new())
+}
+
+/// Reads one record, counting the memory that its compressed parts take.
+pub(crate) fn decode_within(bytes: &[u8], budget: &mut Budget) -> Result<Record, Error> {
     let mut cursor = Cursor(bytes);
     let kind = cursor.take(1, "record kind")?[0];
     let body = cursor.0;
     Ok(match kind {
-        BATCH => Record::Batch(batch::decode(&mut cursor)?),
+        BATCH => Record::Batch(batch::decode(&mut cursor, budget)?),
         INSTANCE => Record::Instance(from_json::<Instance>("instance", body)?),
         VANISHED => {
             let Vanished { instance, at } = from_json("vanished instance", body)?;
@@ -64,16 +78,25 @@ pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
         }
         FAILURE => Record::Failure(from_json::<Failure>("failure", body)?),
         SCHEMA => {
-            let (size, block) =
-                lz4_flex::block::uncompressed_size(body).map_err(|error| Error::invalid("schema", error))?;
-            if size > block.len().saturating_mul(256).saturating_add(256) {
-                return Err(Error::invalid("schema", "its length is not plausible"));
-            }
-            let text = lz4_flex::decompress(block, size).map_err(|error| Error::invalid("schema", error))?;
+            let text = schema_text(body, budget)?;
             Record::Schema(Schema::new(from_json::<Vec<Metric>>("schema", &text)?))
         }
         unknown => return Err(Error::UnknownKind(unknown)),
     })
+}
+
+fn schema_text(body: &[u8], budget: &mut Budget) -> Result<Vec<u8>, Error> {
+    let (size, block) =
+        lz4_flex::block::uncompressed_size(body).map_err(|error| Error::invalid("schema", error))?;
+    if size > MOST_SCHEMA_BYTES {
+        return Err(Error::invalid("schema", format!("{size} bytes, at most {MOST_SCHEMA_BYTES}")));
+    }
+    // LZ4 cannot shrink below one in 255, so a larger claim is false and nothing is allocated for it.
+    if size > block.len().saturating_mul(256).saturating_add(256) {
+        return Err(Error::invalid("schema", "its length is not plausible"));
+    }
+    budget.spend(size, "schema")?;
+    lz4_flex::decompress(block, size).map_err(|error| Error::invalid("schema", error))
 }
 
 fn from_json<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, Error> {
@@ -152,6 +175,20 @@ mod tests {
     #[test]
     fn an_unknown_kind_says_so() {
         assert!(decode(&[200]).unwrap_err().to_string().contains("newer"));
+    }
+
+    #[test]
+    fn claims_beyond_the_limits_are_refused() {
+        let mut schema = vec![SCHEMA];
+        schema.extend(lz4_flex::compress_prepend_size(&vec![b' '; MOST_SCHEMA_BYTES + 1]));
+        assert!(decode(&schema).unwrap_err().to_string().contains("at most 16777216"));
+        // One row above 4 Mi values.
+        let width = (4 << 20) + 1;
+        let mut batch = Batch::new(SchemaId(1), width);
+        batch.push(&InstanceId::new("a"), Timestamp(0), &vec![Value(0); width]).unwrap();
+        let mut bytes = Vec::new();
+        encode(&Record::Batch(batch), &mut bytes);
+        assert!(decode(&bytes).unwrap_err().to_string().contains("at most 4194304"));
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::cli::PredictArgs;
 pub fn predict(args: &PredictArgs) -> Result<ExitCode> {
     let predictions: Vec<Value> = match &args.instance {
         Some(instance) => vec![ask(args, instance)?],
-        None => at_risk(args)?.iter().map(|instance| ask(args, instance)).collect::<Result<_>>()?,
+        None => {
+            let living = living(args)?;
+            at_risk(living.iter().map(|instance| ask(args, instance)).collect::<Result<_>>()?)
+        }
     };
     if args.json {
         let document = if args.instance.is_some() { predictions[0].clone() } else { json!(predictions) };
@@ -48,21 +51,29 @@ fn answer(
 
 fn ask(args: &PredictArgs, instance: &str) -> Result<Value> {
     let body = json!({"instance": instance, "horizon": args.horizon}).to_string();
-    let url = format!("{}/api/v1/twin/predict", args.server);
+    let url = format!("{}/api/v1/twin/predict", base(args));
     answer(args, agent().post(&url).header("content-type", "application/json").send(&body))
 }
 
-fn at_risk(args: &PredictArgs) -> Result<Vec<String>> {
-    let all = answer(args, agent().get(&format!("{}/api/v1/instances", args.server)).call())?;
-    let mut risky: Vec<(f64, String)> = all["instances"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|one| Some((one["failure_probability"].as_f64()?, one["id"].as_str()?.to_owned())))
-        .filter(|(probability, _)| *probability >= 0.05)
-        .collect();
-    risky.sort_by(|a, b| b.0.total_cmp(&a.0));
-    Ok(risky.into_iter().map(|(_, id)| id).collect())
+/// The server's URL, onto which paths go.
+fn base(args: &PredictArgs) -> &str {
+    args.server.trim_end_matches('/')
+}
+
+/// Ids of all instances that are there.
+fn living(args: &PredictArgs) -> Result<Vec<String>> {
+    let all = answer(args, agent().get(&format!("{}/api/v1/instances", base(args))).call())?;
+    let instances = all["instances"].as_array().into_iter().flatten();
+    let living = instances.filter(|one| one["alive"] == true);
+    Ok(living.filter_map(|one| one["id"].as_str().map(str::to_owned)).collect())
+}
+
+/// Those that are worth a person's time, the likeliest first.
+fn at_risk(mut predictions: Vec<Value>) -> Vec<Value> {
+    let probability = |one: &Value| one["failure_probability"].as_f64().unwrap_or(0.0);
+    predictions.retain(|one| probability(one) >= 0.05);
+    predictions.sort_by(|a, b| probability(b).total_cmp(&probability(a)));
+    predictions
 }
 
 /// A few lines for people.
@@ -128,6 +139,14 @@ mod tests {
         assert_eq!(span(&json!(90)), "90 s");
         assert_eq!(span(&json!(600)), "10 min");
         assert_eq!(span(&json!(null)), "never");
+    }
+
+    #[test]
+    fn the_likeliest_failures_come_first_and_the_unlikely_not_at_all() {
+        let all = [0.01, 0.2, 0.9].map(|p| json!({"failure_probability": p}));
+        let mut all = all.to_vec();
+        all.push(json!({"failure_probability": null}));
+        assert_eq!(at_risk(all), [0.9, 0.2].map(|p| json!({"failure_probability": p})));
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let name = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("recording");
     let recording = table.window(name);
     let config = Settings::default().engine()?;
-    let dir = std::env::temp_dir().join(format!("foretwin-replay-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    // Nobody needs the replayed copy afterwards, however it ends.
+    let dir = tempfile::Builder::new().prefix("foretwin-replay-").tempdir().context("making a directory")?;
     let mut out =
         args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
     if let Some(out) = &mut out {
@@ -84,7 +84,7 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let progress = bar(recording.len() as u64, name);
     let mut findings = Findings::default();
     let mut written = Ok(());
-    let replay = Replay::new(&config, &dir)?;
+    let replay = Replay::new(&config, dir.path())?;
     replay.run(&recording, &mut |row, replayed| {
         progress.set_position(row as u64 + 1);
         findings.take(&replayed);
@@ -97,8 +97,6 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
     let prediction = replay.predict(&recording, 3600.0)?;
     drop(replay);
-    // Nobody needs the replayed copy.
-    let _ = std::fs::remove_dir_all(&dir);
     let seconds = started.elapsed().as_secs_f64();
     let summary = json!({
         "file": args.file, "rows": recording.len(), "metrics": table.names.len(), "scored": findings.scored,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use foretwin_engine::{Agent, Node, Roles};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{AgentArgs, RunArgs};
 use crate::settings::Settings;
@@ -54,7 +54,8 @@ pub fn agent(args: &AgentArgs) -> Result<ExitCode> {
     if config.forward.server.is_empty() {
         bail!("forward.server is empty; give --server http://HOST:7878, or set it in the configuration");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Its one worker listens to signals while this thread stops the agent.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let agent = Agent::start(&config)?;
     tracing::info!("sending to {}, spooling in {}", config.forward.server, config.data_dir.display());
     runtime.block_on(stopped());
@@ -63,13 +64,23 @@ pub fn agent(args: &AgentArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Until SIGTERM or SIGINT. If handlers cannot be set, until killed.
+/// Until SIGTERM or SIGINT; another one later ends the process at once, with status 1. If handlers cannot be set, until
+/// killed.
 async fn stopped() {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
     };
+    either(&mut terminate, &mut interrupt).await;
+    tokio::spawn(async move {
+        either(&mut terminate, &mut interrupt).await;
+        tracing::warn!("ended at once; the log recovers at the next start");
+        std::process::exit(1);
+    });
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -31,7 +31,7 @@ fn parse(text: impl BufRead) -> Result<Table> {
             column.push(number.with_context(|| format!("line {}, column {name}: {cell:?}", at + 2))?);
         }
     }
-    Ok(Table::from_columns(names, columns))
+    Table::from_columns(names, columns)
 }
 
 /// A number, or a date and time `YYYY-MM-DD HH:MM:SS` (as NAB writes it) in seconds since the epoch.

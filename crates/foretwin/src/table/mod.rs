@@ -4,6 +4,7 @@ mod csv;
 mod parquet;
 mod prometheus;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ pub fn read(path: &Path) -> Result<Table> {
 
 impl Table {
     /// From columns of which one is the time; without one, rows are numbered.
-    fn from_columns(mut names: Vec<String>, mut columns: Vec<Vec<f64>>) -> Self {
+    fn from_columns(mut names: Vec<String>, mut columns: Vec<Vec<f64>>) -> Result<Self> {
+        distinct(&names)?;
         let time = names.iter().position(|name| TIME_NAMES.contains(&name.to_lowercase().as_str()));
         let times = match time {
             Some(at) => {
@@ -51,7 +53,7 @@ impl Table {
             }
             None => (0..columns.first().map_or(0, Vec::len)).map(|row| row as f64).collect(),
         };
-        Self { times, names, columns }
+        Ok(Self { times, names, columns })
     }
 
     /// Takes a column out, for instance the labels that a model must not see.
@@ -70,6 +72,15 @@ impl Table {
         let columns =
             self.columns.iter().map(|column| column.iter().map(|&x| Value::float(x)).collect()).collect();
         Window { instance: InstanceId::new(instance), schema, times, columns }
+    }
+}
+
+/// Two metrics of one name could not be told apart.
+fn distinct(names: &[String]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(twice) => bail!("two columns are named {twice:?}; rename or drop one"),
+        None => Ok(()),
     }
 }
 
@@ -100,10 +111,17 @@ mod tests {
 
     #[test]
     fn the_time_column_is_found_or_made() {
-        let table = Table::from_columns(vec!["a".into(), "t".into()], vec![vec![1.0], vec![9.0]]);
+        let table = Table::from_columns(vec!["a".into(), "t".into()], vec![vec![1.0], vec![9.0]]).unwrap();
         assert_eq!((table.times[0], table.names.as_slice()), (9.0, &["a".to_owned()][..]));
-        let table = Table::from_columns(vec!["a".into()], vec![vec![1.0, 2.0]]);
+        let table = Table::from_columns(vec!["a".into()], vec![vec![1.0, 2.0]]).unwrap();
         assert_eq!(table.times, [0.0, 1.0]);
+    }
+
+    #[test]
+    fn columns_of_one_name_are_refused() {
+        let names = ["t", "a", "a"].map(String::from).to_vec();
+        let error = Table::from_columns(names, vec![vec![1.0]; 3]).unwrap_err().to_string();
+        assert!(error.contains("\"a\""), "{error}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn read(path: &Path) -> Result<Table> {
             columns.push(column);
         }
     }
-    Ok(Table::from_columns(names, columns))
+    Table::from_columns(names, columns)
 }
 
 /// Appends one column of one row group; false if it holds no numbers.

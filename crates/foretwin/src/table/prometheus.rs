@@ -45,6 +45,7 @@ fn parse(bytes: &[u8]) -> Result<Table> {
     }
     let mut rows: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
     let names: Vec<String> = data.result.iter().map(|series| key(&series.metric)).collect();
+    super::distinct(&names)?;
     for (column, series) in data.result.iter().enumerate() {
         for (seconds, value) in &series.values {
             let row = rows.entry((seconds * 1000.0).round() as i64);

@@ -1,5 +1,7 @@
 //! The star around `core`: reads the manifests and fails on an arrow that points the wrong way.
 
+use std::path::PathBuf;
+
 use super::workspace::{manifests, product_lines, root, sources};
 
 const FOUNDATIONS: &[&str] = &["core", "wire", "host", "disk"];
@@ -72,6 +74,35 @@ fn pure_rooms_do_no_io_and_read_no_clock() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let mut unused = Vec::new();
+    for (room, manifest) in manifests() {
+        let inside = |path: &PathBuf| {
+            let dir = if room == "lab" { root().join("lab") } else { root().join("crates").join(&room) };
+            ["src", "examples"].iter().any(|part| path.starts_with(dir.join(part)))
+        };
+        let texts: Vec<String> = sources()
+            .iter()
+            .filter(|path| inside(path))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        for dependency in dependencies(&manifest) {
+            let name = dependency.replace('-', "_");
+            if !texts.iter().any(|text| mentions(text, &name)) {
+                unused.push(format!("{room} does not use {dependency}"));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "{unused:#?}");
+}
+
+/// Whether a text has `name` as a whole word, outside its comments.
+fn mentions(text: &str, name: &str) -> bool {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).any(|word| word == name)
 }
 
 #[test]

@@ -36,7 +36,36 @@ fn wrong_fields_are_named_with_a_remedy() {
     refused(&predict(r#"{"instance": "a", "horizon": -1}"#), 400, "horizon");
     refused(&predict(r#"{"instance": "a", "colour": 1}"#), 400, "colour");
     let not_json = server.post("/api/v1/twin/predict", "text/plain", b"{}");
-    refused(&not_json, 400, "application/json");
+    refused(&not_json, 415, "application/json");
+}
+
+#[test]
+fn whatever_is_refused_is_refused_in_one_shape() {
+    let server = server();
+    refused(&server.get("/api/v1/twin/predict"), 405, "GET");
+    refused(&server.post_json("/-/healthy", "{}"), 405, "POST");
+    refused(&server.get("/api/v1/instances/%ff"), 400, "UTF-8");
+    refused(&server.get("/%ff"), 400, "UTF-8");
+    refused(&server.get("/api/v1/stream?instance=a&instance=b"), 400, "instance");
+    refused(&server.post_json("/api/v1/ingest", "{}"), 415, "application/octet-stream");
+    let padded = format!("{{\"instance\": \"{}\"}}", "a".repeat(64 << 10));
+    refused(&server.post_json("/api/v1/twin/predict", &padded), 413, "limit");
+    let octets = "application/octet-stream";
+    // Telemetry may be larger: it is read, and found to be none.
+    refused(&server.post("/api/v1/ingest", octets, &vec![0xff; 1 << 20]), 400, "envelope");
+}
+
+#[test]
+fn names_from_elsewhere_are_refused() {
+    let server = server();
+    let ask = |host: &str| {
+        server.raw(format!("GET /-/healthy HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
+    };
+    for fine in ["localhost:7878", "127.0.0.1", "[::1]:80"] {
+        assert!(ask(fine).starts_with("HTTP/1.1 200"), "{fine}");
+    }
+    let refused = ask("evil.example:7878");
+    assert!(refused.starts_with("HTTP/1.1 421") && refused.contains("\"misdirected\""), "{refused}");
 }
 
 #[test]

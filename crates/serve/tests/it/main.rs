@@ -4,4 +4,5 @@
 mod agents;
 mod bad_requests;
 mod server;
+mod stop;
 mod surface;

@@ -98,11 +98,22 @@ impl Server {
         host.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
+    /// Status line, headers and body that a request written by hand gets.
+    pub fn raw(&self, request: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        socket.write_all(request).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// The next line of the live stream that begins so.
     pub fn stream_line(&self, path: &str, begins: &str) -> String {
         let mut socket = TcpStream::connect(self.address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n")
+            .unwrap();
         let lines = BufReader::new(socket.take(1 << 20)).lines();
         lines.map(Result::unwrap).find(|line| line.starts_with(begins)).unwrap()
     }
