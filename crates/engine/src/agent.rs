@@ -12,6 +12,7 @@ use foretwin_stream::{DirectoryLock, Log, Reader};
 use crate::Error;
 use crate::config::Config;
 use crate::descriptions::Descriptions;
+use crate::error::Chain;
 use crate::ingest::{Ingest, LocalSink};
 use crate::node::{identity, open_dir, start_collector};
 use crate::threads::{Threads, pause};
@@ -143,7 +144,7 @@ impl Sender {
                     tracing::warn!("spool: {damage}");
                     continue;
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(Chain(&error).to_string()),
             };
             self.descriptions.hear(&entry.payload);
             foretwin_wire::envelope::push_encoded(&entry.payload, &mut envelope);
@@ -159,15 +160,15 @@ impl Sender {
         self.post(&envelope, records)?;
         self.descriptions.told();
         self.sent = next;
-        write_cursor(&self.cursor, &next).map_err(|error| error.to_string())?;
-        self.log.trim(&next).map_err(|error| error.to_string())?;
+        write_cursor(&self.cursor, &next).map_err(|error| Chain(&error).to_string())?;
+        self.log.trim(&next).map_err(|error| Chain(&error).to_string())?;
         Ok(true)
     }
 
     /// Acknowledged is what the server says it made durable, record by record; any other 200 is somebody else's.
     fn post(&self, envelope: &[u8], records: usize) -> Result<(), String> {
         let response = self.http.post(&self.url).content_type("application/octet-stream").send(envelope);
-        let mut response = response.map_err(|error| error.to_string())?;
+        let mut response = response.map_err(|error| Chain(&error).to_string())?;
         let status = response.status();
         let body = response.body_mut().read_to_string().unwrap_or_default();
         let answer: Option<serde_json::Value> = serde_json::from_str(&body).ok();
@@ -193,10 +194,11 @@ impl Sender {
             }
         }
         tracing::warn!("the spool is over forward.spool_bytes; {lost} records were dropped, oldest first");
-        let kept = write_cursor(&self.cursor, &self.sent).map_err(|error| error.to_string());
+        let kept = write_cursor(&self.cursor, &self.sent).map_err(|error| Chain(&error).to_string());
         self.reader = self.log.read_from(&self.sent);
         self.descriptions.due = true;
-        let trimmed = kept.and_then(|()| self.log.trim(&self.sent).map_err(|error| error.to_string()));
+        let trimmed =
+            kept.and_then(|()| self.log.trim(&self.sent).map_err(|error| Chain(&error).to_string()));
         if let Err(error) = trimmed {
             tracing::warn!("trimming the spool: {error}");
         }

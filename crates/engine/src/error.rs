@@ -23,22 +23,22 @@ pub enum Error {
         source: foretwin_collect::Error,
     },
     /// The log refuses.
-    #[error("the log: {0}")]
+    #[error(transparent)]
     Log(#[from] foretwin_stream::Error),
     /// The store refuses.
-    #[error("the store: {0}")]
+    #[error(transparent)]
     Store(#[from] foretwin_store::Error),
     /// A model cannot be made or read.
-    #[error("a model: {0}")]
+    #[error(transparent)]
     Learn(#[from] foretwin_learn::Error),
     /// Foresight refuses.
-    #[error("foresight: {0}")]
+    #[error(transparent)]
     Foresee(#[from] foretwin_foresee::Error),
     /// A record cannot be read.
-    #[error("a record: {0}")]
+    #[error(transparent)]
     Wire(#[from] foretwin_wire::Error),
     /// A file of the node itself.
-    #[error("{operation} {}: {source}", path.display())]
+    #[error("{operation} {}", path.display())]
     File {
         /// What was tried.
         operation: &'static str,
@@ -48,7 +48,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A thread cannot be started.
-    #[error("starting the {name} thread: {source}")]
+    #[error("starting the {name} thread")]
     Thread {
         /// Which.
         name: &'static str,
@@ -64,6 +64,21 @@ pub enum Error {
     /// A record that is well formed and cannot be meant.
     #[error("{0}")]
     Refused(String),
+}
+
+/// An error with its causes, as a log line wants them.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(inner) = cause {
+            write!(f, ": {inner}")?;
+            cause = inner.source();
+        }
+        Ok(())
+    }
 }
 
 impl Error {

@@ -11,6 +11,7 @@ use foretwin_core::{
 use foretwin_stream::{Log, Ticket};
 
 use crate::Error;
+use crate::error::Chain;
 use crate::pipeline::Pipeline;
 
 /// Batches that wait in memory while the log takes none: ten minutes of a machine with six groups at 1 Hz.
@@ -299,7 +300,7 @@ impl LocalSink {
     /// lost and counted; what describes them stays.
     fn refused(&mut self, mut records: Vec<(Partition, Record)>, error: &Error) {
         if !std::mem::replace(&mut self.waiting, true) {
-            tracing::warn!("telemetry waits in memory: {error}");
+            tracing::warn!("telemetry waits in memory: {}", Chain(error));
         }
         records.append(&mut self.placed);
         let batches = records.iter().filter(|(_, record)| frames(record) > 0).count();
@@ -311,7 +312,7 @@ impl LocalSink {
             !drop
         });
         if lost > 0 {
-            tracing::warn!("{lost} frames are lost: {error}");
+            tracing::warn!("{lost} frames are lost: {}", Chain(error));
             if let Some(pipeline) = &self.pipeline {
                 pipeline.counters.refused.add(lost as u64);
             }

@@ -15,6 +15,7 @@ use foretwin_stream::{DirectoryLock, EntryRef, Log};
 
 use crate::Error;
 use crate::config::Config;
+use crate::error::Chain;
 use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
 use crate::pipeline::Pipeline;
@@ -177,7 +178,7 @@ fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
         Some(due) => {
             if let Err(error) = pipeline.train(&due, stop) {
                 pipeline.counters.training_errors.add(1);
-                tracing::warn!("training {}: {error}", due.name());
+                tracing::warn!("training {}: {}", due.name(), Chain(&error));
             }
         }
         None => {
@@ -211,7 +212,7 @@ fn keep(handle: &Handle, log: &Log, (started, stop): (Timestamp, &AtomicBool)) {
         Ok(_) => {}
         Err(error) => {
             handle.pipeline.counters.maintenance_errors.add(1);
-            tracing::warn!("maintenance: {error}");
+            tracing::warn!("maintenance: {}", Chain(&error));
             // Whatever is wrong with the disk, asking every second does not help.
             pause(stop, 10 * LOOK);
         }
@@ -233,7 +234,7 @@ fn dismiss(handle: &Handle, started: Timestamp) {
     if !records.is_empty() {
         // If the log takes none now, they are still silent in a second.
         if let Err(error) = handle.ingest(records) {
-            tracing::debug!("vanished instances are not recorded yet: {error}");
+            tracing::debug!("vanished instances are not recorded yet: {}", Chain(&error));
         }
     }
     handle.pipeline.forget(wall_clock());
@@ -249,7 +250,7 @@ pub(crate) fn start_collector(
     let stop = threads.stop.clone();
     threads.start("collector", move || {
         if let Err(error) = collector.run(&mut sink, &stop) {
-            tracing::error!("collecting ended: {error}");
+            tracing::error!("collecting ended: {}", Chain(&error));
         }
         sink.flush();
     })

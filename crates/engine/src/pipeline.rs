@@ -11,6 +11,7 @@ use foretwin_store::{Query, Statistic, Store};
 
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::error::Chain;
 use crate::events::Events;
 use crate::registry::Registry;
 use crate::shard::{Shard, Watched};
@@ -204,7 +205,7 @@ impl Pipeline {
         let frame = outputs::frame(score, probabilities);
         let stored = self.store.append_derived(id.partition(), id, outputs::schema(), (at, &frame));
         if let Err(error) = stored {
-            tracing::debug!("{id}: the score is not stored: {error}");
+            tracing::debug!("{id}: the score is not stored: {}", Chain(&error));
         }
         let failure_probability = probabilities[1];
         self.events.publish(|| Event::Score { instance: id.clone(), at_us: at, score, failure_probability });

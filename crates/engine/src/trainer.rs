@@ -10,6 +10,7 @@ use foretwin_store::Query;
 
 use crate::Error;
 use crate::config::Training;
+use crate::error::Chain;
 use crate::feed::Feed;
 use crate::pipeline::{Pipeline, Trained};
 
@@ -107,7 +108,7 @@ impl Pipeline {
         let trained = Trained { model: model.clone(), phase, recent: recent(&window) };
         self.install(&due.instance.id, due.schema, trained);
         if let Err(error) = self.registry.promote(&due.instance, due.schema, &model, phase) {
-            tracing::warn!("{error}; the model is trained again after a restart");
+            tracing::warn!("{}; the model is trained again after a restart", Chain(&error));
         }
         self.counters.trained.add(1);
         Ok(true)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use foretwin_core::Position;
 
 use crate::Error;
+use crate::error::Chain;
 use crate::handle::wall_clock;
 use crate::pipeline::Pipeline;
 use crate::threads::Threads;
@@ -65,7 +66,7 @@ pub(crate) fn apply(
     };
     while !pipeline.store.has_room() {
         if let Err(error) = pipeline.store.flush(wall_clock()) {
-            tracing::warn!("the store's memory is full and cannot be written: {error}");
+            tracing::warn!("the store's memory is full and cannot be written: {}", Chain(&error));
             if stop.load(Ordering::Relaxed) {
                 return Applied::Stuck;
             }
@@ -80,7 +81,7 @@ pub(crate) fn apply(
     match pipeline.store.apply(position, &record) {
         Ok(()) => Applied::Stored,
         Err(error) => {
-            tracing::error!("record {position}: {error}");
+            tracing::error!("record {position}: {}", Chain(&error));
             Applied::Unreadable
         }
     }
