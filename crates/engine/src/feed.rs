@@ -15,6 +15,11 @@ const SET_BACK_FRAMES: u32 = 10;
 /// A judgement speaks for the present this many sampling steps long.
 const FRESH_STEPS: f64 = 3.0;
 
+/// A feed is current while its next frame is not overdue by a few of its gaps, which are believed up to this.
+const LONGEST_GAP_S: f64 = 24.0;
+const OVERDUE_GAPS: f64 = 5.0;
+const OVERDUE_S: f64 = 2.0;
+
 /// Frames of one schema as they come.
 pub(crate) struct Feed {
     pub(crate) schema: Arc<Schema>,
@@ -22,6 +27,8 @@ pub(crate) struct Feed {
     pub(crate) last: Timestamp,
     pub(crate) frames: u64,
     pub(crate) judgement: Option<Judgement>,
+    /// Seconds between its last two frames; the longest gap before there were two.
+    gap_s: f64,
     /// No training before so many frames.
     pub(crate) wants_frames: u64,
     /// The last of the frames in a row that came late, and how many.
@@ -63,6 +70,7 @@ impl Feed {
             first,
             last,
             frames: 0,
+            gap_s: LONGEST_GAP_S,
             judgement: None,
             wants_frames: 0,
             stragglers: None,
@@ -76,6 +84,9 @@ impl Feed {
     pub(crate) fn take(&mut self, at: Timestamp, values: &[Value]) -> bool {
         let late = !self.follows(at);
         if !late {
+            if self.frames > 0 {
+                self.gap_s = at.since(self.last).clamp(0.01, LONGEST_GAP_S);
+            }
             self.first = self.first.min(at);
             self.last = at;
             self.frames += 1;
@@ -104,6 +115,31 @@ impl Feed {
             self.stragglers = None;
         }
         at > self.last || set_back
+    }
+
+    /// Whether it still gets frames: a schema that was replaced by a newer one says nothing any more.
+    pub(crate) fn is_current(&self, now: Timestamp) -> bool {
+        now.since(self.last).abs() <= OVERDUE_GAPS * self.gap_s + OVERDUE_S
+    }
+
+    /// Takes over what foresight knows of the same series under an earlier schema: a mount that comes or goes changes
+    /// the schema of its machine, not the history of its memory.
+    pub(crate) fn inherit(&mut self, earlier: &[Self]) {
+        for resource in &mut self.resources {
+            let same = earlier.iter().flat_map(|feed| feed.resources.iter().map(move |one| (feed.last, one)));
+            let same =
+                same.filter(|(_, one)| one.metric == resource.metric && one.capacity == resource.capacity);
+            if let Some((_, one)) = same.max_by_key(|(last, _)| *last) {
+                resource.history = one.history.clone();
+            }
+        }
+        let first = earlier.iter().map(|feed| feed.first).min();
+        self.first = first.unwrap_or(self.first);
+    }
+
+    /// Whether foresight knows nothing of any of its resources yet.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.resources.iter().all(|resource| resource.history.is_empty())
     }
 
     /// Waits for more history before the next training, since this one came to nothing.

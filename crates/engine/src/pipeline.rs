@@ -156,7 +156,10 @@ impl Pipeline {
         watched.vanished = watched.vanished.filter(|&gone| at <= gone);
         let (feed, fresh) = watched.feed(schema, at);
         if fresh {
-            self.recall(&id, feed, at);
+            // Later schemas of a running instance inherit what the first one recalled.
+            if feed.is_unread() {
+                self.recall(&id, feed, at);
+            }
             self.registry.seat(&watched.instance, schema.id(), |model, phase| {
                 if let Some(feed) = watched.feeds.last_mut() {
                     feed.install(model, phase, std::iter::empty());
@@ -195,8 +198,7 @@ impl Pipeline {
     /// Stores and announces what is now thought of an instance. Only the feed with the most series speaks, so that an
     /// instance has one output a moment.
     fn publish(&self, watched: &Watched, schema: &Arc<Schema>, at: Timestamp) {
-        let main = watched.current().max_by_key(|feed| feed.schema.width());
-        if main.is_none_or(|main| main.schema.id() != schema.id()) {
+        if watched.main().is_none_or(|main| main.schema.id() != schema.id()) {
             return;
         }
         let id = &watched.instance.id;

@@ -84,7 +84,9 @@ impl Watched {
         let known = self.feeds.iter().position(|feed| feed.schema.id() == schema.id());
         let at = known.unwrap_or_else(|| {
             self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
-            self.feeds.push(Feed::new(schema));
+            let mut feed = Feed::new(schema);
+            feed.inherit(&self.feeds);
+            self.feeds.push(feed);
             self.feeds.len() - 1
         });
         (&mut self.feeds[at], known.is_none())
@@ -94,9 +96,9 @@ impl Watched {
         self.feeds.iter_mut().find(|feed| feed.schema.id() == schema)
     }
 
-    /// Feeds that still get frames: a schema that was replaced by a newer one says nothing any more.
+    /// Feeds that still get frames.
     pub(crate) fn current(&self) -> impl Iterator<Item = &Feed> {
-        self.feeds.iter().filter(move |feed| self.newest.since(feed.last).abs() < 120.0)
+        self.feeds.iter().filter(move |feed| feed.is_current(self.newest))
     }
 
     /// The most surprising of the current judgements.
@@ -106,10 +108,14 @@ impl Watched {
         judgements.max_by(|a, b| a.score.0.total_cmp(&b.score.0))
     }
 
-    /// How far the feed with the most series has come.
+    /// The feed with the most series: it speaks for the instance.
+    pub(crate) fn main(&self) -> Option<&Feed> {
+        self.current().max_by_key(|feed| feed.schema.width())
+    }
+
+    /// How far the main feed has come.
     pub(crate) fn learning(&self, training: &Training) -> Learning {
-        let main = self.current().max_by_key(|feed| feed.schema.width());
-        main.map(|feed| feed.learning(training)).unwrap_or(Learning {
+        self.main().map(|feed| feed.learning(training)).unwrap_or(Learning {
             phase: Phase::Gathering,
             progress: 0.0,
             model_version: 0,

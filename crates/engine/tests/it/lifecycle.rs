@@ -121,3 +121,29 @@ fn an_agent_keeps_its_telemetry_while_the_server_is_away() {
         .sum();
     assert!(spooled > 10_000, "only {spooled} bytes are spooled");
 }
+
+/// A mount appears, the machine's schema changes: what is known of its memory must not begin anew.
+#[test]
+fn a_changed_schema_keeps_the_history_of_its_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = quiet(dir.path());
+    let handle = node.handle();
+    let leak = |n: usize| 200.0 + 2.0 * n as f64 + (n % 3) as f64;
+    let before = recording("mounting", (0..200).map(leak));
+    handle.ingest(records(&before, Origin::default())).unwrap();
+
+    let mut metrics = before.schema.metrics().to_vec();
+    metrics.push(foretwin_core::Metric::gauge("mounted", "By", foretwin_core::Role::Utilization));
+    let mut after = foretwin_core::Window::new(before.instance.clone(), foretwin_core::Schema::new(metrics));
+    for n in 200..260 {
+        let at = before.times[0] + n as i64 * 1_000_000;
+        let number = foretwin_core::Value::float;
+        after.push(at, &[number(leak(n)), number(1000.0), foretwin_core::Value(7)]);
+    }
+    handle.ingest(records(&after, Origin::default())).unwrap();
+    until("stored", || stored(&handle, "mounting").len() == 260);
+    let risks = handle.risks(&before.instance).unwrap();
+    let memory = risks.iter().find(|risk| risk.metric == "used").unwrap();
+    assert!(memory.trend.span_s > 150.0 && memory.at(3600.0) > 0.5, "{memory:?}");
+    node.stop().unwrap();
+}
