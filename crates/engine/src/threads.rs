@@ -53,7 +53,7 @@ impl Drop for Threads {
 
 /// Sleeps in small steps until the time is over or a stop is asked for; false if it is.
 pub(crate) fn pause(stop: &AtomicBool, time: Duration) -> bool {
-    let step = Duration::from_millis(100);
+    let step = Duration::from_millis(250);
     let mut left = time;
     while !left.is_zero() {
         if stop.load(Ordering::Relaxed) {

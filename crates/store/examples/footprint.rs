@@ -69,12 +69,13 @@ fn measure(what: &str, store: &Store, windows: &[Window]) -> Outcome<()> {
     if read(store)? != windows {
         return Err(format!("{what}: what comes back is not what was stored").into());
     }
-    let (mut frames, mut all, mut changing) = (0, 0, 0);
+    let (mut frames, mut all, mut missing, mut changing) = (0, 0, 0, 0);
     for window in windows {
         frames += window.len();
         for column in &window.columns {
             let changes = column.windows(2).any(|pair| pair[0] != pair[1]);
             all += column.len();
+            missing += column.iter().filter(|value| value.is_missing()).count();
             changing += if changes { column.len() } else { 0 };
         }
     }
@@ -83,7 +84,9 @@ fn measure(what: &str, store: &Store, windows: &[Window]) -> Outcome<()> {
         return Err(format!("{what}: {} of {all} samples are sealed", stats.raw_samples).into());
     }
     let (bytes, files) = (stats.raw_bytes as f64, stats.sealed_files);
-    println!("{what}: {all} samples in {frames} frames, {changing} in columns that change");
+    println!(
+        "{what}: {all} samples in {frames} frames, {missing} missing, {changing} in columns that change"
+    );
     println!("  {bytes} bytes raw, {} bytes of tiers, {files} files", stats.tier_bytes);
     println!(
         "  bytes per sample: all {:.3}, changing {:.3}",
