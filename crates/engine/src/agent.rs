@@ -20,7 +20,7 @@ use crate::threads::{Threads, pause};
 /// Bytes of telemetry in one request.
 const REQUEST_BYTES: usize = 1 << 20;
 /// Pause between two looks at the log, and after a refusal.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(1000);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// File that remembers what was acknowledged.

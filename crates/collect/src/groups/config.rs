@@ -37,7 +37,7 @@ impl Default for Config {
             interval_ms: 1000,
             root: None,
             rescan_ms: 1000,
-            limits_ms: 2000,
+            limits_ms: 5000,
             census_ms: 5000,
             descriptors: 4096,
             most: 2000,
