@@ -9,10 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::ahead::Ahead;
 use crate::feature::{Duty, Reading, Transform};
 use crate::linear::Linear;
 use crate::lstm::Weights;
 use crate::model::{Header, Model};
+use crate::rhythm::Profile;
 use crate::state::{Clock, State, Watch};
 
 const VERSION: u32 = 1;
@@ -95,8 +97,11 @@ impl Model {
     /// If a number in its header cannot be written as JSON.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let network = self.network.as_ref().map_or(&[][..], |network| &network.values);
-        let tensors =
-            [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm, network, &self.unit];
+        let ahead = self.ahead.as_ref();
+        let ahead = ahead.map_or([&[][..]; 3], |ahead| [&ahead.own[..], &ahead.deviation, &ahead.calm]);
+        let profile = self.profile.as_ref().map_or(&[][..], |profile| &profile.values);
+        let linear = [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm];
+        let tensors = [&linear[..], &[network, &self.unit], &ahead, &[profile]].concat();
         MODEL.seal(&self.header, &tensors)
     }
 
@@ -117,14 +122,21 @@ impl Model {
             targets,
             recurrent.map_or(0, |shape| shape.size.parameters()),
             recurrent.map_or(0, |shape| shape.outputs.len()),
+            if header.ahead { targets * (shape.lags + 1) } else { 0 },
+            if header.ahead { targets } else { 0 },
+            if header.ahead { targets } else { 0 },
+            header.rhythm.as_ref().map_or(0, |rhythm| rhythm.bins * rhythm.columns.len()),
         ];
-        let [own, others, deviation, calm, values, unit] = MODEL.cut(&block, lengths)?;
-        if deviation.iter().any(|&deviation| deviation <= 0.0) {
+        let [own, others, deviation, calm, values, unit, far_own, far_deviation, far_calm, shape] =
+            MODEL.cut(&block, lengths)?;
+        if deviation.iter().chain(&far_deviation).any(|&deviation| deviation <= 0.0) {
             return Err(MODEL.wrong("a deviation is not above zero"));
         }
         let network = recurrent.map(|shape| Weights { size: shape.size, values });
         let linear = Linear { shape: header.shape.clone(), own, others };
-        Ok(Self { header, linear, deviation, calm, network, unit })
+        let ahead = header.ahead.then_some(Ahead { own: far_own, deviation: far_deviation, calm: far_calm });
+        let profile = header.rhythm.clone().map(|rhythm| Profile { rhythm, values: shape });
+        Ok(Self { header, linear, deviation, calm, ahead, profile, network, unit })
     }
 }
 
@@ -156,6 +168,11 @@ fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
     }
     if header.recipe.features.iter().any(|feature| !positive(feature.scale)) {
         return Err("a scale is not above zero");
+    }
+    if header.rhythm.as_ref().is_some_and(|rhythm| {
+        !positive(rhythm.period_s) || !(1..=numbers).contains(&rhythm.bins) || !within(&rhythm.columns, width)
+    }) {
+        return Err("the rhythm does not fit the features");
     }
     let Some(recurrent) = &header.recurrent else { return Ok(()) };
     let size = recurrent.size;
@@ -201,7 +218,9 @@ impl State {
         let watches: Vec<f32> =
             self.watches.iter().flat_map(|watch| [watch.level, watch.habit, watch.evidence]).collect();
         let memory = [&self.memory.hidden[..], &self.memory.cell, &self.correction];
-        STATE.seal(&header, &[&self.past.rows, &self.evidence, &watches, memory[0], memory[1], memory[2]])
+        let bias = [&self.far[..], &self.bias, &self.far_bias];
+        let tensors = [&[&self.past.rows[..], &self.evidence, &watches], &memory[..], &bias].concat();
+        STATE.seal(&header, &tensors)
     }
 
     /// A state from bytes, to go on with `model`.
@@ -221,9 +240,13 @@ impl State {
             state.memory.hidden.len(),
             state.memory.cell.len(),
             state.correction.len(),
+            state.far.len(),
+            state.bias.len(),
+            state.far_bias.len(),
         ];
-        let [past, evidence, watches, hidden, cell, correction] = STATE.cut(&block, lengths)?;
-        if header.newest >= model.header.shape.lags || !header.score.is_finite() {
+        let [past, evidence, watches, hidden, cell, correction, far, bias, far_bias] =
+            STATE.cut(&block, lengths)?;
+        if header.newest >= model.header.shape.lags + model.reach() || !header.score.is_finite() {
             return Err(STATE.wrong("its header is out of range"));
         }
         for (column, bits, at) in header.readings {
@@ -236,6 +259,7 @@ impl State {
         state.watches =
             watches.iter().map(|&[level, habit, evidence]| Watch { level, habit, evidence }).collect();
         (state.memory.hidden, state.memory.cell, state.correction) = (hidden, cell, correction);
+        (state.far, state.bias, state.far_bias) = (far, bias, far_bias);
         (state.clock, state.age, state.score) = (header.clock, header.age, header.score);
         Ok(state)
     }

@@ -5,8 +5,12 @@ use std::ops::ControlFlow;
 use foretwin_core::{Timestamp, Window};
 
 use crate::fit::{Job, Progress, fit};
+use crate::model::Model;
 use crate::outcome::Outcome;
 use crate::{Config, Error};
+
+/// Frames at the end of the training data that warm a state.
+const WARM_ROWS: usize = 2048;
 
 /// Trains on `train` alone and gives one finite score per frame of `test`, each from frames up to its own only.
 ///
@@ -23,11 +27,26 @@ pub fn detect(
     }
     let trained_at = train.times.last().copied().unwrap_or(Timestamp(0));
     let model = fit(&Job { window: train, seed, version: 1, trained_at, config, lstm: true }, observe)?;
+    Ok(scores(&model, train, test))
+}
+
+/// One score per frame of `test`, which follows `train`: the state is warmed by the end of the training data, and a
+/// test whose clock starts again is taken to go on where they ended, as the halves of a recording do.
+#[must_use]
+pub fn scores(model: &Model, train: &Window, test: &Window) -> Vec<f64> {
     let (mut state, mut out, mut frame) = (model.start(), Outcome::default(), Vec::new());
+    for row in train.len().saturating_sub(WARM_ROWS)..train.len() {
+        train.frame(row, &mut frame);
+        model.step(&mut state, train.times[row], &frame, &mut out);
+    }
+    let shift_us = match (train.times.last(), test.times.first()) {
+        (Some(&end), Some(&start)) if start <= end => end.0 - start.0 + (model.step_s() * 1e6) as i64,
+        _ => 0,
+    };
     let score = |row: usize| {
         test.frame(row, &mut frame);
-        model.step(&mut state, test.times[row], &frame, &mut out);
+        model.step(&mut state, Timestamp(test.times[row].0 + shift_us), &frame, &mut out);
         out.score
     };
-    Ok((0..test.len()).map(score).collect())
+    (0..test.len()).map(score).collect()
 }

@@ -5,10 +5,13 @@ use std::ops::ControlFlow;
 use foretwin_core::{DAY_US, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::Ahead;
 use crate::feature::{Duty, Recipe};
 use crate::linear::{Linear, Shape, rank_inputs};
 use crate::lstm::{Series, Size, Training, train};
 use crate::model::{Header, Judge, Model, RecurrentShape};
+use crate::rhythm::Profile;
+use crate::spread::Sizes;
 use crate::step::gather;
 use crate::table::{Rows, Table};
 use crate::tail::threshold;
@@ -100,7 +103,9 @@ fn tell(observe: &mut dyn FnMut(Progress) -> ControlFlow<()>, stage: Stage, done
 struct Data {
     rows: Rows,
     recipe: Recipe,
+    /// On the common scale, without what repeats.
     table: Table,
+    profile: Option<Profile>,
     /// Rows that can be expected from those before them.
     usable: Vec<u32>,
     /// How many of `usable` are learned from while the rest is held out.
@@ -113,7 +118,10 @@ impl Data {
         let most = config.max_rows.min(config.max_cells / job.window.schema.width().max(1));
         let rows = Rows::choose(&job.window.times, most);
         let recipe = Recipe::learn(job.window, &rows, config);
-        let table = Table::new(job.window, &recipe, &rows);
+        let mut table = Table::new(job.window, &recipe, &rows);
+        let moving = recipe.columns(|duty| matches!(duty, Duty::Modelled | Duty::Input));
+        let profile = Profile::find(&table, &moving, rows.step_s);
+        profile.iter().for_each(|profile| table.subtract(profile));
         let usable: Vec<u32> =
             (0..table.rows()).filter(|&row| table.has_past(row, config.lags)).map(|row| row as u32).collect();
         let needed = config.min_rows.saturating_sub(config.lags);
@@ -121,7 +129,7 @@ impl Data {
             return Err(Error::TooShort { rows: usable.len(), needed });
         }
         let head = usable.len() - (usable.len() as f64 * HELD_OUT) as usize;
-        Ok(Self { rows, recipe, table, usable, head })
+        Ok(Self { rows, recipe, table, profile, usable, head })
     }
 
     fn learned(&self) -> &[u32] {
@@ -147,6 +155,7 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         linear = all.keep_joint(|t| with[t] < (1.0 - WORTH) * without[t]);
     }
     let deviation = deviations(&linear, data, data.learned(), job.config);
+    let ahead = Ahead::fit(&data.table, data.learned(), &linear.shape, job.config);
     let judge = Judge {
         smoothing: job.config.smoothing as f32,
         believed: (data.usable.len() as f64 / 10.0).min(BELIEVED) as f32,
@@ -164,9 +173,11 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         constants: data.recipe.columns(|duty| duty == Duty::Constant),
         judge,
         recurrent: None,
+        rhythm: data.profile.as_ref().map(|profile| profile.rhythm.clone()),
+        ahead: ahead.is_some(),
     };
-    let calm = vec![1.0; deviation.len()];
-    Model { header, linear, deviation, calm, network: None, unit: Vec::new() }
+    let (calm, profile) = (vec![1.0; deviation.len()], data.profile.clone());
+    Model { header, linear, deviation, calm, ahead, profile, network: None, unit: Vec::new() }
 }
 
 /// Held-out squared error of each target, with wild surprises held to the size of the largest ordinary ones.
@@ -184,23 +195,18 @@ fn errors(linear: &Linear, data: &Data) -> Vec<f64> {
 /// Standard deviation of each target's surprise, with a floor, and wider where few rows were seen.
 fn deviations(linear: &Linear, data: &Data, rows: &[u32], config: &Config) -> Vec<f32> {
     let targets = &linear.shape.targets;
-    let (mut sums, mut counts) = (vec![0.0f64; targets.len()], vec![0.0f64; targets.len()]);
+    let mut sizes = vec![Sizes::default(); targets.len()];
     for block in rows.chunks(1024) {
         let residuals = linear.residuals(&data.table, block);
         for (&row, residuals) in block.iter().zip(residuals.chunks_exact(targets.len().max(1))) {
             for (t, residual) in residuals.iter().enumerate() {
                 if data.table.is_seen(row as usize, targets[t] as usize) {
-                    sums[t] += f64::from(*residual).powi(2);
-                    counts[t] += 1.0;
+                    sizes[t].take(*residual);
                 }
             }
         }
     }
-    let deviation = |(sum, count): (&f64, &f64)| {
-        let few = (1.0 + 10.0 / count.max(1.0)).sqrt();
-        ((sum / count.max(1.0)).sqrt().max(config.residual_floor) * few) as f32
-    };
-    sums.iter().zip(&counts).map(deviation).collect()
+    sizes.iter().map(|sizes| sizes.deviation(config.residual_floor) as f32).collect()
 }
 
 /// Trains an LSTM on what the linear part leaves and keeps it for the metrics that it helps.
@@ -269,7 +275,7 @@ fn series(job: &Job, data: &Data, model: &Model, shape: &RecurrentShape) -> Seri
 /// Replays the held-out rows through the model of the head, and sets where evidence rests and where it alarms.
 fn calibrate(job: &Job, data: &Data, model: &mut Model) {
     let mut state = model.start();
-    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len()]);
+    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len() + state.far.len()]);
     let first = data.held_out().first().map_or(0, |&row| row as usize);
     // A short history is calibrated on all of it: a fifth of it would be a few frames.
     let first = if data.usable.len() < JOINT_ROWS { 0 } else { first };
@@ -284,7 +290,8 @@ fn calibrate(job: &Job, data: &Data, model: &mut Model) {
         }
         if model.judge(&mut state, data.table.times[row]) {
             seen.push(state.score * state.score);
-            sums.iter_mut().zip(&state.evidence).for_each(|(sum, evidence)| *sum += f64::from(*evidence));
+            let evidence = state.evidence.iter().chain(&state.far);
+            sums.iter_mut().zip(evidence).for_each(|(sum, evidence)| *sum += f64::from(*evidence));
         }
     }
     let apart = (3.0 / job.config.smoothing) as usize;
@@ -293,7 +300,8 @@ fn calibrate(job: &Job, data: &Data, model: &mut Model) {
     let parts = model.calm.len() + model.header.constants.len();
     let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
     model.header.judge.threshold = threshold(&seen, job.config.false_alarm_rate, apart).max(least);
-    for (calm, sum) in model.calm.iter_mut().zip(&sums) {
+    let far = model.ahead.iter_mut().flat_map(|ahead| &mut ahead.calm);
+    for (calm, sum) in model.calm.iter_mut().chain(far).zip(&sums) {
         *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
     }
 }
@@ -305,5 +313,9 @@ fn finish(job: &Job, data: &Data, model: &mut Model) {
     let after = deviations(&model.linear, data, &data.usable, job.config);
     for (deviation, (before, after)) in model.deviation.iter_mut().zip(before.iter().zip(&after)) {
         *deviation = (*deviation * after / before).max(job.config.residual_floor as f32);
+    }
+    let ahead = Ahead::fit(&data.table, &data.usable, &model.linear.shape, job.config);
+    if let Some((old, new)) = model.ahead.as_mut().zip(ahead) {
+        *old = Ahead { calm: std::mem::take(&mut old.calm), ..new };
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
+mod ahead;
 mod codec;
 mod config;
 mod detect;
@@ -19,14 +20,16 @@ mod lstm;
 mod model;
 mod outcome;
 mod recipe;
+mod rhythm;
 mod solve;
+mod spread;
 mod state;
 mod step;
 mod table;
 mod tail;
 
 pub use config::Config;
-pub use detect::detect;
+pub use detect::{detect, scores};
 pub use error::Error;
 pub use feature::{Duty, Feature, Recipe, Transform};
 pub use fit::{Job, Progress, Stage, fit};

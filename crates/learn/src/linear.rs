@@ -51,7 +51,7 @@ impl Linear {
     /// Fits weights to the usable `rows` of a table.
     pub fn fit(table: &Table, rows: &[u32], shape: Shape, config: &Config) -> Self {
         let own = (0..shape.targets.len())
-            .flat_map(|t| own_weights(table, rows, &shape, t, config.ridge))
+            .flat_map(|t| own_weights(table, rows, (&shape, t, 1), config.ridge))
             .collect();
         let mut linear = Self { shape, own, others: Vec::new() };
         if !linear.shape.joint.is_empty() {
@@ -117,8 +117,13 @@ pub(crate) struct Room {
     joint: Vec<f32>,
 }
 
-/// Regresses the change of one target on its own lags and a constant.
-fn own_weights(table: &Table, rows: &[u32], shape: &Shape, target: usize, ridge: f64) -> Vec<f32> {
+/// Regresses the change of one target over `ahead` frames on its own lags before them and a constant.
+pub(crate) fn own_weights(
+    table: &Table,
+    rows: &[u32],
+    (shape, target, ahead): (&Shape, usize, usize),
+    ridge: f64,
+) -> Vec<f32> {
     let (column, n) = (shape.targets[target] as usize, shape.lags + 1);
     let (mut g, mut c, mut x) = (vec![0.0; n * n], vec![0.0; n], vec![1.0; n]);
     for &row in rows {
@@ -127,7 +132,7 @@ fn own_weights(table: &Table, rows: &[u32], shape: &Shape, target: usize, ridge:
             continue;
         }
         let at = |row: usize| f64::from(table.z[row * table.width + column]);
-        x[..shape.lags].iter_mut().enumerate().for_each(|(k, x)| *x = at(row - 1 - k));
+        x[..shape.lags].iter_mut().enumerate().for_each(|(k, x)| *x = at(row - ahead - k));
         let change = at(row) - x[0];
         for i in 0..n {
             c[i] += x[i] * change;

@@ -3,9 +3,11 @@
 use foretwin_core::{SchemaId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::{self, Ahead};
 use crate::feature::{Reading, Recipe};
 use crate::linear::{Linear, Shape};
 use crate::lstm::{Memory, Size, Weights};
+use crate::rhythm::{Profile, Rhythm};
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
 /// What the model knows of normal behaviour, apart from its tensors.
@@ -24,6 +26,12 @@ pub(crate) struct Header {
     pub constants: Vec<u32>,
     pub judge: Judge,
     pub recurrent: Option<RecurrentShape>,
+    /// What repeats, where something does.
+    #[serde(default)]
+    pub rhythm: Option<Rhythm>,
+    /// Whether there is a second look from further back.
+    #[serde(default)]
+    pub ahead: bool,
 }
 
 /// How surprises become a score.
@@ -53,9 +61,10 @@ pub(crate) struct RecurrentShape {
 
 /// A model of an instance's normal behaviour.
 ///
-/// A vector autoregression expects every moving metric; where an LSTM was shown to know better on held-out data, its
-/// correction is added. Surprises are standardised, averaged over metrics and time, and divided by a threshold from
-/// extreme value theory.
+/// What repeats, as a day does, is taken from every sample first. A vector autoregression expects the rest of every
+/// moving metric; where an LSTM was shown to know better on held-out data, its
+/// correction is added. Surprises, seen from one frame and from many frames back, are standardised, averaged over
+/// metrics and time, and divided by a threshold from extreme value theory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     pub(crate) header: Header,
@@ -64,6 +73,9 @@ pub struct Model {
     pub(crate) deviation: Vec<f32>,
     /// Per target, its mean squared surprise on held-out data: where evidence rests.
     pub(crate) calm: Vec<f32>,
+    /// The second look, where there were rows enough.
+    pub(crate) ahead: Option<Ahead>,
+    pub(crate) profile: Option<Profile>,
     pub(crate) network: Option<Weights>,
     /// Per output of the network, what one unit is worth on the common scale.
     pub(crate) unit: Vec<f32>,
@@ -113,6 +125,17 @@ impl Model {
         outputs.map(|&target| self.header.shape.targets[target as usize] as usize).collect()
     }
 
+    /// Frames beyond the lags that a state must remember.
+    pub(crate) fn reach(&self) -> usize {
+        if self.ahead.is_some() { ahead::STEPS - 1 } else { 0 }
+    }
+
+    /// The length in seconds of what repeats, and the columns that follow it: a day, mostly.
+    #[must_use]
+    pub fn rhythm(&self) -> Option<(f64, &[u32])> {
+        self.header.rhythm.as_ref().map(|rhythm| (rhythm.period_s, &rhythm.columns[..]))
+    }
+
     /// A state that has seen nothing.
     #[must_use]
     pub fn start(&self) -> State {
@@ -124,8 +147,11 @@ impl Model {
             age: 0,
             score: 0.0,
             readings: vec![Reading::NONE; width],
-            past: Past::new(self.header.shape.lags, width),
+            past: Past::new(self.header.shape.lags + self.reach(), width),
             evidence: self.calm.clone(),
+            far: self.ahead.as_ref().map_or(Vec::new(), |ahead| ahead.calm.clone()),
+            bias: vec![0.0; targets],
+            far_bias: vec![0.0; self.ahead.as_ref().map_or(0, |_| targets)],
             watches: vec![Watch { level: 0.0, habit: 0.0, evidence: 0.0 }; self.header.constants.len()],
             memory: Memory::new(recurrent.map_or(0, |shape| shape.size.hidden)),
             correction: vec![0.0; recurrent.map_or(0, |shape| shape.outputs.len())],
@@ -133,6 +159,8 @@ impl Model {
                 numbers: vec![f64::NAN; width],
                 z: vec![f32::NAN; width],
                 mean: vec![0.0; targets],
+                weighed: vec![0.0; targets],
+                offset: vec![0.0; width],
                 ..Scratch::default()
             },
         }

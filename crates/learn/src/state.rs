@@ -79,6 +79,12 @@ pub struct State {
     pub(crate) past: Past,
     /// Per target, smoothed squared surprise.
     pub(crate) evidence: Vec<f32>,
+    /// The same of the second look, where there is one.
+    pub(crate) far: Vec<f32>,
+    /// Per target, how far the expectation has been off lately: followed slowly, and added to it.
+    pub(crate) bias: Vec<f32>,
+    /// The same of the second look.
+    pub(crate) far_bias: Vec<f32>,
     pub(crate) watches: Vec<Watch>,
     pub(crate) memory: Memory,
     /// What the recurrent part adds to the next frame's expectation, per output.
@@ -128,6 +134,10 @@ pub(crate) struct Scratch {
     pub z: Vec<f32>,
     /// Per target, the expected value on the common scale.
     pub mean: Vec<f32>,
+    /// Per target, the evidence of both looks together.
+    pub weighed: Vec<f32>,
+    /// Per column, what the rhythm adds at this moment.
+    pub offset: Vec<f32>,
     pub room: Room,
     /// Inputs of the recurrent part.
     pub inputs: Vec<f32>,

@@ -6,10 +6,16 @@ use crate::feature::{Duty, Transform};
 use crate::lstm::Weights;
 use crate::model::{Model, RecurrentShape};
 use crate::outcome::{Outcome, Part, Taken};
-use crate::state::{Arrival, State, Watch};
+use crate::state::{Arrival, Scratch, State, Watch};
 
 /// Weight of the newest frame in where a moved constant is, and in how far it moves by habit.
 const HABITUATION: f32 = 0.05;
+/// Weight of the newest frame in how far the expectation has been off lately.
+const DEBIAS: f32 = 0.001;
+/// Surprises beyond this many deviations do not teach more than one of this size.
+const ORDINARY: f32 = 3.0;
+/// Evidence of the second look below this does not make that of the first smaller.
+const FAR_FLOOR: f32 = 0.1;
 
 impl Model {
     /// Takes the next frame of the instance that `state` belongs to. `frame` has one value per metric of the schema;
@@ -32,16 +38,28 @@ impl Model {
             state.scratch.numbers[column] = number;
             state.scratch.z[column] = feature.standardised(number);
         }
+        self.settle(state, at);
         let expects = self.judge(state, at);
         out.taken = if expects { Taken::Judged } else { Taken::Warming };
         out.score = state.score;
         self.report(state, expects, get, out);
     }
 
+    /// Takes from the samples what repeats.
+    fn settle(&self, state: &mut State, at: Timestamp) {
+        let Some(profile) = &self.profile else { return };
+        let Scratch { z, offset, .. } = &mut state.scratch;
+        offset.fill(0.0);
+        profile.add(at, offset);
+        z.iter_mut().zip(offset).for_each(|(z, offset)| *z -= *offset);
+    }
+
     /// What came before a gap explains nothing after it; evidence fades as if calm frames had passed.
     pub(crate) fn pause(&self, state: &mut State, steps: f64) {
         let fade = (1.0 - f64::from(self.header.judge.smoothing)).powf(steps) as f32;
-        for (evidence, calm) in state.evidence.iter_mut().zip(&self.calm) {
+        let far = self.ahead.iter().flat_map(|ahead| &ahead.calm);
+        let evidence = state.evidence.iter_mut().zip(&self.calm).chain(state.far.iter_mut().zip(far));
+        for (evidence, calm) in evidence {
             *evidence = calm + (*evidence - calm) * fade;
         }
         state.watches.iter_mut().for_each(|watch| watch.evidence *= fade);
@@ -56,9 +74,11 @@ impl Model {
         if expects {
             self.expect(state);
             self.surprise(state);
+            self.look_back(state);
         }
         self.watch(state);
-        let evidence = state.evidence.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
+        self.weigh(state);
+        let evidence = state.scratch.weighed.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
         let mean =
             f64::from(evidence.sum::<f32>()) / (state.evidence.len() + state.watches.len()).max(1) as f64;
         state.score = (mean / self.header.judge.threshold).sqrt();
@@ -71,8 +91,9 @@ impl Model {
     }
 
     fn expect(&self, state: &mut State) {
-        let State { past, scratch, correction, .. } = state;
+        let State { past, scratch, correction, bias, .. } = state;
         self.linear.expect(|k| past.lag(k), &mut scratch.room, &mut scratch.mean);
+        scratch.mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean += *bias);
         if let Some(shape) = &self.header.recurrent {
             for (n, &target) in shape.outputs.iter().enumerate() {
                 scratch.mean[target as usize] += correction[n] * self.unit[n];
@@ -92,8 +113,41 @@ impl Model {
                 continue;
             }
             let surprise = (z - state.scratch.mean[t]) / self.deviation[t];
+            state.bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * self.deviation[t];
             let surprise = surprise.clamp(-judge.believed, judge.believed);
             state.evidence[t] += judge.smoothing * (surprise * surprise - state.evidence[t]);
+        }
+    }
+
+    /// The same against what was expected many frames ago, once so much was seen since the last gap.
+    fn look_back(&self, state: &mut State) {
+        let (judge, lags) = (&self.header.judge, self.header.shape.lags);
+        let Some(ahead) = &self.ahead else { return };
+        let ready = state.age as usize >= lags + self.reach();
+        for (t, &column) in self.header.shape.targets.iter().enumerate() {
+            let z = state.scratch.z[column as usize];
+            if z.is_nan() || !ready {
+                state.far[t] += judge.smoothing * (ahead.calm[t] - state.far[t]);
+                continue;
+            }
+            let expected = ahead.expect(t, lags, |k| state.past.lag(k)[column as usize]);
+            let surprise = (z - expected - state.far_bias[t]) / ahead.deviation[t];
+            state.far_bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * ahead.deviation[t];
+            let surprise = surprise.clamp(-judge.believed, judge.believed);
+            state.far[t] += judge.smoothing * (surprise * surprise - state.far[t]);
+        }
+    }
+
+    /// Puts both looks together: their weighted geometric mean, three to one.
+    fn weigh(&self, state: &mut State) {
+        let State { evidence, far, scratch, .. } = state;
+        if self.ahead.is_none() {
+            scratch.weighed.copy_from_slice(evidence);
+            return;
+        }
+        for (weighed, (near, far)) in scratch.weighed.iter_mut().zip(evidence.iter().zip(far.iter())) {
+            let root = near.sqrt();
+            *weighed = root * (root * (far + FAR_FLOOR).sqrt()).sqrt();
         }
     }
 
@@ -118,6 +172,7 @@ impl Model {
             _ => f64::NAN,
         };
         let mut expected = |column: usize, mean: f32, deviation: f32| {
+            let mean = mean + state.scratch.offset[column];
             let (mean, scale) = header.recipe.features[column].in_unit(mean, deviation, limit(column));
             out.expectations[column] = Expectation { mean, scale };
         };
@@ -134,7 +189,7 @@ impl Model {
                 out.expectations[column] = out.expectations[of];
             }
         }
-        let evidence = header.shape.targets.iter().zip(&state.evidence);
+        let evidence = header.shape.targets.iter().zip(&state.scratch.weighed);
         let evidence = evidence.chain(header.constants.iter().zip(state.watches.iter().map(|w| &w.evidence)));
         let mut sum = 0.0;
         for (&column, &share) in evidence {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use foretwin_core::{Timestamp, Window};
 
 use crate::feature::{Reading, Recipe};
+use crate::rhythm::Profile;
 
 /// Rows of a stretch when a long window is thinned: long against any lag, short against a day.
 const STRETCH_ROWS: usize = 1024;
@@ -103,6 +104,21 @@ impl Table {
             }
         }
         Self { width, z, seen, age, times }
+    }
+
+    /// Takes from every sample what repeats. What is missing returns to its centre from there.
+    pub fn subtract(&mut self, profile: &Profile) {
+        let mut offset = vec![0.0; self.width];
+        for row in 0..self.times.len() {
+            offset.fill(0.0);
+            profile.add(self.times[row], &mut offset);
+            for &column in &profile.rhythm.columns {
+                let at = row * self.width + column as usize;
+                let held = if row > 0 { self.z[at - self.width] } else { 0.0 };
+                self.z[at] =
+                    if self.seen[at] { self.z[at] - offset[column as usize] } else { ABSENT_FADE * held };
+            }
+        }
     }
 
     pub fn rows(&self) -> usize {
