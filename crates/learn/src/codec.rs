@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::ahead::Ahead;
+use crate::cycle::Profile;
 use crate::feature::{Duty, Reading, Transform};
 use crate::linear::Linear;
+use crate::lookback::Lookback;
 use crate::lstm::Weights;
 use crate::model::{Header, Model};
-use crate::rhythm::Profile;
 use crate::state::{Clock, State, Watch};
 
 const VERSION: u32 = 1;
@@ -97,11 +97,12 @@ impl Model {
     /// If a number in its header cannot be written as JSON.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let network = self.network.as_ref().map_or(&[][..], |network| &network.values);
-        let ahead = self.ahead.as_ref();
-        let ahead = ahead.map_or([&[][..]; 3], |ahead| [&ahead.own[..], &ahead.deviation, &ahead.calm]);
+        let lookback = self.lookback.as_ref();
+        let lookback = lookback
+            .map_or([&[][..]; 3], |lookback| [&lookback.own[..], &lookback.deviation, &lookback.calm]);
         let profile = self.profile.as_ref().map_or(&[][..], |profile| &profile.values);
         let linear = [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm];
-        let tensors = [&linear[..], &[network, &self.unit], &ahead, &[profile]].concat();
+        let tensors = [&linear[..], &[network, &self.unit], &lookback, &[profile]].concat();
         MODEL.seal(&self.header, &tensors)
     }
 
@@ -122,10 +123,10 @@ impl Model {
             targets,
             recurrent.map_or(0, |shape| shape.size.parameters()),
             recurrent.map_or(0, |shape| shape.outputs.len()),
-            if header.ahead { targets * (shape.lags + 1) } else { 0 },
-            if header.ahead { targets } else { 0 },
-            if header.ahead { targets } else { 0 },
-            header.rhythm.as_ref().map_or(0, |rhythm| rhythm.bins * rhythm.columns.len()),
+            if header.lookback { targets * (shape.lags + 1) } else { 0 },
+            if header.lookback { targets } else { 0 },
+            if header.lookback { targets } else { 0 },
+            header.cycle.as_ref().map_or(0, |cycle| cycle.bins * cycle.columns.len()),
         ];
         let [own, others, deviation, calm, values, unit, far_own, far_deviation, far_calm, shape] =
             MODEL.cut(&block, lengths)?;
@@ -134,9 +135,10 @@ impl Model {
         }
         let network = recurrent.map(|shape| Weights { size: shape.size, values });
         let linear = Linear { shape: header.shape.clone(), own, others };
-        let ahead = header.ahead.then_some(Ahead { own: far_own, deviation: far_deviation, calm: far_calm });
-        let profile = header.rhythm.clone().map(|rhythm| Profile { rhythm, values: shape });
-        Ok(Self { header, linear, deviation, calm, ahead, profile, network, unit })
+        let lookback =
+            header.lookback.then_some(Lookback { own: far_own, deviation: far_deviation, calm: far_calm });
+        let profile = header.cycle.clone().map(|cycle| Profile { cycle, values: shape });
+        Ok(Self { header, linear, deviation, calm, lookback, profile, network, unit })
     }
 }
 
@@ -169,10 +171,10 @@ fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
     if header.recipe.features.iter().any(|feature| !positive(feature.scale)) {
         return Err("a scale is not above zero");
     }
-    if header.rhythm.as_ref().is_some_and(|rhythm| {
-        !positive(rhythm.period_s) || !(1..=numbers).contains(&rhythm.bins) || !within(&rhythm.columns, width)
+    if header.cycle.as_ref().is_some_and(|cycle| {
+        !positive(cycle.period_s) || !(1..=numbers).contains(&cycle.bins) || !within(&cycle.columns, width)
     }) {
-        return Err("the rhythm does not fit the features");
+        return Err("the cycle does not fit the features");
     }
     let Some(recurrent) = &header.recurrent else { return Ok(()) };
     let size = recurrent.size;

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use foretwin_core::{DAY_US, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::ahead::Ahead;
+use crate::cycle::Profile;
 use crate::feature::{Duty, Recipe};
 use crate::linear::{Linear, Shape, rank_inputs};
+use crate::lookback::Lookback;
 use crate::lstm::{Series, Size, Training, train};
 use crate::model::{Header, Judge, Model, RecurrentShape};
-use crate::rhythm::Profile;
 use crate::spread::Sizes;
 use crate::step::gather;
 use crate::table::{Rows, Table};
@@ -155,7 +155,7 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         linear = all.keep_joint(|t| with[t] < (1.0 - WORTH) * without[t]);
     }
     let deviation = deviations(&linear, data, data.learned(), job.config);
-    let ahead = Ahead::fit(&data.table, data.learned(), &linear.shape, job.config);
+    let lookback = Lookback::fit(&data.table, data.learned(), &linear.shape, job.config);
     let judge = Judge {
         smoothing: job.config.smoothing as f32,
         believed: (data.usable.len() as f64 / 10.0).min(BELIEVED) as f32,
@@ -173,11 +173,11 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         constants: data.recipe.columns(|duty| duty == Duty::Constant),
         judge,
         recurrent: None,
-        rhythm: data.profile.as_ref().map(|profile| profile.rhythm.clone()),
-        ahead: ahead.is_some(),
+        cycle: data.profile.as_ref().map(|profile| profile.cycle.clone()),
+        lookback: lookback.is_some(),
     };
     let (calm, profile) = (vec![1.0; deviation.len()], data.profile.clone());
-    Model { header, linear, deviation, calm, ahead, profile, network: None, unit: Vec::new() }
+    Model { header, linear, deviation, calm, lookback, profile, network: None, unit: Vec::new() }
 }
 
 /// Held-out squared error of each target, with wild surprises held to the size of the largest ordinary ones.
@@ -300,7 +300,7 @@ fn calibrate(job: &Job, data: &Data, model: &mut Model) {
     let parts = model.calm.len() + model.header.constants.len();
     let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
     model.header.judge.threshold = threshold(&seen, job.config.false_alarm_rate, apart).max(least);
-    let far = model.ahead.iter_mut().flat_map(|ahead| &mut ahead.calm);
+    let far = model.lookback.iter_mut().flat_map(|lookback| &mut lookback.calm);
     for (calm, sum) in model.calm.iter_mut().chain(far).zip(&sums) {
         *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
     }
@@ -314,8 +314,8 @@ fn finish(job: &Job, data: &Data, model: &mut Model) {
     for (deviation, (before, after)) in model.deviation.iter_mut().zip(before.iter().zip(&after)) {
         *deviation = (*deviation * after / before).max(job.config.residual_floor as f32);
     }
-    let ahead = Ahead::fit(&data.table, &data.usable, &model.linear.shape, job.config);
-    if let Some((old, new)) = model.ahead.as_mut().zip(ahead) {
-        *old = Ahead { calm: std::mem::take(&mut old.calm), ..new };
+    let lookback = Lookback::fit(&data.table, &data.usable, &model.linear.shape, job.config);
+    if let Some((old, new)) = model.lookback.as_mut().zip(lookback) {
+        *old = Lookback { calm: std::mem::take(&mut old.calm), ..new };
     }
 }

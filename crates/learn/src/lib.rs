@@ -8,19 +8,19 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
-mod ahead;
 mod codec;
 mod config;
+mod cycle;
 mod detect;
 mod error;
 mod feature;
 mod fit;
 mod linear;
+mod lookback;
 mod lstm;
 mod model;
 mod outcome;
 mod recipe;
-mod rhythm;
 mod solve;
 mod spread;
 mod state;

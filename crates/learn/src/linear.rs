@@ -117,11 +117,11 @@ pub(crate) struct Room {
     joint: Vec<f32>,
 }
 
-/// Regresses the change of one target over `ahead` frames on its own lags before them and a constant.
+/// Regresses the change of one target over `frames` frames on its own lags before them and a constant.
 pub(crate) fn own_weights(
     table: &Table,
     rows: &[u32],
-    (shape, target, ahead): (&Shape, usize, usize),
+    (shape, target, frames): (&Shape, usize, usize),
     ridge: f64,
 ) -> Vec<f32> {
     let (column, n) = (shape.targets[target] as usize, shape.lags + 1);
@@ -132,7 +132,7 @@ pub(crate) fn own_weights(
             continue;
         }
         let at = |row: usize| f64::from(table.z[row * table.width + column]);
-        x[..shape.lags].iter_mut().enumerate().for_each(|(k, x)| *x = at(row - ahead - k));
+        x[..shape.lags].iter_mut().enumerate().for_each(|(k, x)| *x = at(row - frames - k));
         let change = at(row) - x[0];
         for i in 0..n {
             c[i] += x[i] * change;

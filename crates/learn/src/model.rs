@@ -3,11 +3,11 @@
 use foretwin_core::{SchemaId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::ahead::{self, Ahead};
+use crate::cycle::{Cycle, Profile};
 use crate::feature::{Reading, Recipe};
 use crate::linear::{Linear, Shape};
+use crate::lookback::{self, Lookback};
 use crate::lstm::{Memory, Size, Weights};
-use crate::rhythm::{Profile, Rhythm};
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
 /// What the model knows of normal behaviour, apart from its tensors.
@@ -28,10 +28,10 @@ pub(crate) struct Header {
     pub recurrent: Option<RecurrentShape>,
     /// What repeats, where something does.
     #[serde(default)]
-    pub rhythm: Option<Rhythm>,
+    pub cycle: Option<Cycle>,
     /// Whether there is a second look from further back.
     #[serde(default)]
-    pub ahead: bool,
+    pub lookback: bool,
 }
 
 /// How surprises become a score.
@@ -74,7 +74,7 @@ pub struct Model {
     /// Per target, its mean squared surprise on held-out data: where evidence rests.
     pub(crate) calm: Vec<f32>,
     /// The second look, where there were rows enough.
-    pub(crate) ahead: Option<Ahead>,
+    pub(crate) lookback: Option<Lookback>,
     pub(crate) profile: Option<Profile>,
     pub(crate) network: Option<Weights>,
     /// Per output of the network, what one unit is worth on the common scale.
@@ -127,13 +127,13 @@ impl Model {
 
     /// Frames beyond the lags that a state must remember.
     pub(crate) fn reach(&self) -> usize {
-        if self.ahead.is_some() { ahead::STEPS - 1 } else { 0 }
+        if self.lookback.is_some() { lookback::STEPS - 1 } else { 0 }
     }
 
     /// The length in seconds of what repeats, and the columns that follow it: a day, mostly.
     #[must_use]
-    pub fn rhythm(&self) -> Option<(f64, &[u32])> {
-        self.header.rhythm.as_ref().map(|rhythm| (rhythm.period_s, &rhythm.columns[..]))
+    pub fn cycle(&self) -> Option<(f64, &[u32])> {
+        self.header.cycle.as_ref().map(|cycle| (cycle.period_s, &cycle.columns[..]))
     }
 
     /// A state that has seen nothing.
@@ -149,9 +149,9 @@ impl Model {
             readings: vec![Reading::NONE; width],
             past: Past::new(self.header.shape.lags + self.reach(), width),
             evidence: self.calm.clone(),
-            far: self.ahead.as_ref().map_or(Vec::new(), |ahead| ahead.calm.clone()),
+            far: self.lookback.as_ref().map_or(Vec::new(), |lookback| lookback.calm.clone()),
             bias: vec![0.0; targets],
-            far_bias: vec![0.0; self.ahead.as_ref().map_or(0, |_| targets)],
+            far_bias: vec![0.0; self.lookback.as_ref().map_or(0, |_| targets)],
             watches: vec![Watch { level: 0.0, habit: 0.0, evidence: 0.0 }; self.header.constants.len()],
             memory: Memory::new(recurrent.map_or(0, |shape| shape.size.hidden)),
             correction: vec![0.0; recurrent.map_or(0, |shape| shape.outputs.len())],

@@ -25,7 +25,8 @@ impl Sizes {
     /// Counts one surprise.
     pub fn take(&mut self, surprise: f32) {
         let size = f64::from(surprise.abs());
-        let place = ((size.log2() + LOWEST) * PER_OCTAVE as f64).clamp(0.0, (OCTAVES * PER_OCTAVE - 1) as f64);
+        let place =
+            ((size.log2() + LOWEST) * PER_OCTAVE as f64).clamp(0.0, (OCTAVES * PER_OCTAVE - 1) as f64);
         self.counts[place as usize] += 1;
         self.squares[place as usize] += size * size;
     }
@@ -35,7 +36,8 @@ impl Sizes {
         let count: u32 = self.counts.iter().sum();
         let beyond = (f64::from(count) * (1.0 - ORDINARY)) as u32;
         let (mut above, mut held, mut sum) = (0, None, 0.0);
-        for (&count, &squares) in self.counts.iter().zip(&self.squares).rev().filter(|(count, _)| **count > 0) {
+        for (&count, &squares) in self.counts.iter().zip(&self.squares).rev().filter(|(count, _)| **count > 0)
+        {
             let mean = squares / f64::from(count);
             if above + count <= beyond {
                 above += count;

@@ -136,7 +136,7 @@ pub(crate) struct Scratch {
     pub mean: Vec<f32>,
     /// Per target, the evidence of both looks together.
     pub weighed: Vec<f32>,
-    /// Per column, what the rhythm adds at this moment.
+    /// Per column, what the cycle adds at this moment.
     pub offset: Vec<f32>,
     pub room: Room,
     /// Inputs of the recurrent part.

@@ -57,7 +57,7 @@ impl Model {
     /// What came before a gap explains nothing after it; evidence fades as if calm frames had passed.
     pub(crate) fn pause(&self, state: &mut State, steps: f64) {
         let fade = (1.0 - f64::from(self.header.judge.smoothing)).powf(steps) as f32;
-        let far = self.ahead.iter().flat_map(|ahead| &ahead.calm);
+        let far = self.lookback.iter().flat_map(|lookback| &lookback.calm);
         let evidence = state.evidence.iter_mut().zip(&self.calm).chain(state.far.iter_mut().zip(far));
         for (evidence, calm) in evidence {
             *evidence = calm + (*evidence - calm) * fade;
@@ -122,17 +122,17 @@ impl Model {
     /// The same against what was expected many frames ago, once so much was seen since the last gap.
     fn look_back(&self, state: &mut State) {
         let (judge, lags) = (&self.header.judge, self.header.shape.lags);
-        let Some(ahead) = &self.ahead else { return };
+        let Some(lookback) = &self.lookback else { return };
         let ready = state.age as usize >= lags + self.reach();
         for (t, &column) in self.header.shape.targets.iter().enumerate() {
             let z = state.scratch.z[column as usize];
             if z.is_nan() || !ready {
-                state.far[t] += judge.smoothing * (ahead.calm[t] - state.far[t]);
+                state.far[t] += judge.smoothing * (lookback.calm[t] - state.far[t]);
                 continue;
             }
-            let expected = ahead.expect(t, lags, |k| state.past.lag(k)[column as usize]);
-            let surprise = (z - expected - state.far_bias[t]) / ahead.deviation[t];
-            state.far_bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * ahead.deviation[t];
+            let expected = lookback.expect(t, lags, |k| state.past.lag(k)[column as usize]);
+            let surprise = (z - expected - state.far_bias[t]) / lookback.deviation[t];
+            state.far_bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * lookback.deviation[t];
             let surprise = surprise.clamp(-judge.believed, judge.believed);
             state.far[t] += judge.smoothing * (surprise * surprise - state.far[t]);
         }
@@ -141,7 +141,7 @@ impl Model {
     /// Puts both looks together: their weighted geometric mean, three to one.
     fn weigh(&self, state: &mut State) {
         let State { evidence, far, scratch, .. } = state;
-        if self.ahead.is_none() {
+        if self.lookback.is_none() {
             scratch.weighed.copy_from_slice(evidence);
             return;
         }

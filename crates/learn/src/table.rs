@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use foretwin_core::{Timestamp, Window};
 
+use crate::cycle::Profile;
 use crate::feature::{Reading, Recipe};
-use crate::rhythm::Profile;
 
 /// Rows of a stretch when a long window is thinned: long against any lag, short against a day.
 const STRETCH_ROWS: usize = 1024;
@@ -112,7 +112,7 @@ impl Table {
         for row in 0..self.times.len() {
             offset.fill(0.0);
             profile.add(self.times[row], &mut offset);
-            for &column in &profile.rhythm.columns {
+            for &column in &profile.cycle.columns {
                 let at = row * self.width + column as usize;
                 let held = if row > 0 { self.z[at - self.width] } else { 0.0 };
                 self.z[at] =

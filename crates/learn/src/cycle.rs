@@ -17,14 +17,15 @@ const MOST_CELLS: usize = 2_000_000;
 const MOST_POINTS: usize = 2048;
 /// The shortest unknown period, in points: what is faster is the business of lags.
 const SHORTEST: usize = 16;
-/// Unknown periods that are tried, the likeliest first.
+/// Unknown periods that are tried: the shortest of those whose autocorrelation is about as high as the highest.
 const PEAKS: usize = 3;
+const AS_HIGH: f64 = 0.8;
 /// A longer period must explain so much more than a shorter one.
 const LONGER: f64 = 1.05;
 
 /// Which metrics follow which period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Rhythm {
+pub(crate) struct Cycle {
     /// Length of the period in seconds; its phase is that of the time itself.
     pub period_s: f64,
     /// Parts that it is seen in.
@@ -33,10 +34,10 @@ pub(crate) struct Rhythm {
     pub columns: Vec<u32>,
 }
 
-/// A rhythm and what it adds: bins × columns, on the common scale.
+/// A cycle and what it adds: bins × columns, on the common scale.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Profile {
-    pub rhythm: Rhythm,
+    pub cycle: Cycle,
     pub values: Vec<f32>,
 }
 
@@ -63,15 +64,15 @@ impl Profile {
         if columns.is_empty() {
             return None;
         }
-        let rhythm = Rhythm { period_s, bins: bins(period_s, step_s), columns };
+        let cycle = Cycle { period_s, bins: bins(period_s, step_s), columns };
         let rows: Vec<usize> = (0..table.rows()).collect();
-        let values = shape(table, &rhythm, &rows);
-        Some(Self { rhythm, values })
+        let values = shape(table, &cycle, &rows);
+        Some(Self { cycle, values })
     }
 
     /// Adds the shape at a moment to `into`, which has one number per column of the schema.
     pub fn add(&self, at: Timestamp, into: &mut [f32]) {
-        let Rhythm { period_s, bins, columns } = &self.rhythm;
+        let Cycle { period_s, bins, columns } = &self.cycle;
         let place = phase(at, *period_s) * *bins as f64 - 0.5;
         let (before, part) = (place.floor(), place - place.floor());
         let bin = |n: f64| (n as i64).rem_euclid(*bins as i64) as usize * columns.len();
@@ -94,12 +95,12 @@ fn bins(period_s: f64, step_s: f64) -> usize {
 
 /// The mean of each column in each part of the period, smoothed over neighbouring parts, and drawn towards nothing
 /// where few periods were seen.
-fn shape(table: &Table, rhythm: &Rhythm, rows: &[usize]) -> Vec<f32> {
-    let (bins, width) = (rhythm.bins, rhythm.columns.len());
+fn shape(table: &Table, cycle: &Cycle, rows: &[usize]) -> Vec<f32> {
+    let (bins, width) = (cycle.bins, cycle.columns.len());
     let (mut sums, mut counts) = (vec![0.0f64; bins * width], vec![0.0f64; bins * width]);
     for &row in rows {
-        let bin = (phase(table.times[row], rhythm.period_s) * bins as f64) as usize % bins;
-        for (n, &column) in rhythm.columns.iter().enumerate() {
+        let bin = (phase(table.times[row], cycle.period_s) * bins as f64) as usize % bins;
+        for (n, &column) in cycle.columns.iter().enumerate() {
             if table.is_seen(row, column as usize) {
                 sums[bin * width + n] += f64::from(table.row(row)[column as usize]);
                 counts[bin * width + n] += 1.0;
@@ -107,7 +108,7 @@ fn shape(table: &Table, rhythm: &Rhythm, rows: &[usize]) -> Vec<f32> {
         }
     }
     let span_s = rows.last().map_or(0.0, |&last| table.times[last].since(table.times[rows[0]]));
-    let periods = (span_s / rhythm.period_s).max(1.0);
+    let periods = (span_s / cycle.period_s).max(1.0);
     let smooth = |at: usize| {
         let (bin, n) = (at / width, at % width);
         let near = SMOOTHING.iter().enumerate().map(|(k, weight)| {
@@ -120,7 +121,7 @@ fn shape(table: &Table, rhythm: &Rhythm, rows: &[usize]) -> Vec<f32> {
     (0..bins * width).map(smooth).collect()
 }
 
-/// What of a table is looked at: evenly spread rows of the columns that may follow a rhythm.
+/// What of a table is looked at: evenly spread rows of the columns that may follow a cycle.
 struct Sight {
     columns: Vec<u32>,
     rows: Vec<usize>,
@@ -152,25 +153,25 @@ impl Sight {
         let each = stretch.len().div_ceil(MOST_POINTS).max(1);
         let points = stretch.len() / each;
         let correlation = autocorrelation(table, &self.columns, (stretch.start, each, points));
-        let mut peaks: Vec<usize> = (SHORTEST..correlation.len().saturating_sub(2))
-            .filter(|&lag| {
-                let near = lag.saturating_sub(2).max(1)..=lag + 2;
-                correlation[lag] > 0.0 && near.clone().all(|other| correlation[other] <= correlation[lag])
-            })
-            .collect();
-        peaks.sort_by(|&a, &b| correlation[b].total_cmp(&correlation[a]));
-        peaks.truncate(PEAKS);
+        let is_peak = |lag: usize| {
+            let (near, here) = (&correlation[lag - 2..=lag + 2], correlation[lag]);
+            here > 0.0 && near.iter().all(|&other| other <= here)
+        };
+        let peaks = || (SHORTEST..correlation.len().saturating_sub(2)).filter(|&lag| is_peak(lag));
+        let highest = peaks().map(|lag| correlation[lag]).fold(0.0, f64::max);
+        // What repeats every n points also repeats every 2n: the shortest of about equal ones are the likeliest.
+        let likely = peaks().filter(|&lag| correlation[lag] > AS_HIGH * highest).take(PEAKS);
         let around = |lag: usize| {
             let fine = (each / 3).max(1);
             let centre = lag * each;
             (centre.saturating_sub(each)..=centre + each).step_by(fine).map(|rows| rows as f64 * step_s)
         };
-        peaks.into_iter().flat_map(around).collect()
+        likely.flat_map(around).collect()
     }
 
     /// Per column, the part of the later rows' variance that the shape of the earlier ones explains.
     fn explained(&self, table: &Table, period_s: f64, step_s: f64) -> Option<Vec<f64>> {
-        let rhythm = Rhythm { period_s, bins: bins(period_s, step_s), columns: self.columns.clone() };
+        let cycle = Cycle { period_s, bins: bins(period_s, step_s), columns: self.columns.clone() };
         let start = table.times[*self.rows.first()?];
         let split_s = self.span_s - (0.3 * self.span_s).max(period_s);
         let split = self.rows.partition_point(|&row| table.times[row].since(start) <= split_s);
@@ -178,7 +179,7 @@ impl Sight {
         if earlier.is_empty() || later.is_empty() {
             return None;
         }
-        let profile = Profile { values: shape(table, &rhythm, earlier), rhythm };
+        let profile = Profile { values: shape(table, &cycle, earlier), cycle };
         let width = self.columns.len();
         let (mut with, mut without) = (vec![1e-9f64; width], vec![1e-9f64; width]);
         let mut offset = vec![0.0f32; table.width];
@@ -211,11 +212,7 @@ fn longest(table: &Table) -> std::ops::Range<usize> {
 }
 
 /// The mean over columns of the autocorrelation of block means: `points` blocks of `each` rows from `start` on.
-fn autocorrelation(
-    table: &Table,
-    columns: &[u32],
-    (start, each, points): (usize, usize, usize),
-) -> Vec<f64> {
+fn autocorrelation(table: &Table, columns: &[u32], (start, each, points): (usize, usize, usize)) -> Vec<f64> {
     let mut total = vec![0.0f64; points / 2];
     let mut values = vec![0.0f32; points];
     for &column in columns {
@@ -260,8 +257,8 @@ mod tests {
     fn an_unknown_period_is_found_and_explains_the_next_one() {
         let table = table(9000, 1.0, 310.0);
         let profile = Profile::find(&table, &[0, 1], 1.0).expect("it repeats");
-        assert!((profile.rhythm.period_s - 310.0).abs() <= 1.0, "{}", profile.rhythm.period_s);
-        assert_eq!(profile.rhythm.columns, [0], "noise follows nothing");
+        assert!((profile.cycle.period_s - 310.0).abs() <= 1.0, "{}", profile.cycle.period_s);
+        assert_eq!(profile.cycle.columns, [0], "noise follows nothing");
         let (at, mut offset) = (Timestamp((9000.0 + 77.5) as i64 * 1_000_000), [0.0f32; 2]);
         profile.add(at, &mut offset);
         let turn = phase(at, 310.0) * std::f64::consts::TAU;
@@ -275,9 +272,9 @@ mod tests {
             let table = table((days * 288.0) as usize, 300.0, 86_400.0);
             Profile::find(&table, &[0, 1], 300.0)
         };
-        let period = find(3.0).map(|profile| profile.rhythm.period_s);
+        let period = find(3.0).map(|profile| profile.cycle.period_s);
         assert!(period.is_some_and(|period| (period - 86_400.0).abs() < 2000.0), "{period:?}");
-        assert!(find(1.5).is_none_or(|profile| profile.rhythm.period_s < 80_000.0));
+        assert!(find(1.5).is_none_or(|profile| profile.cycle.period_s < 80_000.0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) const FEWEST_ROWS: usize = 400;
 
 /// Every target's own regression over [`STEPS`] frames.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ahead {
+pub(crate) struct Lookback {
     /// Own lags, newest first, then the constant: targets × (lags + 1). They give the change from the last value.
     pub own: Vec<f32>,
     /// Per target, one standard deviation of the surprise on the common scale.
@@ -24,7 +24,7 @@ pub(crate) struct Ahead {
     pub calm: Vec<f32>,
 }
 
-impl Ahead {
+impl Lookback {
     /// Fits it to those of the usable `rows` that have enough past; none where they are few.
     pub fn fit(table: &Table, rows: &[u32], shape: &Shape, config: &Config) -> Option<Self> {
         let past = shape.lags + STEPS - 1;
@@ -33,24 +33,23 @@ impl Ahead {
             return None;
         }
         let width = shape.targets.len();
-        let own: Vec<f32> = (0..width)
-            .flat_map(|t| own_weights(table, &rows, (shape, t, STEPS), config.ridge))
-            .collect();
+        let own: Vec<f32> =
+            (0..width).flat_map(|t| own_weights(table, &rows, (shape, t, STEPS), config.ridge)).collect();
         let calm = vec![1.0; width];
-        let mut ahead = Self { own, deviation: vec![1.0; width], calm };
+        let mut lookback = Self { own, deviation: vec![1.0; width], calm };
         let mut sizes = vec![Sizes::default(); width];
         for &row in &rows {
             for (t, &column) in shape.targets.iter().enumerate() {
                 if table.is_seen(row as usize, column as usize) {
                     let lag = |k: usize| table.row(row as usize - 1 - k)[column as usize];
-                    let miss = table.row(row as usize)[column as usize] - ahead.expect(t, shape.lags, lag);
+                    let miss = table.row(row as usize)[column as usize] - lookback.expect(t, shape.lags, lag);
                     sizes[t].take(miss);
                 }
             }
         }
         let floor = config.residual_floor;
-        ahead.deviation = sizes.iter().map(|sizes| sizes.deviation(floor) as f32).collect();
-        Some(ahead)
+        lookback.deviation = sizes.iter().map(|sizes| sizes.deviation(floor) as f32).collect();
+        Some(lookback)
     }
 
     /// What was expected of target `t` [`STEPS`] frames ago, if `lag(k)` is its value k + 1 frames ago.
