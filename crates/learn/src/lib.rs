@@ -15,7 +15,7 @@ mod error;
 mod feature;
 mod fit;
 mod linear;
-mod lstm;
+pub mod lstm;
 mod model;
 mod outcome;
 mod recipe;

@@ -2,9 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::adam::Adam;
-use super::pass::{Stretch, Trace, backward, forward};
-use super::{Size, Weights};
+use super::{Learner, Level, Size, Stretch, Weights};
 
 /// Segments that run side by side.
 const BATCH: usize = 16;
@@ -18,7 +16,7 @@ const PATIENCE: usize = 4;
 const BETTER: f64 = 1e-3;
 
 /// What a network is fitted to, row by row: the inputs of a frame and what the outputs after it should be.
-pub(crate) struct Series {
+pub struct Series {
     /// rows × inputs.
     pub inputs: Vec<f32>,
     /// rows × outputs; NaN where there is nothing to learn.
@@ -31,9 +29,12 @@ pub(crate) struct Series {
 
 /// How long and how wide to train.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Training {
+pub struct Training {
+    /// Sizes of the network.
     pub size: Size,
+    /// Most passes over the data.
     pub epochs: usize,
+    /// Seed of the first weights.
     pub seed: u64,
 }
 
@@ -77,34 +78,39 @@ impl Gathered {
 /// Trains on the head of a series. Gives the weights with the least held-out error and, per output, that error
 /// relative to expecting zero: below 1 where the network helps. `observe` hears how far training is and may stop
 /// it; then there is no result.
-pub(crate) fn train(
+pub fn train(
+    series: &Series,
+    training: Training,
+    observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> ControlFlow<(), (Weights, Vec<f64>)> {
+    train_from(&Weights::new(training.size, training.seed), series, training, observe)
+}
+
+/// As [`train`], from weights that were trained before (a warm start).
+pub fn train_from(
+    start: &Weights,
     series: &Series,
     training: Training,
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> ControlFlow<(), (Weights, Vec<f64>)> {
     let size = training.size;
-    let mut weights = Weights::new(size, training.seed);
+    let mut learner = Learner::new(start, Level::best());
     let head = Gathered::new(series, size, 0..series.head);
     let tail = Gathered::new(series, size, series.head..series.keep.len());
-    let (mut adam, mut gradient) = (Adam::new(size.parameters()), vec![0.0; size.parameters()]);
-    let (mut trace, mut slope) = (Trace::default(), Vec::new());
-    let (mut best, mut best_error, mut waited) = (weights.clone(), vec![1.0; size.outputs], 0);
+    let (mut best, mut best_error, mut waited) = (start.clone(), vec![1.0; size.outputs], 0);
     let stretches = head.steps.div_ceil(STEPS);
     for epoch in 0..training.epochs {
-        trace.clear(head.batch * size.hidden);
+        learner.clear(head.batch);
         for (n, (stretch, targets)) in head.stretches(size).enumerate() {
             let done = (epoch * stretches + n) as f64 / (training.epochs * stretches) as f64;
             observe(done)?;
-            forward(&weights, &stretch, &mut trace);
-            slopes(&trace.outputs, targets, &mut slope);
-            backward(&weights, &stretch, &trace, &slope, &mut gradient);
             let warm = 0.5 * (1.0 + (done as f32 * std::f32::consts::PI).cos());
-            adam.descend(&mut weights.values, &gradient, RATES[1] + (RATES[0] - RATES[1]) * warm);
+            learner.learn(&stretch, targets, RATES[1] + (RATES[0] - RATES[1]) * warm);
         }
-        let error = held_out(&weights, &tail, &mut trace);
+        let error = held_out(&mut learner, size, &tail);
         waited += 1;
         if mean(&error) < mean(&best_error) * (1.0 - BETTER) {
-            (best, best_error, waited) = (weights.clone(), error, 0);
+            (best, best_error, waited) = (learner.weights(), error, 0);
         }
         if waited >= PATIENCE {
             break;
@@ -113,23 +119,12 @@ pub(crate) fn train(
     ControlFlow::Continue((best, best_error))
 }
 
-/// The derivative of half the mean squared error over what is there.
-fn slopes(outputs: &[f32], targets: &[f32], slope: &mut Vec<f32>) {
-    slope.clear();
-    let there = targets.iter().filter(|target| !target.is_nan()).count().max(1) as f32;
-    slope.extend(outputs.iter().zip(targets).map(|(y, t)| if t.is_nan() { 0.0 } else { (y - t) / there }));
-}
-
 /// Per output, squared error on held-out rows relative to that of expecting zero.
-fn held_out(weights: &Weights, tail: &Gathered, trace: &mut Trace) -> Vec<f64> {
-    let size = weights.size;
+fn held_out(learner: &mut Learner, size: Size, tail: &Gathered) -> Vec<f64> {
     let (mut with, mut without) = (vec![1e-9; size.outputs], vec![1e-9; size.outputs]);
-    trace.clear(tail.batch * size.hidden);
+    learner.clear(tail.batch);
     for (stretch, targets) in tail.stretches(size) {
-        forward(weights, &stretch, trace);
-        for (outputs, targets) in
-            trace.outputs.chunks_exact(size.outputs).zip(targets.chunks_exact(size.outputs))
-        {
+        for (outputs, targets) in learner.forward(&stretch).zip(targets.chunks_exact(size.outputs)) {
             for (n, (y, t)) in outputs.iter().zip(targets).enumerate().filter(|(_, (_, t))| !t.is_nan()) {
                 with[n] += f64::from((y - t) * (y - t));
                 without[n] += f64::from(t * t);
