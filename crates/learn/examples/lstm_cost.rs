@@ -1,11 +1,12 @@
 //! What the LSTM's kernels cost, in processor time of one thread, as `name value unit` lines.
 //!
-//! `cargo run --release -p foretwin-learn --example lstm_cost -- [train|step] ...`
+//! `cargo run --release -p foretwin-learn --example lstm_cost -- [train] [step] [fleet[=INSTANCES]]`
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use foretwin_core::Rng;
-use foretwin_learn::lstm::{Learner, Level, Memory, Size, Stretch, Weights};
+use foretwin_learn::lstm::{Bf16, Learner, Level, Memory, Packed, Seat, Size, Stretch, Weights, step_all_at};
 
 const SIZE: Size = Size { inputs: 38, hidden: 64, outputs: 38 };
 const REPETITIONS: usize = 7;
@@ -54,16 +55,56 @@ fn train(batch: usize, steps: usize) {
     }
 }
 
-/// One frame of one instance.
+/// One frame of one instance: weights as stored, packed, and packed as bf16.
 fn step() {
     let (weights, inputs) = (Weights::new(SIZE, 1), noise(38, 3));
+    let (single, half) = (Packed::<f32>::new(&weights), Packed::<Bf16>::new(&weights));
     let (mut memory, mut out) = (Memory::new(64), vec![0.0; 38]);
     let count = 20_000;
     for level in Level::all() {
-        let ns = median_ns(|| {
-            (0..count).for_each(|_| weights.step_at(level, black_box(&inputs), &mut memory, &mut out));
-        });
-        println!("step_{} {:.3} us", level.name(), ns / f64::from(count) / 1e3);
+        let mut tell = |name: &str, step: &mut dyn FnMut(&[f32], &mut Memory, &mut [f32])| {
+            let ns = median_ns(|| (0..count).for_each(|_| step(black_box(&inputs), &mut memory, &mut out)));
+            println!("step_{name}_{} {:.3} us", level.name(), ns / f64::from(count) / 1e3);
+        };
+        tell("stored", &mut |x, memory, out| weights.step_at(level, x, memory, out));
+        tell("packed", &mut |x, memory, out| single.step_at(level, x, memory, out));
+        tell("bf16", &mut |x, memory, out| half.step_at(level, x, memory, out));
+    }
+}
+
+/// Instances with weights of their own, in bf16, stepped once each by two threads; wall time.
+fn fleet(instances: usize) {
+    let mut weights = Weights::new(SIZE, 1);
+    let mut networks = Vec::with_capacity(instances);
+    for n in 0..instances {
+        // Distinct weights; drawing all of them anew would take minutes.
+        let at = n * 7 % weights.values.len();
+        weights.values[at] += 0.01;
+        networks.push(Packed::<Bf16>::new(&weights));
+    }
+    let mut memories = vec![Memory::new(64); instances];
+    let (inputs, mut outputs) = (noise(instances * 38, 4), vec![0.0; instances * 38]);
+    let gigabytes = networks.iter().map(Packed::bytes).sum::<usize>() as f64 / 1e9;
+    println!("fleet_weights {gigabytes:.2} GB");
+    let parts = networks.iter().zip(inputs.chunks(38)).zip(memories.iter_mut().zip(outputs.chunks_mut(38)));
+    let mut seats: Vec<_> = parts
+        .map(|((network, inputs), (memory, outputs))| Seat { network, inputs, memory, outputs })
+        .collect();
+    for level in Level::all() {
+        let half = instances.div_ceil(2);
+        let mut times: Vec<f64> = (0..REPETITIONS)
+            .map(|_| {
+                let start = Instant::now();
+                std::thread::scope(|scope| {
+                    for seats in seats.chunks_mut(half) {
+                        scope.spawn(|| step_all_at(level, seats));
+                    }
+                });
+                start.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!("fleet_{instances}_{} {:.3} s", level.name(), times[REPETITIONS / 2]);
     }
 }
 
@@ -77,5 +118,8 @@ fn main() {
     }
     if asked("step") {
         step();
+    }
+    if let Some(count) = words.iter().find_map(|word| word.strip_prefix("fleet")) {
+        fleet(count.trim_start_matches('=').parse().unwrap_or(100_000));
     }
 }

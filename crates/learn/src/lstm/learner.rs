@@ -2,6 +2,7 @@
 
 use super::Weights;
 use super::adam::{Adam, sum_of_squares};
+use super::aligned::Aligned;
 use super::level::{Kernel, Level};
 use super::pack::Plan;
 use super::pass::{Backward, Network, Stretch, Trace, Turned, forward};
@@ -12,12 +13,12 @@ use super::vector::Vector;
 pub struct Learner {
     level: Level,
     plan: Plan,
-    weights: Vec<f32>,
+    weights: Aligned<f32>,
     turned: Turned,
     adam: Adam,
     trace: Trace,
-    slope: Vec<f32>,
-    gradient: Vec<f32>,
+    slope: Aligned<f32>,
+    gradient: Aligned<f32>,
 }
 
 impl Learner {
@@ -32,8 +33,8 @@ impl Learner {
             turned: Turned::default(),
             adam: Adam::new(plan.length(), level),
             trace: Trace::default(),
-            slope: Vec::new(),
-            gradient: vec![0.0; plan.length()],
+            slope: Aligned::default(),
+            gradient: Aligned::zeroed(plan.length()),
         }
     }
 
@@ -69,7 +70,10 @@ impl Learner {
         let network = Network { level: self.level, plan: self.plan, weights: &self.weights };
         forward(network, stretch, &mut self.trace);
         assert_eq!(targets.len(), stretch.steps * stretch.batch * self.plan.size.outputs);
-        self.slope.resize(self.trace.outputs.len(), 0.0);
+        if self.slope.len() != self.trace.outputs.len() {
+            // Outputs that do not exist keep a slope of zero.
+            self.slope = Aligned::zeroed(self.trace.outputs.len());
+        }
         let mut there = 0;
         self.level.run(Slopes {
             plan: self.plan,

@@ -8,10 +8,13 @@
 //! in tiles of registers (`tile`), and the nonlinearities are applied before a tile leaves them.
 
 mod adam;
+mod aligned;
 mod cells;
+mod element;
 mod learner;
 mod level;
 mod pack;
+mod packed;
 mod pass;
 mod portable;
 mod step;
@@ -27,8 +30,10 @@ use std::ops::Range;
 use foretwin_core::Rng;
 use serde::{Deserialize, Serialize};
 
+pub use element::{Bf16, Element};
 pub use learner::Learner;
 pub use level::Level;
+pub use packed::{Packed, Seat, step_all, step_all_at};
 pub use pass::Stretch;
 pub use train::{Series, Training, train, train_from};
 
@@ -95,21 +100,27 @@ pub struct Weights {
 }
 
 /// What a network remembers between frames.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Memory {
     /// Hidden states.
     pub hidden: Vec<f32>,
     /// Cells.
     pub cell: Vec<f32>,
-    /// Room for the hidden states to come.
-    next: Vec<f32>,
+    /// Room to work in; what it holds means nothing.
+    room: Vec<f32>,
+}
+
+impl PartialEq for Memory {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.hidden, &self.cell) == (&other.hidden, &other.cell)
+    }
 }
 
 impl Memory {
     /// Nothing remembered, for a layer of `hidden` units.
     #[must_use]
     pub fn new(hidden: usize) -> Self {
-        Self { hidden: vec![0.0; hidden], cell: vec![0.0; hidden], next: vec![0.0; hidden] }
+        Self { hidden: vec![0.0; hidden], cell: vec![0.0; hidden], room: Vec::new() }
     }
 
     /// Forgets.

@@ -4,6 +4,7 @@
 //! read-out follows as `1 + hidden` rows: bias, weights. Units and outputs are padded to a multiple of 16; what does
 //! not exist has zero weights and stays silent.
 
+use super::aligned::Aligned;
 use super::{Size, Weights};
 
 /// Units of a panel: the widest vector.
@@ -47,7 +48,7 @@ impl Plan {
     }
 
     /// Calls `pair` with the place of every parameter in [`Weights::values`] and here.
-    fn places(self, mut pair: impl FnMut(usize, usize)) {
+    pub fn places(self, mut pair: impl FnMut(usize, usize)) {
         let Size { inputs, hidden, outputs } = self.size;
         for gate in 0..4 {
             for unit in 0..hidden {
@@ -72,8 +73,8 @@ impl Plan {
     }
 
     /// The parameters in this order.
-    pub fn pack(self, weights: &Weights) -> Vec<f32> {
-        let mut packed = vec![0.0; self.length()];
+    pub fn pack(self, weights: &Weights) -> Aligned<f32> {
+        let mut packed = Aligned::zeroed(self.length());
         self.places(|there, here| packed[here] = weights.values[there]);
         packed
     }

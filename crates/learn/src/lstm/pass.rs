@@ -4,6 +4,7 @@
 //! over time are time-major: steps × batch × width; those of gates are panel-major (panels × steps × batch × 64), so
 //! that the weights' gradient sums over contiguous rows.
 
+use super::aligned::Aligned;
 use super::cells::Cells;
 use super::level::Level;
 use super::pack::{PANEL, Plan, transpose};
@@ -30,16 +31,16 @@ pub struct Stretch<'a> {
 #[derive(Default)]
 pub(super) struct Trace {
     /// Activated gates, and after the backward pass the derivatives by what entered them.
-    gates: Vec<f32>,
+    gates: Aligned<f32>,
     /// Memory that each step started from, after forgetting at gaps, and that after the last: (steps + 1) × batch ×
     /// hidden.
-    hidden: Vec<f32>,
-    cell: Vec<f32>,
+    hidden: Aligned<f32>,
+    cell: Aligned<f32>,
     /// Hidden states after each step, and the hyperbolic tangents of its cells.
-    after: Vec<f32>,
-    squashed: Vec<f32>,
+    after: Aligned<f32>,
+    squashed: Aligned<f32>,
     /// steps × batch × padded outputs.
-    pub outputs: Vec<f32>,
+    pub outputs: Aligned<f32>,
     /// Memory that the next stretch starts from: batch × hidden.
     start: [Vec<f32>; 2],
 }
@@ -54,6 +55,7 @@ impl Trace {
     }
 
     /// The memory after the last stretch, or the one to start from: hidden states and cells, batch × padded hidden.
+    #[cfg(test)]
     pub fn memory(&mut self) -> &mut [Vec<f32>; 2] {
         &mut self.start
     }
@@ -61,13 +63,13 @@ impl Trace {
     fn resize(&mut self, plan: Plan, steps: usize) {
         let block = self.start[0].len();
         for values in [&mut self.hidden, &mut self.cell] {
-            values.resize((steps + 1) * block, 0.0);
+            values.resize((steps + 1) * block);
         }
         for values in [&mut self.after, &mut self.squashed] {
-            values.resize(steps * block, 0.0);
+            values.resize(steps * block);
         }
-        self.gates.resize(steps * block * 4, 0.0);
-        self.outputs.resize(steps * block / plan.hidden * plan.outputs, 0.0);
+        self.gates.resize(steps * block * 4);
+        self.outputs.resize(steps * block / plan.hidden * plan.outputs);
     }
 }
 
@@ -137,15 +139,15 @@ fn forget(memory: &mut [f32], keep: &[f32]) {
 #[derive(Default)]
 pub(super) struct Turned {
     /// Gate sums in packed order (4 hidden) × hidden.
-    hh: Vec<f32>,
+    hh: Aligned<f32>,
     /// Outputs × hidden.
-    out: Vec<f32>,
+    out: Aligned<f32>,
 }
 
 impl Turned {
     pub fn take(&mut self, plan: Plan, weights: &[f32]) {
-        self.hh.resize(4 * plan.hidden * plan.hidden, 0.0);
-        self.out.resize(plan.size.outputs * plan.hidden, 0.0);
+        self.hh.resize(4 * plan.hidden * plan.hidden);
+        self.out.resize(plan.size.outputs * plan.hidden);
         for (panel, into) in self.hh.chunks_exact_mut(PANEL * plan.hidden).enumerate() {
             let from = &weights[panel * plan.panel() + (1 + plan.size.inputs) * PANEL..];
             transpose((from, PANEL), [plan.hidden, PANEL], into);

@@ -61,14 +61,6 @@ impl Vector for Portable {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F {
         each(|n| a[n] * b[n])
     }
-    #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        each(|n| a[n] / b[n])
-    }
-    #[inline(always)]
-    fn sqrt(self, a: Self::F) -> Self::F {
-        each(|n| a[n].sqrt())
-    }
     // Not `mul_add`: without the instruction that is a call of a function.
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {

@@ -33,6 +33,9 @@ impl Kernel for Step<'_> {
         let Self { weights: Weights { size, values }, inputs, memory, outputs } = self;
         let Size { inputs: width, hidden, .. } = *size;
         let (ih, hh, bias) = (&values[size.ih()], &values[size.hh()], &values[size.bias()]);
+        if memory.room.len() < hidden {
+            memory.room.resize(hidden, 0.0);
+        }
         for first in (0..hidden).step_by(UNITS) {
             let count = UNITS.min(hidden - first);
             let mut sums = [[0.0; UNITS]; 4];
@@ -54,9 +57,9 @@ impl Kernel for Step<'_> {
                 v.write(&mut states, lane, v.mul(sigmoid(v, o), tanh(v, cell)));
             }
             memory.cell[first..first + count].copy_from_slice(&cells[..count]);
-            memory.next[first..first + count].copy_from_slice(&states[..count]);
+            memory.room[first..first + count].copy_from_slice(&states[..count]);
         }
-        std::mem::swap(&mut memory.hidden, &mut memory.next);
+        memory.hidden.copy_from_slice(&memory.room[..hidden]);
         let (out, out_bias) = (&values[size.out()], &values[size.out_bias()]);
         for (n, output) in outputs.iter_mut().enumerate() {
             let [sum] = dots(v, [&out[n * hidden..(n + 1) * hidden]], &memory.hidden);

@@ -4,8 +4,10 @@
 //! vector. Everything else uses `read` and `write`, which check.
 #![allow(unsafe_code)]
 
+use super::element::Bf16;
+
 /// Vectors of `f32`. A value is the proof that the processor has the instructions.
-pub(super) trait Vector: Copy {
+pub trait Vector: Copy {
     /// One vector.
     type F: Copy;
     /// Numbers in a vector; divides [`super::pack::UNITS`].
@@ -37,10 +39,10 @@ pub(super) trait Vector: Copy {
     }
     /// The vectors of `LANES` pairs of bf16 that begin at `at`.
     #[inline(always)]
-    fn read_pairs(self, from: &[u16], at: usize) -> [Self::F; 2] {
+    fn read_pairs(self, from: &[Bf16], at: usize) -> [Self::F; 2] {
         assert!(at + 2 * Self::LANES <= from.len());
-        // SAFETY: asserted.
-        unsafe { self.load_pairs(from.as_ptr().add(at)) }
+        // SAFETY: asserted; a `Bf16` is a `u16` by its layout.
+        unsafe { self.load_pairs(from.as_ptr().add(at).cast()) }
     }
     /// # Safety
     /// `LANES` numbers must be readable at `at`.
@@ -59,8 +61,6 @@ pub(super) trait Vector: Copy {
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
-    fn div(self, a: Self::F, b: Self::F) -> Self::F;
-    fn sqrt(self, a: Self::F) -> Self::F;
     /// `a b + c`, rounded once or twice.
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `x` held within `-most` and `most`; NaN stays NaN.

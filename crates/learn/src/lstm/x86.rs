@@ -82,14 +82,6 @@ impl Vector for Avx2 {
         vouched!(_mm256_mul_ps(a, b))
     }
     #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        vouched!(_mm256_div_ps(a, b))
-    }
-    #[inline(always)]
-    fn sqrt(self, a: Self::F) -> Self::F {
-        vouched!(_mm256_sqrt_ps(a))
-    }
-    #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         vouched!(_mm256_fmadd_ps(a, b, c))
     }
@@ -170,14 +162,6 @@ impl Vector for Avx512 {
     #[inline(always)]
     fn mul(self, a: Self::F, b: Self::F) -> Self::F {
         vouched!(_mm512_mul_ps(a, b))
-    }
-    #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        vouched!(_mm512_div_ps(a, b))
-    }
-    #[inline(always)]
-    fn sqrt(self, a: Self::F) -> Self::F {
-        vouched!(_mm512_sqrt_ps(a))
     }
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
