@@ -1,6 +1,6 @@
 //! What the LSTM's kernels cost, in processor time of one thread, as `name value unit` lines.
 //!
-//! `cargo run --release -p foretwin-learn --example lstm_cost -- [train] [step] [fleet[=INSTANCES]]`
+//! `cargo run --release -p foretwin-learn --example lstm_cost -- [train] [train=BATCHxSTEPS] [step] [fleet[=INSTANCES]]`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -36,7 +36,7 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
     (0..n).map(|_| rng.normal() as f32).collect()
 }
 
-/// Forward, backward and Adam on windows of 100 steps, a loss at every step.
+/// Forward, backward and Adam, a loss at every step; in windows of 100 steps, whatever the stretch.
 fn train(batch: usize, steps: usize) {
     let (inputs, targets) = (noise(batch * steps * 38, 1), noise(batch * steps * 38, 2));
     let keep = vec![1.0; batch * steps];
@@ -111,6 +111,10 @@ fn fleet(instances: usize) {
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let asked = |word: &str| words.is_empty() || words.iter().any(|other| other == word);
+    for shape in words.iter().filter_map(|word| word.strip_prefix("train=")) {
+        let (batch, steps) = shape.split_once('x').expect("train=BATCHxSTEPS");
+        train(batch.parse().expect("a batch"), steps.parse().expect("steps"));
+    }
     if asked("train") {
         for (batch, steps) in [(64, 100), (16, 32)] {
             train(batch, steps);

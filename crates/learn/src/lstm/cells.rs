@@ -1,8 +1,24 @@
-//! Back-propagation through the nonlinearities of one step.
+//! The nonlinearities of one step: of a single instance forward, of many rows backward.
 
 use super::level::Kernel;
 use super::pack::{PANEL, Plan, UNITS};
-use super::vector::Vector;
+use super::vector::{Vector, sigmoid, tanh};
+
+/// From the gates' sums of a panel (i, f, g, o, 16 units each): moves the cells on and gives the hidden states, of as
+/// many units as there are.
+#[inline(always)]
+pub(super) fn advance<V: Vector>(v: V, sums: &[f32; PANEL], cells: &mut [f32], hidden: &mut [f32]) {
+    let (mut cell, mut state) = ([0.0; UNITS], [0.0; UNITS]);
+    cell[..cells.len()].copy_from_slice(cells);
+    for lane in (0..UNITS).step_by(V::LANES) {
+        let [i, f, g, o] = std::array::from_fn(|gate| v.read(sums, gate * UNITS + lane));
+        let next = v.fma(sigmoid(v, f), v.read(&cell, lane), v.mul(sigmoid(v, i), tanh(v, g)));
+        v.write(&mut cell, lane, next);
+        v.write(&mut state, lane, v.mul(sigmoid(v, o), tanh(v, next)));
+    }
+    cells.copy_from_slice(&cell[..cells.len()]);
+    hidden.copy_from_slice(&state[..hidden.len()]);
+}
 
 /// Turns activated gates into the derivatives by the sums that entered them.
 pub(super) struct Cells<'a> {

@@ -6,10 +6,11 @@
 //! in single precision, whatever its weights are stored as.
 
 use super::aligned::Aligned;
+use super::cells::advance;
 use super::element::Element;
 use super::level::Kernel;
 use super::pack::{PANEL, Plan, UNITS};
-use super::vector::{Vector, sigmoid, tanh};
+use super::vector::Vector;
 use super::{Level, Memory, Size, Weights};
 
 /// How far ahead of their use the weights of a fleet are asked for, in bytes: longer than memory's latency at its
@@ -172,17 +173,8 @@ impl<E: Element, const FETCH: bool> Kernel for Stream<'_, '_, E, FETCH> {
             let mut sums = [0.0; PANEL];
             let x = &room[..];
             all_columns::<V, E, FETCH>(v, Rows { weights, width: PANEL, x }, 0, &mut sums);
-            let (first, mut states, mut cells) = (panel * UNITS, [0.0; UNITS], [0.0; UNITS]);
-            let count = UNITS.min(hidden - first);
-            cells[..count].copy_from_slice(&memory.cell[first..first + count]);
-            for lane in (0..UNITS).step_by(V::LANES) {
-                let [i, f, g, o] = std::array::from_fn(|gate| v.read(&sums, gate * UNITS + lane));
-                let cell = v.fma(sigmoid(v, f), v.read(&cells, lane), v.mul(sigmoid(v, i), tanh(v, g)));
-                v.write(&mut cells, lane, cell);
-                v.write(&mut states, lane, v.mul(sigmoid(v, o), tanh(v, cell)));
-            }
-            memory.cell[first..first + count].copy_from_slice(&cells[..count]);
-            memory.hidden[first..first + count].copy_from_slice(&states[..count]);
+            let units = panel * UNITS..hidden.min((panel + 1) * UNITS);
+            advance(v, &sums, &mut memory.cell[units.clone()], &mut memory.hidden[units]);
         }
         room.truncate(1);
         room.extend_from_slice(&memory.hidden);

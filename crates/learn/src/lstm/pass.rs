@@ -41,25 +41,12 @@ pub(super) struct Trace {
     squashed: Aligned<f32>,
     /// steps × batch × padded outputs.
     pub outputs: Aligned<f32>,
-    /// Memory that the next stretch starts from: batch × hidden.
-    start: [Vec<f32>; 2],
+    /// Hidden states and cells that a stretch starts from, and after it those that the next starts from: batch ×
+    /// hidden.
+    pub start: [Vec<f32>; 2],
 }
 
 impl Trace {
-    /// Forgets everything, for `batch` segments.
-    pub fn clear(&mut self, plan: Plan, batch: usize) {
-        for values in &mut self.start {
-            values.clear();
-            values.resize(batch * plan.hidden, 0.0);
-        }
-    }
-
-    /// The memory after the last stretch, or the one to start from: hidden states and cells, batch × padded hidden.
-    #[cfg(test)]
-    pub fn memory(&mut self) -> &mut [Vec<f32>; 2] {
-        &mut self.start
-    }
-
     fn resize(&mut self, plan: Plan, steps: usize) {
         let block = self.start[0].len();
         for values in [&mut self.hidden, &mut self.cell] {
@@ -86,13 +73,12 @@ pub(super) fn forward(network: Network, stretch: &Stretch, trace: &mut Trace) {
     let Network { level, plan, weights } = network;
     let (steps, batch, block) = (stretch.steps, stretch.batch, stretch.batch * plan.hidden);
     assert!(stretch.inputs.len() == steps * batch * plan.size.inputs && stretch.keep.len() == steps * batch);
-    assert_eq!(trace.start[0].len(), block, "memory was cleared for another batch");
+    assert_eq!(trace.start[0].len(), block, "there is memory for another batch");
     trace.resize(plan, steps);
     for (from, into) in trace.start.iter().zip([&mut trace.hidden, &mut trace.cell]) {
         into[..block].copy_from_slice(from);
         forget(&mut into[..block], &stretch.keep[..batch]);
     }
-    let read_out = &weights[plan.read_out()..];
     for step in 0..steps {
         let (hidden, next_hidden) = trace.hidden.split_at_mut((step + 1) * block);
         let (cell, next_cell) = trace.cell.split_at_mut((step + 1) * block);
@@ -111,21 +97,25 @@ pub(super) fn forward(network: Network, stretch: &Stretch, trace: &mut Trace) {
             next_hidden,
             next_cell,
         });
-        let outputs = &mut trace.outputs[step * batch * plan.outputs..][..batch * plan.outputs];
-        for row in outputs.chunks_exact_mut(plan.outputs) {
-            row.copy_from_slice(&read_out[..plan.outputs]);
-        }
-        level.run(Product {
-            a: Left { values: after, row: plan.hidden, step: 1 },
-            b: Right { values: &read_out[plan.outputs..], row: plan.outputs },
-            c: (outputs, plan.outputs),
-            shape: [batch, plan.outputs, plan.hidden],
-            add: true,
-        });
+        read_out(network, after, &mut trace.outputs[step * batch * plan.outputs..][..batch * plan.outputs]);
     }
     for (into, from) in trace.start.iter_mut().zip([&trace.hidden, &trace.cell]) {
         into.copy_from_slice(&from[steps * block..]);
     }
+}
+
+/// Outputs of some rows from their hidden states.
+fn read_out(Network { level, plan, weights }: Network, hidden: &[f32], outputs: &mut [f32]) {
+    let (bias, weights) = weights[plan.read_out()..].split_at(plan.outputs);
+    outputs.chunks_exact_mut(plan.outputs).for_each(|row| row.copy_from_slice(bias));
+    let rows = hidden.len() / plan.hidden;
+    level.run(Product {
+        a: Left { values: hidden, row: plan.hidden, step: 1 },
+        b: Right { values: weights, row: plan.outputs },
+        c: (outputs, plan.outputs),
+        shape: [rows, plan.outputs, plan.hidden],
+        add: true,
+    });
 }
 
 fn forget(memory: &mut [f32], keep: &[f32]) {
@@ -168,12 +158,11 @@ pub(super) struct Backward<'a> {
 }
 
 impl Backward<'_> {
-    /// The gradient, in packed order, into `gradient`. The gates in the trace are used up.
+    /// Adds the gradient, in packed order, to `gradient`. The gates in the trace are used up.
     pub fn run(&self, trace: &mut Trace, gradient: &mut [f32]) {
         let (plan, Stretch { steps, batch, keep, .. }) = (self.plan, *self.stretch);
         let block = batch * plan.hidden;
         let (mut by_hidden, mut by_cell) = (vec![0.0; block], vec![0.0; block]);
-        gradient.fill(0.0);
         let group = (GROUP / batch).max(1);
         let mut done = steps;
         for step in (0..steps).rev() {

@@ -1,11 +1,10 @@
 //! One frame through one network, as it was stored: nothing is prepared.
 
+use super::cells::advance;
 use super::level::Kernel;
-use super::vector::{Vector, sigmoid, tanh};
+use super::pack::{PANEL, UNITS};
+use super::vector::Vector;
 use super::{Level, Memory, Size, Weights};
-
-/// Units whose gates are summed before the nonlinearities are applied to all of them.
-const UNITS: usize = 16;
 
 impl Weights {
     /// Takes one frame of inputs and gives the outputs.
@@ -37,27 +36,17 @@ impl Kernel for Step<'_> {
             memory.room.resize(hidden, 0.0);
         }
         for first in (0..hidden).step_by(UNITS) {
-            let count = UNITS.min(hidden - first);
-            let mut sums = [[0.0; UNITS]; 4];
-            for unit in 0..count {
-                let rows = [0, 1, 2, 3].map(|gate| gate * hidden + first + unit);
+            let last = hidden.min(first + UNITS);
+            let mut sums = [0.0; PANEL];
+            for unit in first..last {
+                let rows = [0, 1, 2, 3].map(|gate| gate * hidden + unit);
                 let x = dots(v, rows.map(|row| &ih[row * width..(row + 1) * width]), inputs);
                 let h = dots(v, rows.map(|row| &hh[row * hidden..(row + 1) * hidden]), &memory.hidden);
                 for gate in 0..4 {
-                    sums[gate][unit] = bias[rows[gate]] + v.sum(v.add(x[gate], h[gate]));
+                    sums[gate * UNITS + unit - first] = bias[rows[gate]] + v.sum(v.add(x[gate], h[gate]));
                 }
             }
-            let mut cells = [0.0; UNITS];
-            cells[..count].copy_from_slice(&memory.cell[first..first + count]);
-            let mut states = [0.0; UNITS];
-            for lane in (0..UNITS).step_by(V::LANES) {
-                let [i, f, g, o] = std::array::from_fn(|gate| v.read(&sums[gate], lane));
-                let cell = v.fma(sigmoid(v, f), v.read(&cells, lane), v.mul(sigmoid(v, i), tanh(v, g)));
-                v.write(&mut cells, lane, cell);
-                v.write(&mut states, lane, v.mul(sigmoid(v, o), tanh(v, cell)));
-            }
-            memory.cell[first..first + count].copy_from_slice(&cells[..count]);
-            memory.room[first..first + count].copy_from_slice(&states[..count]);
+            advance(v, &sums, &mut memory.cell[first..last], &mut memory.room[first..last]);
         }
         memory.hidden.copy_from_slice(&memory.room[..hidden]);
         let (out, out_bias) = (&values[size.out()], &values[size.out_bias()]);
