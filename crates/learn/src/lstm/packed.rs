@@ -24,6 +24,18 @@ pub struct Packed<E: Element> {
     values: Aligned<E>,
 }
 
+impl<E: Element + PartialEq> PartialEq for Packed<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.plan == other.plan && self.values[..] == other.values[..]
+    }
+}
+
+impl<E: Element> std::fmt::Debug for Packed<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packed").field("size", &self.plan.size).finish_non_exhaustive()
+    }
+}
+
 /// Rows that a product sums over, made even.
 fn pairs(rows: usize) -> usize {
     rows.div_ceil(2)

@@ -4,9 +4,11 @@ use std::ops::{ControlFlow, Range};
 
 use super::{Learner, Level, Size, Stretch, Weights};
 
-/// Segments that run side by side: few, because a short training is worth what the number of its steps is worth, and
-/// the kernels lose little on narrow batches.
-const BATCH: usize = 8;
+/// Segments that run side by side in a short series and in one of at least `LONG` rows: few, because a training is
+/// worth what the number of its steps is worth, and the kernels lose little on narrow batches.
+const BATCH: [usize; 2] = [4, 8];
+/// Rows of a long series.
+const LONG: usize = 100_000;
 /// Frames through which gradients flow.
 const STEPS: usize = 25;
 /// Highest and last learning rate; it rises along a line and falls along a cosine (Loshchilov and Hutter, 2017).
@@ -122,7 +124,8 @@ fn descend(
     let size = training.size;
     assert_eq!(start.size, size, "the weights to start from have another size");
     let mut learner = Learner::new(start, Level::best());
-    let head = Gathered::new(series, size, 0..series.head, [BATCH, usize::MAX]);
+    let batch = BATCH[usize::from(series.head >= LONG)];
+    let head = Gathered::new(series, size, 0..series.head, [batch, usize::MAX]);
     let tail = series.head..series.keep.len();
     let sample = Gathered::new(series, size, tail.clone(), HELD_OUT);
     let (mut best, mut waited) = (start.clone(), 0);
