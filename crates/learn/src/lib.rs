@@ -17,7 +17,7 @@ mod feature;
 mod fit;
 mod linear;
 mod lookback;
-mod lstm;
+pub mod lstm;
 mod model;
 mod outcome;
 mod recipe;

@@ -1,58 +1,90 @@
 //! The recurrent part: one LSTM layer (Hochreiter and Schmidhuber, 1997) and a linear read-out, in single precision.
 //!
-//! Gates stand in the order of `torch.nn.LSTM`: input, forget, cell, output. [`Weights`] holds and steps, `pass`
-//! differentiates, [`train`] fits; a faster kernel replaces `pass` and [`Weights::step`] and nothing else.
+//! Gates stand in the order of `torch.nn.LSTM`: input, forget, cell, output. [`Weights`] holds and steps, [`train`]
+//! fits, [`Learner`] is one network in training.
+//!
+//! Kernels are written once, over vectors whose width is chosen while the program runs ([`Level`]): AVX-512, AVX2 with
+//! FMA, or what the compiler makes of plain code. They see a network in panels of 16 units (`pack`), products are made
+//! in tiles of registers (`tile`), and the nonlinearities are applied before a tile leaves them.
 
 mod adam;
+mod aligned;
+mod cells;
+mod element;
+mod learner;
+mod level;
+mod pack;
+mod packed;
 mod pass;
+mod portable;
+mod step;
+mod tests;
+mod tile;
 mod train;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::ops::Range;
 
 use foretwin_core::Rng;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use train::{Series, Training, train};
+pub use element::{Bf16, Element};
+pub use learner::Learner;
+pub use level::Level;
+pub use packed::{Packed, Seat, step_all, step_all_at};
+pub use pass::Stretch;
+pub use train::{Series, Training, train, train_from};
 
 /// Sizes of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Size {
+pub struct Size {
+    /// Numbers it sees in a frame.
     pub inputs: usize,
+    /// Units of the layer.
     pub hidden: usize,
+    /// Numbers it gives.
     pub outputs: usize,
 }
 
 impl Size {
     /// `weight_ih`: 4 hidden × inputs.
+    #[must_use]
     pub fn ih(self) -> Range<usize> {
         0..4 * self.hidden * self.inputs
     }
 
     /// `weight_hh`: 4 hidden × hidden.
+    #[must_use]
     pub fn hh(self) -> Range<usize> {
         let start = self.ih().end;
         start..start + 4 * self.hidden * self.hidden
     }
 
     /// The bias of the gates, 4 hidden: `bias_ih + bias_hh` of torch.
+    #[must_use]
     pub fn bias(self) -> Range<usize> {
         let start = self.hh().end;
         start..start + 4 * self.hidden
     }
 
     /// The read-out: outputs × hidden.
+    #[must_use]
     pub fn out(self) -> Range<usize> {
         let start = self.bias().end;
         start..start + self.outputs * self.hidden
     }
 
     /// The bias of the read-out: outputs.
+    #[must_use]
     pub fn out_bias(self) -> Range<usize> {
         let start = self.out().end;
         start..start + self.outputs
     }
 
     /// All parameters.
+    #[must_use]
     pub fn parameters(self) -> usize {
         self.out_bias().end
     }
@@ -60,24 +92,38 @@ impl Size {
 
 /// A network: its parameters in one block, so that an optimiser sees a vector.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Weights {
+pub struct Weights {
+    /// Sizes.
     pub size: Size,
+    /// `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0 + bias_hh_l0`, read-out weight, read-out bias; see [`Size`].
     pub values: Vec<f32>,
 }
 
-/// What a network remembers between frames, and room for its gates.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Memory {
+/// What a network remembers between frames.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Hidden states.
     pub hidden: Vec<f32>,
+    /// Cells.
     pub cell: Vec<f32>,
-    gates: Vec<f32>,
+    /// Room to work in; what it holds means nothing.
+    room: Vec<f32>,
+}
+
+impl PartialEq for Memory {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.hidden, &self.cell) == (&other.hidden, &other.cell)
+    }
 }
 
 impl Memory {
+    /// Nothing remembered, for a layer of `hidden` units.
+    #[must_use]
     pub fn new(hidden: usize) -> Self {
-        Self { hidden: vec![0.0; hidden], cell: vec![0.0; hidden], gates: vec![0.0; 4 * hidden] }
+        Self { hidden: vec![0.0; hidden], cell: vec![0.0; hidden], room: Vec::new() }
     }
 
+    /// Forgets.
     pub fn clear(&mut self) {
         self.hidden.fill(0.0);
         self.cell.fill(0.0);
@@ -87,6 +133,7 @@ impl Memory {
 impl Weights {
     /// Small random weights; the forget gate starts open (Gers et al., 2000), the read-out at zero, so that an
     /// untrained network changes nothing.
+    #[must_use]
     pub fn new(size: Size, seed: u64) -> Self {
         let (mut rng, mut values) = (Rng::new(seed), vec![0.0; size.parameters()]);
         let bound = 1.0 / (size.hidden as f64).sqrt();
@@ -99,6 +146,7 @@ impl Weights {
     }
 
     /// The same network with only some of its outputs.
+    #[must_use]
     pub fn keep_outputs(&self, kept: &[u32]) -> Self {
         let (size, hidden) = (Size { outputs: kept.len(), ..self.size }, self.size.hidden);
         let mut values = self.values[..self.size.out().start].to_vec();
@@ -107,56 +155,10 @@ impl Weights {
         values.extend(kept.iter().map(|&n| bias[n as usize]));
         Self { size, values }
     }
-
-    /// Takes one frame of inputs and gives the outputs.
-    pub fn step(&self, inputs: &[f32], memory: &mut Memory, outputs: &mut [f32]) {
-        let Size { inputs: width, hidden, .. } = self.size;
-        let (ih, hh) = (&self.values[self.size.ih()], &self.values[self.size.hh()]);
-        let bias = &self.values[self.size.bias()];
-        for (g, gate) in memory.gates.iter_mut().enumerate() {
-            *gate = bias[g]
-                + dot(&ih[g * width..(g + 1) * width], inputs)
-                + dot(&hh[g * hidden..(g + 1) * hidden], &memory.hidden);
-        }
-        activate(&mut memory.gates, hidden);
-        for u in 0..hidden {
-            let [i, f, c, o] = [0, 1, 2, 3].map(|gate| memory.gates[gate * hidden + u]);
-            memory.cell[u] = f * memory.cell[u] + i * c;
-            memory.hidden[u] = o * memory.cell[u].tanh();
-        }
-        let (out, out_bias) = (&self.values[self.size.out()], &self.values[self.size.out_bias()]);
-        for (n, output) in outputs.iter_mut().enumerate() {
-            *output = out_bias[n] + dot(&out[n * hidden..(n + 1) * hidden], &memory.hidden);
-        }
-    }
-}
-
-/// The gates' nonlinearities, in place on 4 × hidden sums.
-fn activate(gates: &mut [f32], hidden: usize) {
-    for (g, gate) in gates.iter_mut().enumerate() {
-        *gate = if g / hidden == 2 { gate.tanh() } else { sigmoid(*gate) };
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-/// A product summed in eight lanes, which the compiler turns into vector code.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_blocks, b_blocks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_blocks.remainder().iter().zip(b_blocks.remainder()).map(|(x, y)| x * y).sum();
-    let mut lanes = [0.0f32; 8];
-    for (x, y) in a_blocks.zip(b_blocks) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    rest + lanes.iter().sum::<f32>()
 }
 
 #[cfg(test)]
-mod tests {
+mod by_hand {
     use super::*;
 
     #[test]
@@ -181,11 +183,5 @@ mod tests {
         let s = 1.0 / (1.0 + (-1.0f32).exp());
         let h = s * (s * 1.0f32.tanh()).tanh();
         assert!((out[0] - (1.0 + h)).abs() < 1e-6);
-    }
-
-    #[test]
-    fn dot_sums_every_element() {
-        let a: Vec<f32> = (1..=19).map(|n| n as f32).collect();
-        assert_eq!(dot(&a, &a), (1..=19).map(|n| (n * n) as f32).sum::<f32>());
     }
 }

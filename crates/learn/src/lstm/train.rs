@@ -2,23 +2,30 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::adam::Adam;
-use super::pass::{Stretch, Trace, backward, forward};
-use super::{Size, Weights};
+use super::{Learner, Level, Size, Stretch, Weights};
 
-/// Segments that run side by side.
-const BATCH: usize = 16;
+/// Segments that run side by side in a short series and in one of at least `LONG` rows: few, because a training is
+/// worth what the number of its steps is worth, and the kernels lose little on narrow batches.
+const BATCH: [usize; 2] = [4, 8];
+/// Rows of a long series.
+const LONG: usize = 100_000;
 /// Frames through which gradients flow.
-const STEPS: usize = 32;
-/// First and last learning rate; it falls along a cosine.
-const RATES: [f32; 2] = [4e-3, 2e-4];
+const STEPS: usize = 25;
+/// Highest and last learning rate; it rises along a line and falls along a cosine (Loshchilov and Hutter, 2017).
+const RATES: [f32; 2] = [4e-3, 2e-5];
+/// The highest rate after a warm start: what was learned must not be shaken off.
+const WARM_RATE: f32 = 1e-3;
+/// The part of training in which the rate rises.
+const RISE: f32 = 0.1;
 /// Epochs without a better held-out error before training stops.
 const PATIENCE: usize = 4;
 /// Held-out error must fall by this part to count as better.
 const BETTER: f64 = 1e-3;
+/// Segments of held-out rows, and how many of those rows are looked at after an epoch.
+const HELD_OUT: [usize; 2] = [16, 32_768];
 
 /// What a network is fitted to, row by row: the inputs of a frame and what the outputs after it should be.
-pub(crate) struct Series {
+pub struct Series {
     /// rows × inputs.
     pub inputs: Vec<f32>,
     /// rows × outputs; NaN where there is nothing to learn.
@@ -31,9 +38,12 @@ pub(crate) struct Series {
 
 /// How long and how wide to train.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Training {
+pub struct Training {
+    /// Sizes of the network.
     pub size: Size,
+    /// Most passes over the data.
     pub epochs: usize,
+    /// Seed of the first weights.
     pub seed: u64,
 }
 
@@ -47,13 +57,21 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn new(series: &Series, size: Size, rows: Range<usize>) -> Self {
-        let batch = BATCH.min(rows.len() / STEPS).max(1);
-        let steps = rows.len() / batch;
-        let mut gathered = Self { inputs: Vec::new(), targets: Vec::new(), keep: Vec::new(), batch, steps };
+    /// At most `batch` segments of a range of rows, and of each at most its share of `most` rows.
+    fn new(series: &Series, size: Size, rows: Range<usize>, [batch, most]: [usize; 2]) -> Self {
+        let batch = batch.min(rows.len() / STEPS).max(1);
+        let apart = rows.len() / batch;
+        let steps = apart.min(most / batch);
+        let mut gathered = Self {
+            inputs: Vec::with_capacity(steps * batch * size.inputs),
+            targets: Vec::with_capacity(steps * batch * size.outputs),
+            keep: Vec::with_capacity(steps * batch),
+            batch,
+            steps,
+        };
         for step in 0..steps {
             for segment in 0..batch {
-                let row = rows.start + segment * steps + step;
+                let row = rows.start + segment * apart + step;
                 gathered.inputs.extend_from_slice(&series.inputs[row * size.inputs..][..size.inputs]);
                 gathered.targets.extend_from_slice(&series.targets[row * size.outputs..][..size.outputs]);
                 gathered.keep.push(series.keep[row]);
@@ -77,59 +95,80 @@ impl Gathered {
 /// Trains on the head of a series. Gives the weights with the least held-out error and, per output, that error
 /// relative to expecting zero: below 1 where the network helps. `observe` hears how far training is and may stop
 /// it; then there is no result.
-pub(crate) fn train(
+pub fn train(
     series: &Series,
     training: Training,
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> ControlFlow<(), (Weights, Vec<f64>)> {
+    let start = Weights::new(training.size, training.seed);
+    descend(&start, RATES[0], series, (training, observe))
+}
+
+/// As [`train`], from weights that were trained before: a warm start, for which a fraction of the epochs is enough.
+/// Gives these weights again where nothing better was found.
+pub fn train_from(
+    start: &Weights,
+    series: &Series,
+    training: Training,
+    observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> ControlFlow<(), (Weights, Vec<f64>)> {
+    descend(start, WARM_RATE, series, (training, observe))
+}
+
+fn descend(
+    start: &Weights,
+    peak: f32,
+    series: &Series,
+    (training, observe): (Training, &mut dyn FnMut(f64) -> ControlFlow<()>),
+) -> ControlFlow<(), (Weights, Vec<f64>)> {
     let size = training.size;
-    let mut weights = Weights::new(size, training.seed);
-    let head = Gathered::new(series, size, 0..series.head);
-    let tail = Gathered::new(series, size, series.head..series.keep.len());
-    let (mut adam, mut gradient) = (Adam::new(size.parameters()), vec![0.0; size.parameters()]);
-    let (mut trace, mut slope) = (Trace::default(), Vec::new());
-    let (mut best, mut best_error, mut waited) = (weights.clone(), vec![1.0; size.outputs], 0);
+    assert_eq!(start.size, size, "the weights to start from have another size");
+    let mut learner = Learner::new(start, Level::best());
+    let batch = BATCH[usize::from(series.head >= LONG)];
+    let head = Gathered::new(series, size, 0..series.head, [batch, usize::MAX]);
+    let tail = series.head..series.keep.len();
+    let sample = Gathered::new(series, size, tail.clone(), HELD_OUT);
+    let (mut best, mut waited) = (start.clone(), 0);
+    let mut best_error = mean(&held_out(&mut learner, size, &sample));
     let stretches = head.steps.div_ceil(STEPS);
     for epoch in 0..training.epochs {
-        trace.clear(head.batch * size.hidden);
+        learner.clear(head.batch);
         for (n, (stretch, targets)) in head.stretches(size).enumerate() {
             let done = (epoch * stretches + n) as f64 / (training.epochs * stretches) as f64;
             observe(done)?;
-            forward(&weights, &stretch, &mut trace);
-            slopes(&trace.outputs, targets, &mut slope);
-            backward(&weights, &stretch, &trace, &slope, &mut gradient);
-            let warm = 0.5 * (1.0 + (done as f32 * std::f32::consts::PI).cos());
-            adam.descend(&mut weights.values, &gradient, RATES[1] + (RATES[0] - RATES[1]) * warm);
+            learner.learn(&stretch, targets, rate(peak, done as f32));
         }
-        let error = held_out(&weights, &tail, &mut trace);
+        let error = mean(&held_out(&mut learner, size, &sample));
         waited += 1;
-        if mean(&error) < mean(&best_error) * (1.0 - BETTER) {
-            (best, best_error, waited) = (weights.clone(), error, 0);
+        if error < best_error * (1.0 - BETTER) {
+            (best, best_error, waited) = (learner.weights(), error, 0);
         }
         if waited >= PATIENCE {
             break;
         }
     }
-    ControlFlow::Continue((best, best_error))
+    drop(sample);
+    let tail = Gathered::new(series, size, tail, [HELD_OUT[0], usize::MAX]);
+    let errors = held_out(&mut Learner::new(&best, Level::best()), size, &tail);
+    ControlFlow::Continue((best, errors))
 }
 
-/// The derivative of half the mean squared error over what is there.
-fn slopes(outputs: &[f32], targets: &[f32], slope: &mut Vec<f32>) {
-    slope.clear();
-    let there = targets.iter().filter(|target| !target.is_nan()).count().max(1) as f32;
-    slope.extend(outputs.iter().zip(targets).map(|(y, t)| if t.is_nan() { 0.0 } else { (y - t) / there }));
+/// The learning rate when a part of training is done.
+fn rate(peak: f32, done: f32) -> f32 {
+    let share = if done < RISE {
+        done / RISE
+    } else {
+        0.5 * (1.0 + ((done - RISE) / (1.0 - RISE) * std::f32::consts::PI).cos())
+    };
+    RATES[1] + (peak - RATES[1]) * share
 }
 
 /// Per output, squared error on held-out rows relative to that of expecting zero.
-fn held_out(weights: &Weights, tail: &Gathered, trace: &mut Trace) -> Vec<f64> {
-    let size = weights.size;
+fn held_out(learner: &mut Learner, size: Size, tail: &Gathered) -> Vec<f64> {
     let (mut with, mut without) = (vec![1e-9; size.outputs], vec![1e-9; size.outputs]);
-    trace.clear(tail.batch * size.hidden);
+    learner.clear(tail.batch);
     for (stretch, targets) in tail.stretches(size) {
-        forward(weights, &stretch, trace);
-        for (outputs, targets) in
-            trace.outputs.chunks_exact(size.outputs).zip(targets.chunks_exact(size.outputs))
-        {
+        for (outputs, targets) in learner.forward(&stretch).zip(targets.chunks_exact(size.outputs)) {
             for (n, (y, t)) in outputs.iter().zip(targets).enumerate().filter(|(_, (_, t))| !t.is_nan()) {
                 with[n] += f64::from((y - t) * (y - t));
                 without[n] += f64::from(t * t);
@@ -148,8 +187,8 @@ mod tests {
     use super::*;
 
     /// The target is the product of the last two inputs' signs: no linear function of them explains any of it.
-    fn parity(rows: usize) -> Series {
-        let mut rng = foretwin_core::Rng::new(2);
+    fn parity(rows: usize, seed: u64) -> Series {
+        let mut rng = foretwin_core::Rng::new(seed);
         let inputs: Vec<f32> = (0..rows).map(|_| if rng.uniform() < 0.5 { -1.0 } else { 1.0 }).collect();
         let targets = (0..rows).map(|n| if n == 0 { f32::NAN } else { inputs[n] * inputs[n - 1] }).collect();
         Series { inputs, targets, keep: vec![1.0; rows], head: rows * 3 / 4 }
@@ -161,7 +200,7 @@ mod tests {
     #[test]
     fn a_nonlinear_memory_is_learned() {
         let ControlFlow::Continue((_, error)) =
-            train(&parity(8000), TRAINING, &mut |_| ControlFlow::Continue(()))
+            train(&parity(8000, 2), TRAINING, &mut |_| ControlFlow::Continue(()))
         else {
             panic!("nobody stopped it")
         };
@@ -171,10 +210,32 @@ mod tests {
     #[test]
     fn training_can_be_stopped() {
         let mut calls = 0;
-        let result = train(&parity(8000), TRAINING, &mut |_| {
+        let result = train(&parity(8000, 2), TRAINING, &mut |_| {
             calls += 1;
             if calls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert!(result.is_break() && calls == 3);
+    }
+
+    #[test]
+    fn a_warm_start_needs_few_epochs_and_loses_nothing() {
+        let on = |_: f64| ControlFlow::Continue(());
+        let ControlFlow::Continue((first, _)) = train(&parity(8000, 2), TRAINING, &mut on.clone()) else {
+            panic!("nobody stopped it")
+        };
+        let few = Training { epochs: 2, ..TRAINING };
+        let [ControlFlow::Continue((_, warm)), ControlFlow::Continue((_, cold))] = [
+            train_from(&first, &parity(8000, 3), few, &mut on.clone()),
+            train(&parity(8000, 3), few, &mut on.clone()),
+        ] else {
+            panic!("nobody stopped it")
+        };
+        assert!(warm[0] < 0.1 && warm[0] < 0.5 * cold[0], "{warm:?} {cold:?}");
+        let none = Training { epochs: 0, ..TRAINING };
+        let ControlFlow::Continue((same, _)) = train_from(&first, &parity(8000, 3), none, &mut on.clone())
+        else {
+            panic!("nobody stopped it")
+        };
+        assert_eq!(same, first);
     }
 }

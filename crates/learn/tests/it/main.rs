@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod codec;
+mod golden;
 mod simulated;
 mod time;
