@@ -6,6 +6,7 @@ use foretwin_core::{DAY_US, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::feature::{Duty, Recipe};
+use crate::forecast::measure;
 use crate::linear::{Linear, Shape, rank_inputs};
 use crate::lstm::{Series, Size, Training, train};
 use crate::model::{Header, Judge, Model, RecurrentShape};
@@ -84,7 +85,10 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
         add_network(job, &data, &mut model, &mut observe)?;
     }
     tell(observe, Stage::Threshold, 0.0)?;
+    model.header.rhythm = model.rhythm(job.window);
     calibrate(job, &data, &mut model);
+    model.header.growth =
+        measure(&model, &data.table, data.held_out().first().map_or(0, |&row| row as usize));
     finish(job, &data, &mut model);
     Ok(model)
 }
@@ -164,6 +168,8 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         constants: data.recipe.columns(|duty| duty == Duty::Constant),
         judge,
         recurrent: None,
+        growth: None,
+        rhythm: None,
     };
     let calm = vec![1.0; deviation.len()];
     Model { header, linear, deviation, calm, network: None, unit: Vec::new() }

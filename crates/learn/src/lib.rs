@@ -8,23 +8,27 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
+mod ahead;
 mod codec;
 mod config;
 mod detect;
 mod error;
 mod feature;
 mod fit;
+mod forecast;
 mod linear;
 mod lstm;
 mod model;
 mod outcome;
 mod recipe;
+mod rhythm;
 mod solve;
 mod state;
 mod step;
 mod table;
 mod tail;
 
+pub use ahead::{Ahead, AheadConfig, Choice, Member, Method};
 pub use config::Config;
 pub use detect::detect;
 pub use error::Error;

@@ -4,8 +4,10 @@ use foretwin_core::{SchemaId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::feature::{Reading, Recipe};
+use crate::forecast::Growth;
 use crate::linear::{Linear, Shape};
 use crate::lstm::{Memory, Size, Weights};
+use crate::rhythm::Rhythm;
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
 /// What the model knows of normal behaviour, apart from its tensors.
@@ -24,6 +26,12 @@ pub(crate) struct Header {
     pub constants: Vec<u32>,
     pub judge: Judge,
     pub recurrent: Option<RecurrentShape>,
+    /// How scales grow many steps ahead.
+    #[serde(default)]
+    pub growth: Option<Growth>,
+    /// What is usual by the clock.
+    #[serde(default)]
+    pub rhythm: Option<Rhythm>,
 }
 
 /// How surprises become a score.

@@ -55,7 +55,7 @@ impl Model {
         let expects = state.age as usize >= self.header.shape.lags;
         if expects {
             self.expect(state);
-            self.surprise(state);
+            self.surprise(state, at);
         }
         self.watch(state);
         let evidence = state.evidence.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
@@ -70,7 +70,7 @@ impl Model {
         expects
     }
 
-    fn expect(&self, state: &mut State) {
+    pub(crate) fn expect(&self, state: &mut State) {
         let State { past, scratch, correction, .. } = state;
         self.linear.expect(|k| past.lag(k), &mut scratch.room, &mut scratch.mean);
         if let Some(shape) = &self.header.recurrent {
@@ -82,8 +82,9 @@ impl Model {
 
     /// Moves each target's evidence towards the square of its standardised surprise. A missing sample is no surprise:
     /// evidence fades to where it rests.
-    fn surprise(&self, state: &mut State) {
+    fn surprise(&self, state: &mut State, at: Timestamp) {
         let judge = &self.header.judge;
+        let usual = self.header.rhythm.as_ref().map(|rhythm| rhythm.at(at)).unwrap_or_default();
         for (t, &column) in self.header.shape.targets.iter().enumerate() {
             let z = state.scratch.z[column as usize];
             if z.is_nan() {
@@ -91,7 +92,8 @@ impl Model {
                 state.evidence[t] += judge.smoothing * (self.calm[t] - state.evidence[t]);
                 continue;
             }
-            let surprise = (z - state.scratch.mean[t]) / self.deviation[t];
+            let (shift, widening) = usual.expect(t);
+            let surprise = ((z - state.scratch.mean[t]) / self.deviation[t] - shift) / widening;
             let surprise = surprise.clamp(-judge.believed, judge.believed);
             state.evidence[t] += judge.smoothing * (surprise * surprise - state.evidence[t]);
         }
