@@ -13,7 +13,7 @@ use crate::model::{Header, Judge, Model, RecurrentShape};
 use crate::step::gather;
 use crate::table::{Rows, Table};
 use crate::tail::threshold;
-use crate::{Config, Error};
+use crate::{Config, Error, influence};
 
 /// The latest part of the rows, held out to choose and to calibrate.
 const HELD_OUT: f64 = 0.2;
@@ -90,6 +90,7 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
     model.header.growth =
         measure(&model, &data.table, data.held_out().first().map_or(0, |&row| row as usize));
     finish(job, &data, &mut model);
+    model.header.influences = influence::measure(&model, &data.table, &data.usable);
     Ok(model)
 }
 
@@ -170,6 +171,7 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         recurrent: None,
         growth: None,
         rhythm: None,
+        influences: Vec::new(),
     };
     let calm = vec![1.0; deviation.len()];
     Model { header, linear, deviation, calm, network: None, unit: Vec::new() }

@@ -16,9 +16,9 @@ use crate::table::Table;
 /// Steps at which errors are measured.
 const STEPS: [usize; 8] = [1, 3, 10, 30, 60, 150, 300, 600];
 /// Forecasts that errors are measured by, at most.
-const ORIGINS: usize = 40;
+const ORIGINS: usize = 200;
 /// Multiplications that measuring may take.
-const WORK: usize = 300_000_000;
+const WORK: usize = 600_000_000;
 /// What is fed back stays within this many scales: every training value did.
 const FARTHEST: f32 = 20.0;
 /// Errors beyond this many deviations count as this many.
@@ -41,13 +41,17 @@ impl Growth {
         ascending && self.errors.len() == self.steps.len() * targets
     }
 
-    /// The scale of a target `step` steps ahead, at least `least`. Beyond what was measured it stays.
+    /// The scale of a target `step` steps ahead, at least `least`. Beyond what was measured it is assumed to grow as a
+    /// random walk's: nothing better is known.
     fn scale(&self, target: usize, step: usize, least: f32) -> f32 {
         let width = self.errors.len() / self.steps.len().max(1);
         let at = |n: usize| self.errors[n * width + target].max(least);
         let above = self.steps.partition_point(|&known| (known as usize) < step);
-        if above == 0 || above == self.steps.len() {
-            return if self.steps.is_empty() { least } else { at(above.saturating_sub(1)) };
+        if above == 0 {
+            return at(0);
+        }
+        if above == self.steps.len() {
+            return at(above - 1) * (step as f32 / self.steps[above - 1] as f32).sqrt();
         }
         let log = |step: usize| (step as f32).ln();
         let (low, high) = (self.steps[above - 1] as usize, self.steps[above] as usize);
@@ -57,6 +61,16 @@ impl Growth {
 }
 
 impl Model {
+    /// Root mean square error of [`Self::forecast`] on held-out frames for a column, in standardised units; nothing for
+    /// a column that is not modelled, or a distance that was not measured.
+    #[must_use]
+    pub fn held_out_error(&self, column: usize, steps: usize) -> Option<f64> {
+        let target = self.header.shape.targets.iter().position(|&target| target as usize == column)?;
+        let growth = self.header.growth.as_ref()?;
+        let measured = growth.steps.last().is_some_and(|&last| steps <= last as usize);
+        measured.then(|| f64::from(growth.scale(target, steps, self.deviation[target])))
+    }
+
     /// Expects the `steps` frames after the last one that `state` took, one sampling step apart: steps × metrics of the
     /// schema, in the metrics' own units; NaN where nothing is expected, and everywhere while the state is too young.
     /// Commanded inputs are taken to stay as they are.
@@ -77,7 +91,8 @@ impl Model {
             for (t, &column) in header.shape.targets.iter().enumerate() {
                 let feature = &header.recipe.features[column as usize];
                 let least = self.deviation[t];
-                let scale = header.growth.as_ref().map_or(least, |growth| growth.scale(t, step, least));
+                let walk = least * (step as f32).sqrt();
+                let scale = header.growth.as_ref().map_or(walk, |growth| growth.scale(t, step, least));
                 let (mean, scale) = feature.in_unit(mean[t], scale, limit(column as usize));
                 expected[column as usize] = Expectation { mean, scale };
             }
@@ -165,6 +180,7 @@ pub(crate) fn measure(model: &Model, table: &Table, first: usize) -> Option<Grow
             }
         }
     }
-    let errors = sums.iter().zip(&counts).map(|(sum, count)| (sum / count).sqrt() as f32).collect();
+    let error = |(sum, count): (&f64, &f64)| (sum / count * (1.0 + 10.0 / count.max(1.0))).sqrt() as f32;
+    let errors = sums.iter().zip(&counts).map(error).collect();
     Some(Growth { steps: steps.iter().map(|&step| step as u32).collect(), errors })
 }

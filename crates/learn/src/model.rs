@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feature::{Reading, Recipe};
 use crate::forecast::Growth;
+use crate::influence::Influence;
 use crate::linear::{Linear, Shape};
 use crate::lstm::{Memory, Size, Weights};
 use crate::rhythm::Rhythm;
@@ -32,6 +33,9 @@ pub(crate) struct Header {
     /// What is usual by the clock.
     #[serde(default)]
     pub rhythm: Option<Rhythm>,
+    /// Which metric's past helps to predict which.
+    #[serde(default)]
+    pub influences: Vec<Influence>,
 }
 
 /// How surprises become a score.

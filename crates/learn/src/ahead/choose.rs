@@ -1,8 +1,8 @@
 //! Chooses on held-out data, for every metric and lead, among the ways to expect it; the simpler one wins a draw.
 
+use super::fit::{Job, Source};
 use super::heads::{Head, Origins, WILD, Way};
 use super::trace::bases;
-use super::{Job, Source};
 
 /// A richer way must cut the held-out absolute error by this part.
 const WORTH: f64 = 0.01;

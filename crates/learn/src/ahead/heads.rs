@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fit::{Job, Source};
 use super::trace::{Trace, bases, features};
-use super::{Job, Source};
 use crate::solve::{add_cross, solve_ridge};
 
 /// Rows that a lead is fitted to at most.

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use foretwin_core::DAY_US;
 use serde::{Deserialize, Serialize};
 
-use super::heads::{Head, Part, origins};
-use super::{Job, Source};
+use super::fit::{Job, Source};
+use super::heads::{Head, Part, WILD, origins};
 use crate::lstm::{Memory, Series, Size, Training, Weights, train};
 
 /// Corrections are learned up to this many scales.
@@ -24,13 +24,13 @@ const WORTH: f64 = 0.02;
 /// Networks and where their correction is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Correction {
-    size: Size,
+    pub size: Size,
     /// Parameters of each network of the ensemble.
-    values: Vec<Vec<f32>>,
+    pub values: Vec<Vec<f32>>,
     /// Metrics it sees, and metrics whose usual next value it sees, as positions.
-    seen: Vec<u32>,
+    pub seen: Vec<u32>,
     /// Whether it sees the time of day, the day of the week.
-    calendar: [bool; 2],
+    pub calendar: [bool; 2],
     /// Which of the leads it has outputs for.
     pub leads: Vec<usize>,
     /// Leads × metrics: what one unit is worth, and 0 where the correction did not help.
@@ -68,20 +68,51 @@ impl Correction {
         let left = vec![1.0; outputs];
         let mut correction = Self { size, values: Vec::new(), seen, calendar, leads, unit, left };
         let series = correction.series(sources, job, heads);
-        let mut errors = vec![0.0f64; outputs];
         for member in 0..job.ensemble {
             let training = Training { size, epochs: job.epochs, seed: job.seed.wrapping_add(member as u64) };
-            let (weights, error) = train(&series, training, observe)?;
-            errors.iter_mut().zip(&error).for_each(|(sum, error)| *sum += error / job.ensemble as f64);
+            let (weights, _) = train(&series, training, observe)?;
             correction.values.push(weights.values);
         }
-        for (n, &error) in errors.iter().enumerate() {
-            let worth = error < 1.0 - WORTH;
-            correction.unit[n] *= f32::from(u8::from(worth));
-            correction.left[n] = if worth { error as f32 } else { 1.0 };
-        }
+        correction.gate(sources, job, heads);
         let helps = correction.unit.iter().any(|&unit| unit > 0.0);
         ControlFlow::Continue(helps.then_some(correction))
+    }
+
+    /// Opens the correction for the leads and metrics where it cuts absolute and squared error, on held-out rows that
+    /// did not stop the training either.
+    fn gate(&mut self, sources: &[Source], job: &Job, heads: &[Vec<Head>]) {
+        let mut sums = vec![[1e-9f64; 4]; self.unit.len()];
+        let (mut others, mut room, mut add) = (Vec::new(), Vec::new(), Vec::new());
+        for source in sources.iter().filter(|source| source.judged() < source.grid.rows()) {
+            let mut running = self.start();
+            for t in source.warm..source.grid.rows() {
+                self.step(&mut running, (source, t), &mut add);
+                others.clear();
+                source.seen_by_others(&job.inputs, t, &mut others);
+                for (place, &lead) in self.leads.iter().enumerate() {
+                    let h = job.leads[lead];
+                    if t + h < source.judged() || t + h >= source.grid.rows() {
+                        continue;
+                    }
+                    for (n, head) in
+                        heads[lead].iter().enumerate().filter(|(n, _)| source.grid.is_seen(t + h, *n))
+                    {
+                        let trace = &source.traces[n];
+                        let without = trace.y[t + h] - head.expect(trace, (t, h), (&others, &mut room));
+                        let with = without - add[place * job.width + n];
+                        let [without, with] = [without, with].map(|e| f64::from(e.clamp(-WILD, WILD)));
+                        let sums = &mut sums[place * job.width + n];
+                        let more = [without.abs(), with.abs(), without * without, with * with];
+                        sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+                    }
+                }
+            }
+        }
+        for (n, [absolute, absolute_with, squared, squared_with]) in sums.into_iter().enumerate() {
+            let worth = absolute_with < (1.0 - WORTH) * absolute && squared_with < (1.0 - WORTH) * squared;
+            self.unit[n] *= f32::from(u8::from(worth));
+            self.left[n] = if worth { (squared_with / squared) as f32 } else { 1.0 };
+        }
     }
 
     /// What is learned: rows whose later value is held out come last.
@@ -94,14 +125,14 @@ impl Correction {
         }
         series.head = match later.is_empty() {
             true => sources.iter().map(|source| source.split.saturating_sub(source.warm)).sum(),
-            false => earlier.iter().map(|source| source.grid.rows().saturating_sub(source.warm)).sum(),
+            false => earlier.iter().map(|source| source.judged().saturating_sub(source.warm)).sum(),
         };
         series
     }
 
     fn rows(&self, source: &Source, job: &Job, heads: &[Vec<Head>], series: &mut Series) {
         let (mut others, mut room) = (Vec::new(), Vec::new());
-        for t in source.warm..source.grid.rows() {
+        for t in source.warm..source.judged() {
             self.gather(source, t, &mut room);
             series.inputs.extend_from_slice(&room);
             series.keep.push(if t == source.warm { 0.0 } else { 1.0 });
@@ -110,7 +141,7 @@ impl Correction {
             for (place, &lead) in self.leads.iter().enumerate() {
                 let h = job.leads[lead];
                 // A row before the split whose later value lies after it would teach what is held out.
-                let known = t + h < source.grid.rows() && source.held_out(t) == source.held_out(t + h);
+                let known = t + h < source.judged() && source.held_out(t) == source.held_out(t + h);
                 series.targets.extend(heads[lead].iter().enumerate().map(|(n, head)| {
                     if !known || !source.grid.is_seen(t + h, n) {
                         return f32::NAN;
@@ -130,7 +161,7 @@ impl Correction {
         into.extend(self.seen.iter().map(usual));
         let at = source.grid.time(t).0;
         for (length, _) in [DAY_US, 7 * DAY_US].iter().zip(self.calendar).filter(|(_, on)| *on) {
-            let turn = at.rem_euclid(*length) as f64 / *length as f64 * std::f64::consts::TAU;
+            let turn: f64 = at.rem_euclid(*length) as f64 / *length as f64 * std::f64::consts::TAU;
             let waves = [turn.sin(), turn.cos(), (2.0 * turn).sin(), (2.0 * turn).cos()];
             into.extend(waves.map(|wave| wave as f32));
         }
@@ -158,9 +189,9 @@ impl Correction {
     }
 }
 
-/// About four leads, first, last and between.
+/// As many leads as the outputs allow, evenly chosen.
 fn some_leads(leads: &[usize], most: usize) -> Vec<usize> {
-    let count = leads.len().min(most).min(5);
+    let count = leads.len().min(most);
     let mut some: Vec<usize> = (0..count).map(|n| n * (leads.len() - 1) / (count.max(2) - 1)).collect();
     some.dedup();
     some

@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod codec;
+mod horizon;
 mod simulated;
 mod time;

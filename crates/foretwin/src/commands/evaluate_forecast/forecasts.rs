@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use foretwin_core::{DAY_US, Storage, Timestamp};
-use foretwin_learn::{Ahead, AheadConfig, Choice, Config, Job, Member, Model, Outcome, fit};
+use foretwin_core::{DAY_US, Expectation, Storage, Timestamp};
+use foretwin_learn::{Ahead, AheadConfig, Choice, Config, Job, Member, Model, Outcome, better, fit};
 
 use super::ets::Ets;
 use super::load::Series;
@@ -72,7 +72,7 @@ fn model(window: &foretwin_core::Window, lstm: bool, seed: u64) -> Option<Model>
 }
 
 /// The forecasts of one method at every origin: origins × horizons × metrics.
-type Forecasts = Vec<Vec<Vec<f64>>>;
+type Forecasts = Vec<Vec<Vec<Expectation>>>;
 
 /// Errors of every method on one series; nothing where it is too short.
 pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) -> Option<Result1> {
@@ -84,24 +84,27 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     let train_cpu_s = cpu_s() - before;
     let plain = Ahead::fit(&member, &config(args, false), &mut go);
     let recurrent_model = model(&learned, true, args.seed)?;
-    let plan = Plan::new(series, own.as_ref().or(cohort?.shared[0].as_ref()))?;
+    let plan = Plan::new(series, own.as_ref())?;
     let mut methods: Vec<(&'static str, Forecasts)> = Vec::new();
     let ahead = |ahead: &Ahead| plan.ahead(series, ahead, &linear_model);
     let best = cohort.and_then(|cohort| cohort.shared[0].as_ref()).or(own.as_ref())?;
-    methods.push(("foretwin", ahead(best)));
+    let (direct, closed) = (ahead(best), plan.closed(series, &recurrent_model));
+    let chosen = plan.choose(&closed, &direct);
+    let coverage = plan.coverage(&chosen);
+    methods.push(("foretwin", chosen));
+    methods.push(("direct", direct));
     if let Some(plain) = cohort.and_then(|cohort| cohort.shared[1].as_ref()).or(plain.as_ref()) {
-        methods.push(("without_lstm", ahead(plain)));
+        methods.push(("direct_linear", ahead(plain)));
     }
     if let (Some(own), true) = (&own, cohort.is_some()) {
         methods.push(("own_weights", ahead(own)));
     }
-    methods.push(("closed_loop", plan.closed(series, &recurrent_model)));
+    methods.push(("closed_loop", closed));
     methods.push(("var", plan.closed(series, &linear_model)));
     methods.push(("seasonal_naive", plan.seasonal_naive(series)));
     methods.push(("ets", plan.ets(series)));
     let errors = methods.iter().map(|(name, forecasts)| (*name, plan.errors(series, forecasts))).collect();
-    let coverage = plan.coverage(series, best, &linear_model);
-    let choices: Vec<Choice> = best.choices();
+    let choices: Vec<Choice> = best.choices_beside(&recurrent_model);
     Some(Result1 { name: series.name.clone(), errors, choices, train_cpu_s, coverage })
 }
 
@@ -155,18 +158,25 @@ impl Plan {
 
     fn ahead(&self, series: &Series, ahead: &Ahead, model: &Model) -> Forecasts {
         let moments: Vec<Timestamp> = self.origins.iter().map(|&row| series.window.times[row]).collect();
-        let forecasts = ahead.from_origins(model.recipe(), &series.window, (&moments, &self.horizons));
-        let means = |expected: Vec<foretwin_core::Expectation>| expected.iter().map(|e| e.mean).collect();
-        forecasts.into_iter().map(|steps| steps.into_iter().map(means).collect()).collect()
+        ahead.from_origins(model.recipe(), &series.window, (&moments, &self.horizons))
+    }
+
+    /// Per metric and horizon the one that was better on held-out data.
+    fn choose(&self, closed: &Forecasts, direct: &Forecasts) -> Forecasts {
+        let metrics = |(closed, direct): (&Vec<Expectation>, &Vec<Expectation>)| {
+            closed.iter().zip(direct).map(|(&closed, &direct)| better(closed, direct)).collect()
+        };
+        let horizons = |(closed, direct): (&Vec<Vec<Expectation>>, &Vec<Vec<Expectation>>)| {
+            closed.iter().zip(direct).map(metrics).collect()
+        };
+        closed.iter().zip(direct).map(horizons).collect()
     }
 
     /// The part of held-out values within the stated 90 % interval, per horizon.
-    fn coverage(&self, series: &Series, ahead: &Ahead, model: &Model) -> Vec<f64> {
-        let moments: Vec<Timestamp> = self.origins.iter().map(|&row| series.window.times[row]).collect();
-        let forecasts = ahead.from_origins(model.recipe(), &series.window, (&moments, &self.horizons));
+    fn coverage(&self, forecasts: &Forecasts) -> Vec<f64> {
         let within = |n: usize, h: usize| {
             let (mut inside, mut all) = (0.0, 0.0);
-            for (&row, forecast) in self.origins.iter().zip(&forecasts) {
+            for (&row, forecast) in self.origins.iter().zip(forecasts) {
                 for (values, expected) in self.values.iter().zip(&forecast[n]) {
                     if let Some(truth) =
                         values.get(row + h).filter(|x| x.is_finite() && expected.mean.is_finite())
@@ -192,7 +202,7 @@ impl Plan {
             model.step(&mut state, series.window.times[row], &frame, &mut out);
             if wanted.next_if(|&&origin| origin == row).is_some() {
                 let all = model.forecast(&state, farthest);
-                let at = |&h: &usize| all[h - 1].iter().map(|expected| expected.mean).collect();
+                let at = |&h: &usize| all[h - 1].clone();
                 forecasts.push(self.horizons.iter().map(at).collect());
             }
         }
@@ -207,14 +217,14 @@ impl Plan {
         };
         debug_assert!(series.window.len() >= self.origins.len());
         let from = |&row: &usize| {
-            self.horizons.iter().map(|&h| self.values.iter().map(|v| at(row, h, v)).collect()).collect()
+            self.horizons.iter().map(|&h| self.values.iter().map(|v| sure(at(row, h, v))).collect()).collect()
         };
         self.origins.iter().map(from).collect()
     }
 
     fn ets(&self, series: &Series) -> Forecasts {
         let width = self.values.len();
-        let mut forecasts = vec![vec![vec![f64::NAN; width]; self.horizons.len()]; self.origins.len()];
+        let mut forecasts = vec![vec![vec![sure(f64::NAN); width]; self.horizons.len()]; self.origins.len()];
         for (n, values) in self.values.iter().enumerate() {
             let ets = Ets::fit(&values[..series.split], self.period);
             let (mut state, mut wanted) = (ets.start(), self.origins.iter().enumerate().peekable());
@@ -222,7 +232,7 @@ impl Plan {
                 ets.take(&mut state, value);
                 if let Some((place, _)) = wanted.next_if(|(_, origin)| **origin == row) {
                     for (at, &h) in self.horizons.iter().enumerate() {
-                        forecasts[place][at][n] = ets.ahead(&state, h);
+                        forecasts[place][at][n] = sure(ets.ahead(&state, h));
                     }
                 }
             }
@@ -241,7 +251,7 @@ impl Plan {
                 for (metric, expected) in forecast[n].iter().enumerate() {
                     // A metric that did not move while learning is expected by no model: it is its last value.
                     let last = last_known(&self.values[metric], row);
-                    let expected = if expected.is_finite() { *expected } else { last };
+                    let expected = if expected.mean.is_finite() { expected.mean } else { last };
                     let error = (self.values[metric][row + h] - expected) / self.scales[metric];
                     if error.is_finite() {
                         absolute += error.abs();
@@ -258,6 +268,11 @@ impl Plan {
         };
         self.horizons.iter().enumerate().map(of).collect()
     }
+}
+
+/// A reference says nothing of its errors.
+fn sure(mean: f64) -> Expectation {
+    Expectation { mean, scale: f64::NAN }
 }
 
 fn last_known(values: &[f64], row: usize) -> f64 {

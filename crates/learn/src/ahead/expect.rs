@@ -1,0 +1,163 @@
+//! Expects: from the heads around a distance, the correction, and beside a closed loop.
+
+use foretwin_core::{Expectation, Timestamp, Window};
+
+use super::Ahead;
+use super::fit::Source;
+use super::grid::Grid;
+use super::network::Correction;
+use crate::feature::{Duty, Recipe, Transform};
+
+/// The closed loop is used where its held-out error is below this part of the direct one.
+pub(super) const CLOSED_WORTH: f64 = 0.97;
+
+impl Ahead {
+    /// Expects the `steps` rows after the last of a recent window: steps × metrics of the schema, in the metrics' own
+    /// units; NaN where nothing is expected. `recent` should reach back [`Self::memory_s`].
+    #[must_use]
+    pub fn forecast(&self, recipe: &Recipe, recent: &Window, steps: usize) -> Vec<Vec<Expectation>> {
+        let Some(&last) = recent.times.last() else { return Vec::new() };
+        let all: Vec<usize> = (1..=steps).collect();
+        self.from_origins(recipe, recent, (&[last], &all)).pop().unwrap_or_default()
+    }
+
+    /// The same beside a model of the same frames and its state: at the native step, for every metric and distance, the
+    /// closed loop where its held-out error is smaller ([`better`]).
+    #[must_use]
+    pub fn forecast_beside(
+        &self,
+        (model, state): (&crate::Model, &crate::State),
+        recent: &Window,
+        steps: usize,
+    ) -> Vec<Vec<Expectation>> {
+        let mut forecast = self.forecast(model.recipe(), recent, steps);
+        if self.native {
+            for (direct, closed) in forecast.iter_mut().zip(model.forecast(state, steps)) {
+                direct.iter_mut().zip(closed).for_each(|(direct, closed)| *direct = better(closed, *direct));
+            }
+        }
+        forecast
+    }
+
+    /// Expects the rows that lie `steps` after each of the `origins` (moments in ascending order), each from frames up
+    /// to its origin only: origins × steps × metrics of the schema. Empty for a window without frames and for the recipe
+    /// of another schema.
+    #[must_use]
+    pub fn from_origins(
+        &self,
+        recipe: &Recipe,
+        window: &Window,
+        (origins, steps): (&[Timestamp], &[usize]),
+    ) -> Vec<Vec<Vec<Expectation>>> {
+        let known = self.columns.iter().all(|&column| (column as usize) < recipe.features.len());
+        if !known || window.is_empty() {
+            return Vec::new();
+        }
+        let grid = Grid::new(window, recipe, &self.columns, (self.step_us, self.native));
+        let source = Source::new(grid, &self.seasons, usize::MAX);
+        let mut running = self.correction.as_ref().map(Correction::start);
+        let (mut next, mut add, mut forecasts) = (0, Vec::new(), Vec::new());
+        for &origin in origins {
+            // A coarse row is complete when the next one begins.
+            let row = source.grid.row_of(origin) - i64::from(!self.native);
+            let row = row.clamp(0, source.grid.rows() as i64 - 1) as usize;
+            if let (Some(correction), Some(running)) = (&self.correction, &mut running) {
+                for t in next..=row {
+                    correction.step(running, (&source, t), &mut add);
+                }
+                next = next.max(row + 1);
+            }
+            let limits = limits(recipe, window, origin);
+            let mut others = Vec::new();
+            source.seen_by_others(&self.inputs, row, &mut others);
+            let at = Origin { source: &source, row, add: &add, others: &others };
+            forecasts.push(steps.iter().map(|&k| self.expect(recipe, &at, k, &limits)).collect());
+        }
+        forecasts
+    }
+
+    fn expect(&self, recipe: &Recipe, at: &Origin, k: usize, limits: &[f64]) -> Vec<Expectation> {
+        let mut expected = vec![crate::outcome::NONE; recipe.features.len()];
+        let mut room = Vec::new();
+        let (a, b, toward) = between(&self.leads, k);
+        for (n, &column) in self.columns.iter().enumerate() {
+            let trace = &at.source.traces[n];
+            let mut mean = 0.0;
+            let mut scale = 0.0;
+            for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
+                let head = &self.heads[lead][n];
+                mean += weight * head.expect(trace, (at.row, k), (at.others, &mut room));
+                scale += weight * head.scale * self.left(lead, n).sqrt();
+            }
+            mean += self.correct(at.add, n, k);
+            let feature = &recipe.features[column as usize];
+            let (mean, scale) = feature.in_unit(mean, scale, limits[column as usize]);
+            expected[column as usize] = Expectation { mean, scale };
+        }
+        for (column, feature) in recipe.features.iter().enumerate() {
+            if let Duty::Duplicate { of } = feature.duty {
+                expected[column] = expected[of];
+            }
+        }
+        expected
+    }
+
+    /// The LSTM's correction of a metric `k` rows ahead, between the leads that it has outputs for.
+    fn correct(&self, add: &[f32], n: usize, k: usize) -> f32 {
+        let Some(correction) = &self.correction else { return 0.0 };
+        let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
+        let (a, b, toward) = between(&leads, k);
+        let at = |lead: usize| add.get(lead * self.columns.len() + n).copied().unwrap_or(0.0);
+        (1.0 - toward) * at(a) + toward * at(b)
+    }
+
+    /// What the LSTM leaves of the squared error of a metric at a lead, at most 1.
+    pub(super) fn left(&self, lead: usize, n: usize) -> f32 {
+        let Some(correction) = &self.correction else { return 1.0 };
+        let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
+        let (a, b, toward) = between(&leads, self.leads[lead]);
+        let at = |lead: usize| correction.left[lead * self.columns.len() + n];
+        (1.0 - toward) * at(a) + toward * at(b)
+    }
+}
+
+/// Of two expectations of one value that was forecast by a closed loop and directly, at the native step of both: the one
+/// with the smaller held-out error, the direct one in a draw.
+#[must_use]
+pub fn better(closed: Expectation, direct: Expectation) -> Expectation {
+    let closed_is = closed.mean.is_finite() && !(closed.scale >= CLOSED_WORTH * direct.scale);
+    if closed_is { closed } else { direct }
+}
+
+/// Where a forecast is made from.
+struct Origin<'a> {
+    source: &'a Source,
+    row: usize,
+    add: &'a [f32],
+    others: &'a [f32],
+}
+
+/// The leads around `k`, and how far from the first to the second it lies, by the logarithm.
+fn between(leads: &[usize], k: usize) -> (usize, usize, f32) {
+    let b = leads.partition_point(|&lead| lead < k).min(leads.len().saturating_sub(1));
+    let a = if leads[b] <= k { b } else { b.saturating_sub(1) };
+    if a == b || leads[b] <= k {
+        return (b, b, 0.0);
+    }
+    let log = |lead: usize| (lead as f32).ln();
+    (a, b, (log(k) - log(leads[a])) / (log(leads[b]) - log(leads[a])))
+}
+
+/// The latest known limit of every column that is seen as a share of one, up to a moment.
+fn limits(recipe: &Recipe, window: &Window, at: Timestamp) -> Vec<f64> {
+    let row = window.times.partition_point(|&time| time <= at).checked_sub(1);
+    let limit = |feature: &crate::Feature| match (feature.transform, row) {
+        (Transform::Ratio { limit }, Some(row)) => {
+            let storage = recipe.features[limit].storage;
+            let known = window.columns[limit][..=row].iter().rev().map(|value| value.to_f64(storage));
+            known.take(1000).find(|limit| !limit.is_nan()).unwrap_or(f64::NAN)
+        }
+        _ => f64::NAN,
+    };
+    recipe.features.iter().map(limit).collect()
+}
