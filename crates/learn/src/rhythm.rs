@@ -227,6 +227,11 @@ impl Rhythm {
 }
 
 impl Model {
+    /// What is usual at a moment.
+    pub(crate) fn usual(&self, at: Timestamp) -> Moment<'_> {
+        self.header.rhythm.as_ref().map(|rhythm| rhythm.at(at)).unwrap_or_default()
+    }
+
     /// Learns what is usual by the clock from the model's own surprises over a whole window: a thinned one would miss
     /// most visits. Nothing before two full days.
     pub(crate) fn rhythm(&self, window: &Window) -> Option<Rhythm> {

@@ -84,7 +84,7 @@ impl Model {
     /// evidence fades to where it rests.
     fn surprise(&self, state: &mut State, at: Timestamp) {
         let judge = &self.header.judge;
-        let usual = self.header.rhythm.as_ref().map(|rhythm| rhythm.at(at)).unwrap_or_default();
+        let usual = self.usual(at);
         for (t, &column) in self.header.shape.targets.iter().enumerate() {
             let z = state.scratch.z[column as usize];
             if z.is_nan() {
@@ -124,8 +124,11 @@ impl Model {
             out.expectations[column] = Expectation { mean, scale };
         };
         if expects {
+            let usual = self.usual(state.clock.newest.unwrap_or_default());
             for (t, &column) in header.shape.targets.iter().enumerate() {
-                expected(column as usize, state.scratch.mean[t], self.deviation[t]);
+                let ((shift, widening), deviation) = (usual.expect(t), self.deviation[t]);
+                let mean = state.scratch.mean[t] + shift * deviation;
+                expected(column as usize, mean, deviation * widening);
             }
         }
         for (watch, &column) in state.watches.iter().zip(&header.constants) {

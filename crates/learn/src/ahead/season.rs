@@ -1,4 +1,4 @@
-//! Which periods a series has: the day and the week of the calendar, and one that only this instance knows.
+//! Which periods a series has: the day and the week of the calendar, and those that only this instance knows.
 
 use foretwin_core::DAY_US;
 
@@ -10,27 +10,33 @@ const SEEN: usize = 2;
 const ROWS: usize = 4096;
 /// Series that are looked at.
 const SERIES: usize = 8;
-/// Least autocorrelation at a period that counts, averaged over the series that have one.
+/// Least autocorrelation at a period that counts.
 const CLEAR: f64 = 0.3;
+/// Periods of its own, at most: of metrics that have different ones.
+const OWN: usize = 2;
 /// Shortest period looked for, in rows.
 const SHORTEST: usize = 4;
 
 /// Periods in rows, shortest first; `rows` is how many there are to learn from.
 pub(super) fn seasons(grid: &Grid, rows: usize) -> Vec<usize> {
-    let day = DAY_US / grid.step_us;
     let calendar = |us: i64| us % grid.step_us == 0 && us / grid.step_us > 1;
     let mut periods: Vec<usize> = [DAY_US, 7 * DAY_US]
         .iter()
         .filter(|&&us| calendar(us))
         .map(|us| (us / grid.step_us) as usize)
         .collect();
-    if let Some(own) = own_period(grid, rows) {
+    let mut own: Vec<(f64, usize)> =
+        (0..grid.width.min(SERIES)).filter_map(|n| own_period(grid, n, rows)).collect();
+    own.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut room = OWN;
+    for (_, own) in own {
         let known = periods.iter().any(|&period| {
             let whole = (own as f64 / period as f64).round().max(1.0);
             (own as f64 / (whole * period as f64) - 1.0).abs() < 0.04
         });
-        if !known && own as i64 != day {
+        if !known && room > 0 {
             periods.push(own);
+            room -= 1;
         }
     }
     periods.retain(|period| rows >= SEEN * period + SHORTEST);
@@ -38,30 +44,22 @@ pub(super) fn seasons(grid: &Grid, rows: usize) -> Vec<usize> {
     periods
 }
 
-/// The lag of the highest peak of the autocorrelation, after what changes slowly was taken out.
-fn own_period(grid: &Grid, rows: usize) -> Option<usize> {
+/// Height and lag of the highest peak of a metric's autocorrelation.
+fn own_period(grid: &Grid, n: usize, rows: usize) -> Option<(f64, usize)> {
     let used = rows.min(ROWS);
     let longest = used / 3;
-    let mut mean = vec![0.0f64; longest + 1];
-    let mut count = 0.0;
-    for n in 0..grid.width.min(SERIES) {
-        let values: Vec<f32> = grid.column(n).take(rows).skip(rows - used).collect();
-        let average = values.iter().sum::<f32>() / used.max(1) as f32;
-        let values: Vec<f32> = values.iter().map(|x| (x - average).clamp(-4.0, 4.0)).collect();
-        let power: f32 = values.iter().map(|x| x * x).sum();
-        if power < 1e-3 * used as f32 {
-            continue;
-        }
-        count += 1.0;
-        for (lag, sum) in mean.iter_mut().enumerate() {
-            let product: f32 = values[lag..].iter().zip(&values).map(|(a, b)| a * b).sum();
-            *sum += f64::from(product / power) * used as f64 / (used - lag) as f64;
-        }
-    }
-    if count == 0.0 {
+    let values: Vec<f32> = grid.column(n).take(rows).skip(rows - used).collect();
+    let average = values.iter().sum::<f32>() / used.max(1) as f32;
+    let values: Vec<f32> = values.iter().map(|x| (x - average).clamp(-4.0, 4.0)).collect();
+    let power: f32 = values.iter().map(|x| x * x).sum();
+    if power < 1e-3 * used as f32 {
         return None;
     }
-    mean.iter_mut().for_each(|sum| *sum /= count);
+    let correlation = |lag: usize| {
+        let product: f32 = values[lag..].iter().zip(&values).map(|(a, b)| a * b).sum();
+        f64::from(product / power) * used as f64 / (used - lag) as f64
+    };
+    let mean: Vec<f64> = (0..=longest).map(correlation).collect();
     // Before it first falls to nothing, autocorrelation is only persistence.
     let first = (1..=longest).find(|&lag| mean[lag] < 0.05)?;
     let (best, height) = (first.max(SHORTEST)..longest)
@@ -71,7 +69,7 @@ fn own_period(grid: &Grid, rows: usize) -> Option<usize> {
     // A multiple of the period is as high as the period itself: take the shortest of nearly equal peaks.
     let shortest = (first.max(SHORTEST)..=best)
         .find(|&lag| mean[lag] >= 0.95 * height && mean[lag] >= mean[lag - 1] && mean[lag] >= mean[lag + 1]);
-    (height > CLEAR).then_some(shortest.unwrap_or(best))
+    (height > CLEAR).then_some((height, shortest.unwrap_or(best)))
 }
 
 #[cfg(test)]

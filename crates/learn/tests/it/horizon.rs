@@ -21,7 +21,7 @@ impl<F: Fn(i64) -> bool> Machine<F> {
     const STEP_S: i64 = 10;
 
     fn new(burst: F) -> Self {
-        Self { rng: Rng::new(5), load: 0.0, second: 0, burst }
+        Self { rng: Rng::new(5), load: 0.0, second: -Self::STEP_S, burst }
     }
 
     fn schema() -> std::sync::Arc<Schema> {
@@ -172,7 +172,7 @@ fn the_shape_of_a_week_is_forecast_and_the_choice_is_told() {
         let mut damaged = bytes.clone();
         damaged[at] = b'9';
         if let Ok(other) = Ahead::decode(&damaged) {
-            other.forecast(model.recipe(), &window, 3);
+            assert!(other.forecast(model.recipe(), &window, 3).len() <= 3);
         }
     }
 }
