@@ -1,15 +1,24 @@
 //! Expects: from the heads around a distance, the correction, and beside a closed loop.
 
+use std::cell::OnceCell;
+
 use foretwin_core::{Expectation, Timestamp, Window};
 
 use super::Ahead;
 use super::fit::Source;
 use super::grid::Grid;
+use super::heads::Way;
 use super::network::Correction;
+use super::trace::LEVELS;
 use crate::feature::{Duty, Recipe, Transform};
 
 /// The closed loop is used where its held-out error is below this part of the direct one.
 pub(super) const CLOSED_WORTH: f64 = 0.97;
+/// Rows that came true lately, by which the chosen way is watched, and how many are needed.
+const RECENT: usize = 60;
+const LEAST: usize = 20;
+/// The chosen way gives way where its recent error is this many times that of a simple one.
+const WORSE: f32 = 1.25;
 
 impl Ahead {
     /// Expects the `steps` rows after the last of a recent window: steps × metrics of the schema, in the metrics' own
@@ -70,7 +79,8 @@ impl Ahead {
             let limits = limits(recipe, window, origin);
             let mut others = Vec::new();
             source.seen_by_others(&self.inputs, row, &mut others);
-            let at = Origin { source: &source, row, add: &add, others: &others };
+            let fallbacks = vec![OnceCell::new(); self.leads.len() * self.columns.len()];
+            let at = Origin { source: &source, row, add: &add, others: &others, fallbacks };
             forecasts.push(steps.iter().map(|&k| self.expect(recipe, &at, k, &limits)).collect());
         }
         forecasts
@@ -86,10 +96,16 @@ impl Ahead {
             let mut scale = 0.0;
             for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
                 let head = &self.heads[lead][n];
-                mean += weight * head.expect(trace, (at.row, k), (at.others, &mut room));
+                mean += weight
+                    * match self.fallback(at, lead, n) {
+                        Some(base) => trace.base(base, at.row, k),
+                        None => head.expect(trace, (at.row, k), (at.others, &mut room)),
+                    };
                 scale += weight * head.scale * self.left(lead, n).sqrt();
             }
-            mean += self.correct(at.add, n, k);
+            if self.fallback(at, b, n).is_none() {
+                mean += self.correct(at.add, n, k);
+            }
             let feature = &recipe.features[column as usize];
             let (mean, scale) = feature.in_unit(mean, scale, limits[column as usize]);
             expected[column as usize] = Expectation { mean, scale };
@@ -100,6 +116,32 @@ impl Ahead {
             }
         }
         expected
+    }
+
+    /// The simple expectation that is used instead of the chosen one, where that was clearly worse lately: what was best
+    /// on held-out data may have ended since.
+    fn fallback(&self, at: &Origin, lead: usize, n: usize) -> Option<usize> {
+        let place = lead * self.columns.len() + n;
+        *at.fallbacks[place].get_or_init(|| {
+            let (h, head) = (self.leads[lead], &self.heads[lead][n]);
+            let (trace, last) = (&at.source.traces[n], (at.row + 1).checked_sub(h)?);
+            let first = last.saturating_sub(RECENT).max(3);
+            let rows = (first..last).filter(|&t| at.source.grid.is_seen(t + h, n));
+            let (mut errors, mut count) = ([0.0f32; LEVELS + 1], 0);
+            let (mut others, mut room) = (Vec::new(), Vec::new());
+            for t in rows {
+                others.clear();
+                if head.way == Way::Joint {
+                    at.source.seen_by_others(&self.inputs, t, &mut others);
+                }
+                let truth = trace.y[t + h];
+                errors[LEVELS] += (truth - head.expect(trace, (t, h), (&others, &mut room))).abs();
+                (0..LEVELS).for_each(|base| errors[base] += (truth - trace.base(base, t, h)).abs());
+                count += 1;
+            }
+            let best = (0..LEVELS).min_by(|&a, &b| errors[a].total_cmp(&errors[b]))?;
+            (count >= LEAST && WORSE * errors[best] < errors[LEVELS]).then_some(best)
+        })
     }
 
     /// The LSTM's correction of a metric `k` rows ahead, between the leads that it has outputs for.
@@ -135,6 +177,8 @@ struct Origin<'a> {
     row: usize,
     add: &'a [f32],
     others: &'a [f32],
+    /// Per lead and metric, looked up once.
+    fallbacks: Vec<OnceCell<Option<usize>>>,
 }
 
 /// The leads around `k`, and how far from the first to the second it lies, by the logarithm.

@@ -23,6 +23,7 @@ use expect::CLOSED_WORTH;
 pub use expect::better;
 use heads::{Head, Way};
 use network::Correction;
+use trace::LEVELS;
 
 /// One instance to learn from: its frames and how they are read.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +105,7 @@ pub struct Choice {
 pub enum Method {
     /// It stays as it is.
     Last,
-    /// It returns to its slow average.
+    /// It returns to one of its slow averages.
     Level,
     /// It repeats what it was one period before.
     SeasonalNaive {
@@ -170,13 +171,14 @@ impl Ahead {
     }
 
     fn method(&self, way: Way) -> Method {
-        let period_s = |base: u32| self.seasons[(base as usize - 2) / 3] as f64 * self.step_s();
+        let levels = LEVELS as u32;
+        let period_s = |base: u32| self.seasons[(base - levels) as usize / 3] as f64 * self.step_s();
         match way {
             Way::Own => Method::Linear,
             Way::Joint => Method::Joint,
             Way::Base(0) => Method::Last,
-            Way::Base(1) => Method::Level,
-            Way::Base(base) if (base - 2).is_multiple_of(3) => {
+            Way::Base(base) if base < levels => Method::Level,
+            Way::Base(base) if (base - levels).is_multiple_of(3) => {
                 Method::SeasonalNaive { period_s: period_s(base) }
             }
             Way::Base(base) => Method::Seasonal { period_s: period_s(base) },

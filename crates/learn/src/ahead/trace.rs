@@ -7,8 +7,8 @@ const SLOW: [f32; 3] = [1.0 / 8.0, 1.0 / 64.0, 1.0 / 512.0];
 const APART: f32 = 1.0 / 16.0;
 /// Earlier periods that a seasonal mean is taken over.
 const PERIODS: usize = 3;
-/// Features that need no season: a constant, three values, three averages.
-const PLAIN: usize = 7;
+/// Features that need no season: a constant, three values and two averages against the third.
+const PLAIN: usize = 6;
 /// Features for each season.
 const PER_SEASON: usize = 4;
 
@@ -27,10 +27,13 @@ struct Seasonal {
     apart: Vec<f32>,
 }
 
-/// The simplest expectations of a later value, which others must beat: numbered 0 (the last value), 1 (the slow average),
-/// and for each season the value one period before, the mean of earlier periods, and that mean at today's level.
+/// Expectations without season that others must beat: the last value and the slow averages, from quick to slow.
+pub(super) const LEVELS: usize = 4;
+
+/// The simplest expectations of a later value: numbered 0 to 3 as [`LEVELS`] says, then for each season the value one
+/// period before, the mean of earlier periods, and that mean at today's level.
 pub(super) fn bases(seasons: usize) -> usize {
-    2 + 3 * seasons
+    LEVELS + 3 * seasons
 }
 
 /// Features of a later value.
@@ -45,37 +48,43 @@ impl Trace {
         Self { y, slow, seasons }
     }
 
-    /// What is known at row `t` about the value `k` rows later. Looks at rows up to `t` only.
+    /// What is known at row `t` about the value `k` rows later. Looks at rows up to `t` only. All but the constant are
+    /// differences: a metric that moves to another level takes its expectations with it.
     pub fn features(&self, t: usize, k: usize, into: &mut Vec<f32>) {
         into.clear();
-        let y = &self.y;
-        into.extend([1.0, y[t], y[t.saturating_sub(1)], y[t.saturating_sub(2)]]);
-        into.extend(self.slow.iter().map(|slow| slow[t]));
+        let (y, level) = (&self.y, self.slow[1][t]);
+        let earlier = |back: usize| y[t.saturating_sub(back)] - level;
+        into.extend([
+            1.0,
+            earlier(0),
+            earlier(1),
+            earlier(2),
+            self.slow[0][t] - level,
+            self.slow[2][t] - level,
+        ]);
         for season in &self.seasons {
-            let ahead = season.ahead(t, k);
-            into.extend([season.mean[ahead], season.before(y, t, k), season.mean[t], season.apart[t]]);
+            let usual = season.mean[t];
+            let ahead = season.mean[season.ahead(t, k)] - usual;
+            into.extend([ahead, season.before(y, t, k) - usual, y[t] - usual, season.apart[t]]);
         }
     }
 
     /// One of the simplest expectations.
     pub fn base(&self, base: usize, t: usize, k: usize) -> f32 {
-        match base {
-            0 => self.y[t],
-            1 => self.slow[2][t],
-            _ => {
-                let season = &self.seasons[(base - 2) / 3];
-                match (base - 2) % 3 {
-                    0 => season.before(&self.y, t, k),
-                    1 => season.mean[season.ahead(t, k)],
-                    _ => season.mean[season.ahead(t, k)] + season.apart[t],
-                }
-            }
+        if base < LEVELS {
+            return if base == 0 { self.y[t] } else { self.slow[base - 1][t] };
+        }
+        let season = &self.seasons[(base - LEVELS) / 3];
+        match (base - LEVELS) % 3 {
+            0 => season.before(&self.y, t, k),
+            1 => season.mean[season.ahead(t, k)],
+            _ => season.mean[season.ahead(t, k)] + season.apart[t],
         }
     }
 
-    /// The last value and a short average of it, as others see this metric.
+    /// How far the last value and a short average are from a slow one, as others see this metric.
     pub fn to_others(&self, t: usize) -> [f32; 2] {
-        [self.y[t], self.slow[0][t]]
+        [self.y[t] - self.slow[2][t], self.slow[0][t] - self.slow[2][t]]
     }
 
     /// The mean of earlier periods at the next row, for the season seen most often; else the slow average.
@@ -111,13 +120,14 @@ impl Seasonal {
     }
 }
 
-/// An exponential average.
+/// An exponential average; the plain one until that is slower.
 fn average(values: &[f32], weight: f32) -> Vec<f32> {
-    let mut at = values.first().copied().unwrap_or(0.0);
+    let mut at = 0.0;
     values
         .iter()
-        .map(|value| {
-            at += weight * (value - at);
+        .enumerate()
+        .map(|(n, value)| {
+            at += weight.max(1.0 / (n + 1) as f32) * (value - at);
             at
         })
         .collect()
@@ -148,7 +158,7 @@ mod tests {
         let y: Vec<f32> = (0..300).map(|n| (n % 25) as f32).collect();
         let trace = Trace::new(y, &[25]);
         for k in [1, 24, 25, 26, 113] {
-            for base in 2..5 {
+            for base in LEVELS..LEVELS + 3 {
                 assert!(
                     (trace.base(base, 280, k) - ((280 + k) % 25) as f32).abs() < 1e-4,
                     "base {base}, {k}"
