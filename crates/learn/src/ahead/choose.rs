@@ -21,7 +21,7 @@ pub(super) fn choose(sources: &[Source], job: &Job, (h, held_out): (usize, &Orig
             let (trace, truth) = (&source.traces[n], source.traces[n].y[t + h]);
             counts[n] += 1.0;
             let alone = head.alone(trace, (t, h), &mut room);
-            let regressed = [alone, alone + head.from_others(&others)];
+            let regressed = [alone, alone + head.by_others(&others)];
             let ways = (0..simple).map(|base| trace.base(base, t, h)).chain(regressed);
             for (way, expected) in ways.enumerate() {
                 let error = f64::from((truth - expected).clamp(-WILD, WILD));

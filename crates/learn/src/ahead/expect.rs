@@ -27,7 +27,7 @@ impl Ahead {
     pub fn forecast(&self, recipe: &Recipe, recent: &Window, steps: usize) -> Vec<Vec<Expectation>> {
         let Some(&last) = recent.times.last() else { return Vec::new() };
         let all: Vec<usize> = (1..=steps).collect();
-        self.from_origins(recipe, recent, (&[last], &all)).pop().unwrap_or_default()
+        self.forecast_from(recipe, recent, (&[last], &all)).pop().unwrap_or_default()
     }
 
     /// The same beside a model of the same frames and its state: at the native step, for every metric and distance, the
@@ -52,7 +52,7 @@ impl Ahead {
     /// to its origin only: origins × steps × metrics of the schema. Empty for a window without frames and for the recipe
     /// of another schema.
     #[must_use]
-    pub fn from_origins(
+    pub fn forecast_from(
         &self,
         recipe: &Recipe,
         window: &Window,
@@ -167,8 +167,8 @@ impl Ahead {
 /// with the smaller held-out error, the direct one in a draw.
 #[must_use]
 pub fn better(closed: Expectation, direct: Expectation) -> Expectation {
-    let closed_is = closed.mean.is_finite() && !(closed.scale >= CLOSED_WORTH * direct.scale);
-    if closed_is { closed } else { direct }
+    let alone = direct.mean.is_nan();
+    if alone || closed.scale < CLOSED_WORTH * direct.scale { closed } else { direct }
 }
 
 /// Where a forecast is made from.

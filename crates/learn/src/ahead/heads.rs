@@ -156,7 +156,7 @@ impl Head {
     }
 
     /// What others add.
-    pub fn from_others(&self, others: &[f32]) -> f32 {
+    pub fn by_others(&self, others: &[f32]) -> f32 {
         others.iter().zip(&self.joint).map(|(x, w)| x * w).sum()
     }
 
@@ -165,7 +165,7 @@ impl Head {
         match self.way {
             Way::Base(base) => trace.base(base as usize, at.0, at.1),
             Way::Own => self.alone(trace, at, room),
-            Way::Joint => self.alone(trace, at, room) + self.from_others(others),
+            Way::Joint => self.alone(trace, at, room) + self.by_others(others),
         }
     }
 }

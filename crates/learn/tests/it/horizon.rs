@@ -193,7 +193,7 @@ fn forecasts_far_ahead_look_at_no_future_and_noise_stays_noise() {
     past.times.truncate(2500);
     past.columns[0].truncate(2500);
     let alone = ahead.forecast(model.recipe(), &past, 10);
-    let among = ahead.from_origins(model.recipe(), &window, (&[past.times[2499]], &[10]));
+    let among = ahead.forecast_from(model.recipe(), &window, (&[past.times[2499]], &[10]));
     assert_eq!(alone[9][0].mean, among[0][0][0].mean);
 }
 

@@ -8,7 +8,7 @@ use foretwin_learn::{Ahead, AheadConfig, Choice, Config, Job, Member, Model, Out
 
 use super::ets::Ets;
 use super::load::Series;
-use super::report::{Error, HORIZONS, Result1};
+use super::report::{Error, HORIZONS, Measured};
 use crate::cli::ForecastArgs;
 use crate::commands::evaluate::cpu_s;
 
@@ -75,7 +75,7 @@ fn model(window: &foretwin_core::Window, lstm: bool, seed: u64) -> Option<Model>
 type Forecasts = Vec<Vec<Vec<Expectation>>>;
 
 /// Errors of every method on one series; nothing where it is too short.
-pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) -> Option<Result1> {
+pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) -> Option<Measured> {
     let learned = series.learned();
     let linear_model = model(&learned, false, args.seed)?;
     let before = cpu_s();
@@ -105,7 +105,7 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     methods.push(("ets", plan.ets(series)));
     let errors = methods.iter().map(|(name, forecasts)| (*name, plan.errors(series, forecasts))).collect();
     let choices: Vec<Choice> = best.choices_beside(&recurrent_model);
-    Some(Result1 { name: series.name.clone(), errors, choices, train_cpu_s, coverage })
+    Some(Measured { name: series.name.clone(), errors, choices, train_cpu_s, coverage })
 }
 
 /// From where, how far and by which measure.
@@ -158,7 +158,7 @@ impl Plan {
 
     fn ahead(&self, series: &Series, ahead: &Ahead, model: &Model) -> Forecasts {
         let moments: Vec<Timestamp> = self.origins.iter().map(|&row| series.window.times[row]).collect();
-        ahead.from_origins(model.recipe(), &series.window, (&moments, &self.horizons))
+        ahead.forecast_from(model.recipe(), &series.window, (&moments, &self.horizons))
     }
 
     /// Per metric and horizon the one that was better on held-out data.

@@ -33,13 +33,13 @@ impl Series {
     /// From columns of values.
     pub fn made(name: &str, step_s: f64, columns: Vec<(&str, Vec<f64>)>) -> Self {
         let rows = columns.first().map_or(0, |(_, values)| values.len());
-        let times = (0..rows).map(|n| n as f64 * step_s).collect();
-        let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
-        Self::even(name, times, columns, (rows as f64 * LEARNED) as usize)
+        let times: Vec<f64> = (0..rows).map(|n| n as f64 * step_s).collect();
+        let columns: Vec<_> = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+        Self::even(name, &times, &columns, (rows as f64 * LEARNED) as usize)
     }
 
     /// Puts rows on a grid of their median step; `learned` rows come before the split.
-    fn even(name: &str, times: Vec<f64>, columns: Vec<(String, Vec<f64>)>, learned: usize) -> Self {
+    fn even(name: &str, times: &[f64], columns: &[(String, Vec<f64>)], learned: usize) -> Self {
         let mut steps: Vec<f64> =
             times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.0).collect();
         steps.sort_by(f64::total_cmp);
@@ -127,10 +127,11 @@ fn pair(dir: &Path, name: &str) -> Result<Series> {
     let rows = learned + test.times.len();
     // Both may count rows from zero: the test follows the training.
     let step = if learned > 1 { train.times[1] - train.times[0] } else { 1.0 };
-    let times = (0..rows).map(|n| n as f64 * step).collect();
+    let times: Vec<f64> = (0..rows).map(|n| n as f64 * step).collect();
     let columns = train.names.iter().zip(train.columns.into_iter().zip(test.columns));
-    let columns = columns.map(|(name, (head, tail))| (name.clone(), [head, tail].concat())).collect();
-    Ok(Series::even(name, times, columns, learned))
+    let columns = columns.map(|(name, (head, tail))| (name.clone(), [head, tail].concat()));
+    let columns: Vec<_> = columns.collect();
+    Ok(Series::even(name, &times, &columns, learned))
 }
 
 /// Rows of one series of a file.
@@ -182,11 +183,12 @@ impl Rows {
         if order.len() < 100 {
             return None;
         }
-        let times = order.iter().map(|&n| self.times[n]).collect();
+        let times: Vec<f64> = order.iter().map(|&n| self.times[n]).collect();
         let sorted = |values: &Vec<f64>| order.iter().map(|&n| values[n]).collect();
-        let columns = self.values.iter().map(|(name, values)| (name.clone(), sorted(values))).collect();
+        let columns: Vec<_> =
+            self.values.iter().map(|(name, values)| (name.clone(), sorted(values))).collect();
         let learned = (order.len() as f64 * LEARNED) as usize;
-        Some(Series { group, ..Series::even(name, times, columns, learned) })
+        Some(Series { group, ..Series::even(name, &times, &columns, learned) })
     }
 }
 
@@ -243,7 +245,7 @@ mod tests {
         assert_eq!(moment("2000-02-29 12:00:00+00:00"), Some(951_825_600.0));
         assert_eq!(moment("series"), None);
         let times = vec![0.0, 10.0, 20.4, 40.0, 50.0];
-        let series = Series::even("a", times, vec![("x".into(), vec![1.0, 2.0, 3.0, 5.0, 6.0])], 3);
+        let series = Series::even("a", &times, &[("x".into(), vec![1.0, 2.0, 3.0, 5.0, 6.0])], 3);
         assert_eq!((series.window.len(), series.split), (6, 4));
         assert!(series.window.columns[0][3].is_missing());
     }

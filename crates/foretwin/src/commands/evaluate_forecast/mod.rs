@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::cli::ForecastArgs;
 use crate::commands::replay::bar;
 use forecasts::Cohort;
-use report::Result1;
+use report::Measured;
 
 /// Measures every series and reports, one by one and pooled.
 pub fn forecast(args: &ForecastArgs) -> Result<ExitCode> {
@@ -32,7 +32,7 @@ pub fn forecast(args: &ForecastArgs) -> Result<ExitCode> {
     };
     let cohorts = Cohort::of(&chosen, args);
     let progress = bar(chosen.len() as u64, "series");
-    let mut results: Vec<Result1> = Vec::new();
+    let mut results: Vec<Measured> = Vec::new();
     for series in chosen {
         let cohort = series.group.as_ref().and_then(|group| cohorts.get(group));
         match forecasts::measure(series, cohort, args) {

@@ -24,7 +24,7 @@ pub struct Error {
 }
 
 /// What was measured of one series.
-pub struct Result1 {
+pub struct Measured {
     pub name: String,
     pub errors: Vec<(&'static str, Vec<Error>)>,
     pub choices: Vec<Choice>,
@@ -33,7 +33,7 @@ pub struct Result1 {
     pub coverage: Vec<f64>,
 }
 
-impl Result1 {
+impl Measured {
     fn error(&self, method: &str, horizon: usize) -> Option<&Error> {
         let (_, errors) = self.errors.iter().find(|(name, _)| *name == method)?;
         errors.iter().find(|error| error.horizon == horizon)
@@ -41,7 +41,7 @@ impl Result1 {
 }
 
 /// `forecast.csv`: every series, method and horizon; `choices.csv`: how each metric is expected.
-pub fn write(out: &Path, results: &[Result1]) -> Result<()> {
+pub fn write(out: &Path, results: &[Measured]) -> Result<()> {
     let mut errors = String::from("series,method,horizon,mase,rmse\n");
     let mut choices = String::from("series,column,lead_s,method,held_out_error\n");
     for result in results {
@@ -83,7 +83,7 @@ struct Pooled {
     wins: usize,
 }
 
-fn pooled(results: &[Result1]) -> Vec<Pooled> {
+fn pooled(results: &[Measured]) -> Vec<Pooled> {
     let mut all = Vec::new();
     let mut methods: Vec<&'static str> = Vec::new();
     results.iter().flat_map(|result| &result.errors).for_each(|(name, _)| {
@@ -126,7 +126,7 @@ fn interval(values: &[f64]) -> [f64; 3] {
     [mean, means[SAMPLES / 40], means[SAMPLES - SAMPLES / 40 - 1]]
 }
 
-fn coverage(results: &[Result1]) -> BTreeMap<usize, f64> {
+fn coverage(results: &[Measured]) -> BTreeMap<usize, f64> {
     let mut found = BTreeMap::new();
     for (n, horizon) in HORIZONS.into_iter().enumerate() {
         let parts: Vec<f64> = results.iter().filter_map(|result| result.coverage.get(n).copied()).collect();
@@ -138,7 +138,7 @@ fn coverage(results: &[Result1]) -> BTreeMap<usize, f64> {
 }
 
 /// One JSON document.
-pub fn summary(results: &[Result1], seed: u64) -> Value {
+pub fn summary(results: &[Measured], seed: u64) -> Value {
     let series: BTreeMap<&String, Value> = results
         .iter()
         .map(|result| {
@@ -164,7 +164,7 @@ pub fn summary(results: &[Result1], seed: u64) -> Value {
 }
 
 /// The pooled table, for people.
-pub fn print(results: &[Result1]) {
+pub fn print(results: &[Measured]) {
     println!(
         "{:>5}  {:<15} {:>7} {:>8} {:>8}  foretwin / method (95 %)   better in",
         "steps", "method", "series", "MASE", "RMSE"
