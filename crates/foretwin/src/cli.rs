@@ -118,6 +118,34 @@ pub struct ReplayArgs {
 pub enum Evaluate {
     /// Train on NAME.train.parquet, score NAME.test.parquet, write OUT/NAME.csv with label,score
     Detection(DetectionArgs),
+    /// Forecast 1, 10, 60 and 600 steps ahead, against VAR, seasonal naive and ETS
+    Forecast(ForecastArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ForecastArgs {
+    /// Directory of series: NAME.train.parquet and NAME.test.parquet, Parquet with a column `series` or `vm`, or CSV with
+    /// timestamp,value; single files are split 70 to 30
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Directory for forecast.csv and choices.csv
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Without --data: simulated load of four kinds, this many series each
+    #[arg(long)]
+    pub simulated: Option<u64>,
+    /// Only so many of the series, evenly chosen
+    #[arg(long)]
+    pub sample: Option<usize>,
+    /// Networks whose corrections are averaged
+    #[arg(long, default_value_t = 1)]
+    pub ensemble: usize,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -176,6 +176,12 @@ fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
     }) {
         return Err("the cycle does not fit the features");
     }
+    let targets = shape.targets.len();
+    if !header.growth.as_ref().is_none_or(|growth| growth.is_sound(targets))
+        || !header.rhythm.as_ref().is_none_or(|rhythm| rhythm.is_sound(targets))
+    {
+        return Err("what is known of later steps or of the clock does not fit the targets");
+    }
     let Some(recurrent) = &header.recurrent else { return Ok(()) };
     let size = recurrent.size;
     let fits = [size.inputs, size.hidden, size.outputs].iter().all(|&n| n <= numbers && n <= 1 << 16)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cycle::Profile;
 use crate::feature::{Duty, Recipe};
+use crate::forecast::measure;
 use crate::linear::{Linear, Shape, rank_inputs};
 use crate::lookback::Lookback;
 use crate::lstm::{Series, Size, Training, train};
@@ -15,7 +16,7 @@ use crate::spread::Sizes;
 use crate::step::gather;
 use crate::table::{Rows, Table};
 use crate::tail::threshold;
-use crate::{Config, Error};
+use crate::{Config, Error, influence};
 
 /// The latest part of the rows, held out to choose and to calibrate.
 const HELD_OUT: f64 = 0.2;
@@ -87,8 +88,12 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
         add_network(job, &data, &mut model, &mut observe)?;
     }
     tell(observe, Stage::Threshold, 0.0)?;
+    model.header.rhythm = model.rhythm(job.window);
     calibrate(job, &data, &mut model);
+    model.header.growth =
+        measure(&model, &data.table, data.held_out().first().map_or(0, |&row| row as usize));
     finish(job, &data, &mut model);
+    model.header.influences = influence::measure(&model, &data.table, &data.usable);
     Ok(model)
 }
 
@@ -175,6 +180,9 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         recurrent: None,
         cycle: data.profile.as_ref().map(|profile| profile.cycle.clone()),
         lookback: lookback.is_some(),
+        growth: None,
+        rhythm: None,
+        influences: Vec::new(),
     };
     let (calm, profile) = (vec![1.0; deviation.len()], data.profile.clone());
     Model { header, linear, deviation, calm, lookback, profile, network: None, unit: Vec::new() }

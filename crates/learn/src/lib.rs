@@ -8,6 +8,7 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
+mod ahead;
 mod codec;
 mod config;
 mod cycle;
@@ -15,12 +16,15 @@ mod detect;
 mod error;
 mod feature;
 mod fit;
+mod forecast;
+mod influence;
 mod linear;
 mod lookback;
 pub mod lstm;
 mod model;
 mod outcome;
 mod recipe;
+mod rhythm;
 mod solve;
 mod spread;
 mod state;
@@ -28,11 +32,13 @@ mod step;
 mod table;
 mod tail;
 
+pub use ahead::{Ahead, AheadConfig, Choice, Member, Method, better};
 pub use config::Config;
 pub use detect::{detect, scores};
 pub use error::Error;
 pub use feature::{Duty, Feature, Recipe, Transform};
 pub use fit::{Job, Progress, Stage, fit};
+pub use influence::Influence;
 pub use model::Model;
 pub use outcome::{Outcome, Part, Taken};
 pub use state::State;

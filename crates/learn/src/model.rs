@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cycle::{Cycle, Profile};
 use crate::feature::{Reading, Recipe};
+use crate::forecast::Growth;
+use crate::influence::Influence;
 use crate::linear::{Linear, Shape};
 use crate::lookback::{self, Lookback};
 use crate::lstm::{Memory, Size, Weights};
+use crate::rhythm::Rhythm;
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
 /// What the model knows of normal behaviour, apart from its tensors.
@@ -32,6 +35,15 @@ pub(crate) struct Header {
     /// Whether there is a second look from further back.
     #[serde(default)]
     pub lookback: bool,
+    /// How scales grow many steps ahead.
+    #[serde(default)]
+    pub growth: Option<Growth>,
+    /// What is usual by the clock.
+    #[serde(default)]
+    pub rhythm: Option<Rhythm>,
+    /// Which metric's past helps to predict which.
+    #[serde(default)]
+    pub influences: Vec<Influence>,
 }
 
 /// How surprises become a score.

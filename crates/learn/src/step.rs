@@ -73,8 +73,8 @@ impl Model {
         let expects = state.age as usize >= self.header.shape.lags;
         if expects {
             self.expect(state);
-            self.surprise(state);
-            self.look_back(state);
+            self.surprise(state, at);
+            self.look_back(state, at);
         }
         self.watch(state);
         self.weigh(state);
@@ -90,7 +90,7 @@ impl Model {
         expects
     }
 
-    fn expect(&self, state: &mut State) {
+    pub(crate) fn expect(&self, state: &mut State) {
         let State { past, scratch, correction, bias, .. } = state;
         self.linear.expect(|k| past.lag(k), &mut scratch.room, &mut scratch.mean);
         scratch.mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean += *bias);
@@ -103,8 +103,9 @@ impl Model {
 
     /// Moves each target's evidence towards the square of its standardised surprise. A missing sample is no surprise:
     /// evidence fades to where it rests.
-    fn surprise(&self, state: &mut State) {
+    fn surprise(&self, state: &mut State, at: Timestamp) {
         let judge = &self.header.judge;
+        let usual = self.usual(at);
         for (t, &column) in self.header.shape.targets.iter().enumerate() {
             let z = state.scratch.z[column as usize];
             if z.is_nan() {
@@ -112,7 +113,8 @@ impl Model {
                 state.evidence[t] += judge.smoothing * (self.calm[t] - state.evidence[t]);
                 continue;
             }
-            let surprise = (z - state.scratch.mean[t]) / self.deviation[t];
+            let (shift, widening) = usual.expect(t);
+            let surprise = ((z - state.scratch.mean[t]) / self.deviation[t] - shift) / widening;
             state.bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * self.deviation[t];
             let surprise = surprise.clamp(-judge.believed, judge.believed);
             state.evidence[t] += judge.smoothing * (surprise * surprise - state.evidence[t]);
@@ -120,10 +122,11 @@ impl Model {
     }
 
     /// The same against what was expected many frames ago, once so much was seen since the last gap.
-    fn look_back(&self, state: &mut State) {
+    fn look_back(&self, state: &mut State, at: Timestamp) {
         let (judge, lags) = (&self.header.judge, self.header.shape.lags);
         let Some(lookback) = &self.lookback else { return };
         let ready = state.age as usize >= lags + self.reach();
+        let usual = self.usual(at);
         for (t, &column) in self.header.shape.targets.iter().enumerate() {
             let z = state.scratch.z[column as usize];
             if z.is_nan() || !ready {
@@ -131,7 +134,9 @@ impl Model {
                 continue;
             }
             let expected = lookback.expect(t, lags, |k| state.past.lag(k)[column as usize]);
+            let (shift, widening) = usual.expect(t);
             let surprise = (z - expected - state.far_bias[t]) / lookback.deviation[t];
+            let surprise = (surprise - shift) / widening;
             state.far_bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * lookback.deviation[t];
             let surprise = surprise.clamp(-judge.believed, judge.believed);
             state.far[t] += judge.smoothing * (surprise * surprise - state.far[t]);
@@ -177,8 +182,11 @@ impl Model {
             out.expectations[column] = Expectation { mean, scale };
         };
         if expects {
+            let usual = self.usual(state.clock.newest.unwrap_or_default());
             for (t, &column) in header.shape.targets.iter().enumerate() {
-                expected(column as usize, state.scratch.mean[t], self.deviation[t]);
+                let ((shift, widening), deviation) = (usual.expect(t), self.deviation[t]);
+                let mean = state.scratch.mean[t] + shift * deviation;
+                expected(column as usize, mean, deviation * widening);
             }
         }
         for (watch, &column) in state.watches.iter().zip(&header.constants) {

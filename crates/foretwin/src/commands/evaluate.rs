@@ -20,6 +20,7 @@ use crate::table;
 pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
     match args {
         Evaluate::Detection(args) => detection(args),
+        Evaluate::Forecast(args) => super::evaluate_forecast::forecast(args),
     }
 }
 
@@ -118,7 +119,7 @@ fn write(path: &Path, labels: &[f64], scores: &[f64]) -> Result<()> {
 }
 
 /// CPU seconds of this process so far.
-fn cpu_s() -> f64 {
+pub(super) fn cpu_s() -> f64 {
     let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return f64::NAN };
     // The fields after the command's closing parenthesis; utime and stime are the 12th and 13th, in ticks of 10 ms.
     let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
