@@ -25,6 +25,8 @@ pub(super) struct Right<'a> {
 /// Adds to M rows of N vectors the product of M rows of `a`, from row `first` on, and `depth` rows of `b`, whose
 /// vectors lie `apart` numbers apart.
 #[inline(always)]
+// Indices here name registers; iterators hide that from the optimiser.
+#[allow(clippy::needless_range_loop)]
 fn accumulate<V: Vector, const M: usize, const N: usize>(
     v: V,
     mut sums: [[V::F; N]; M],

@@ -17,8 +17,9 @@ const RATES: [f32; 2] = [4e-3, 2e-5];
 const WARM_RATE: f32 = 1e-3;
 /// The part of training in which the rate rises.
 const RISE: f32 = 0.1;
-/// Epochs without a better held-out error before training stops.
-const PATIENCE: usize = 4;
+/// Epochs without a better held-out error before training stops: so many, or this part of all, whichever is more. At a
+/// high rate the error only falls slowly, and falls again with the rate.
+const PATIENCE: (usize, usize) = (4, 4);
 /// Held-out error must fall by this part to count as better.
 const BETTER: f64 = 1e-3;
 /// Segments of held-out rows, and how many of those rows are looked at after an epoch.
@@ -143,7 +144,7 @@ fn descend(
         if error < best_error * (1.0 - BETTER) {
             (best, best_error, waited) = (learner.weights(), error, 0);
         }
-        if waited >= PATIENCE {
+        if waited >= PATIENCE.0.max(training.epochs / PATIENCE.1) {
             break;
         }
     }

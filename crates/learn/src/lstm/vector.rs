@@ -79,6 +79,8 @@ pub trait Vector: Copy {
 
 /// Two to the power of r, for |r| <= 1/2, is 1 + r (these, lowest power first); relative error below 1e-7 (minimax
 /// with the constant term fixed, so that the power of zero is exactly one).
+// The first is near ln 2, and is not: it shares in evening out the error.
+#[allow(clippy::approx_constant)]
 const POWER: [f32; 5] = [0.693_147, 0.240_222_42, 0.055_507_336, 0.009_671_513, 0.001_326_472_8];
 /// Beyond this power of two the logistic function is 0 or 1 in single precision.
 const SATURATED: f32 = 100.0;

@@ -59,7 +59,7 @@ impl Vector for Avx2 {
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut f32, x: Self::F) {
-        vouched!(_mm256_storeu_ps(at, x))
+        vouched!(_mm256_storeu_ps(at, x));
     }
     #[inline(always)]
     unsafe fn load_pairs(self, at: *const u16) -> [Self::F; 2] {
@@ -118,7 +118,7 @@ impl Vector for Avx2 {
     }
     #[inline(always)]
     fn prefetch(self, at: *const u8) {
-        vouched!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
+        vouched!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
     }
 }
 
@@ -141,7 +141,7 @@ impl Vector for Avx512 {
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut f32, x: Self::F) {
-        vouched!(_mm512_storeu_ps(at, x))
+        vouched!(_mm512_storeu_ps(at, x));
     }
     #[inline(always)]
     unsafe fn load_pairs(self, at: *const u16) -> [Self::F; 2] {
@@ -193,6 +193,6 @@ impl Vector for Avx512 {
     }
     #[inline(always)]
     fn prefetch(self, at: *const u8) {
-        vouched!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
+        vouched!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
     }
 }
