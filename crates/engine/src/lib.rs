@@ -9,6 +9,7 @@ mod agent;
 mod config;
 mod counters;
 mod descriptions;
+mod drift;
 mod error;
 mod events;
 mod exposition;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use foretwin_core::{Timestamp, Window};
+use foretwin_core::Window;
 
 use crate::fit::{Job, Progress, fit};
 use crate::outcome::Outcome;
@@ -21,8 +21,7 @@ pub fn detect(
     if train.schema.id() != test.schema.id() {
         return Err(Error::Schema { train: train.schema.id(), test: test.schema.id() });
     }
-    let trained_at = train.times.last().copied().unwrap_or(Timestamp(0));
-    let model = fit(&Job { window: train, seed, version: 1, trained_at, config, lstm: true }, observe)?;
+    let model = fit(&Job { seed, ..Job::new(train, config) }, observe)?;
     let (mut state, mut out, mut frame) = (model.start(), Outcome::default(), Vec::new());
     let score = |row: usize| {
         test.frame(row, &mut frame);

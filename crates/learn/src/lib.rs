@@ -8,28 +8,39 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
+mod adapt;
 mod codec;
+mod cohort;
+mod compare;
 mod config;
 mod detect;
+mod drift;
 mod error;
 mod feature;
 mod fit;
 mod linear;
 mod lstm;
 mod model;
+mod network;
 mod outcome;
 mod recipe;
 mod solve;
+mod span;
 mod state;
 mod step;
 mod table;
 mod tail;
 
+pub use cohort::{Cohort, cohort};
+pub use compare::{HeldOut, Margins, Reason, Performance, Verdict, compare};
 pub use config::Config;
 pub use detect::detect;
+pub use drift::{Departure, Drift};
 pub use error::Error;
 pub use feature::{Duty, Feature, Recipe, Transform};
 pub use fit::{Job, Progress, Stage, fit};
 pub use model::Model;
+pub use network::{Gain, Start};
 pub use outcome::{Outcome, Part, Taken};
+pub use span::Span;
 pub use state::State;

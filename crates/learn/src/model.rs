@@ -1,11 +1,15 @@
 //! A fitted model: immutable, shared, stepped with a state.
 
+use std::sync::Arc;
+
 use foretwin_core::{SchemaId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::Tail;
 use crate::feature::{Reading, Recipe};
 use crate::linear::{Linear, Shape};
 use crate::lstm::{Memory, Size, Weights};
+use crate::network::Gain;
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
 /// What the model knows of normal behaviour, apart from its tensors.
@@ -24,6 +28,12 @@ pub(crate) struct Header {
     pub constants: Vec<u32>,
     pub judge: Judge,
     pub recurrent: Option<RecurrentShape>,
+    /// What networks were worth on held-out data.
+    #[serde(default)]
+    pub gain: Gain,
+    /// The tail of evidence at the end of calibration, from where each state's follows its stream.
+    #[serde(default)]
+    pub tail: Option<Tail>,
 }
 
 /// How surprises become a score.
@@ -64,7 +74,7 @@ pub struct Model {
     pub(crate) deviation: Vec<f32>,
     /// Per target, its mean squared surprise on held-out data: where evidence rests.
     pub(crate) calm: Vec<f32>,
-    pub(crate) network: Option<Weights>,
+    pub(crate) network: Option<Arc<Weights>>,
     /// Per output of the network, what one unit is worth on the common scale.
     pub(crate) unit: Vec<f32>,
 }
@@ -110,7 +120,21 @@ impl Model {
     #[must_use]
     pub fn corrected(&self) -> Vec<usize> {
         let outputs = self.header.recurrent.iter().flat_map(|shape| &shape.outputs);
-        outputs.map(|&target| self.header.shape.targets[target as usize] as usize).collect()
+        let used = outputs.zip(&self.unit).filter(|(_, unit)| **unit > 0.0);
+        used.map(|(&target, _)| self.header.shape.targets[target as usize] as usize).collect()
+    }
+
+    /// The threshold of evidence that training found, and the one that a state has come to since.
+    #[must_use]
+    pub fn thresholds(&self, state: &State) -> (f64, f64) {
+        let trained = self.header.judge.threshold;
+        (trained, state.tail.as_ref().map_or(trained, Tail::threshold))
+    }
+
+    /// What networks, of its own and of its cohort, were worth on held-out data.
+    #[must_use]
+    pub fn gain(&self) -> Gain {
+        self.header.gain
     }
 
     /// A state that has seen nothing.
@@ -126,6 +150,7 @@ impl Model {
             readings: vec![Reading::NONE; width],
             past: Past::new(self.header.shape.lags, width),
             evidence: self.calm.clone(),
+            tail: self.header.tail.clone(),
             watches: vec![Watch { level: 0.0, habit: 0.0, evidence: 0.0 }; self.header.constants.len()],
             memory: Memory::new(recurrent.map_or(0, |shape| shape.size.hidden)),
             correction: vec![0.0; recurrent.map_or(0, |shape| shape.outputs.len())],

@@ -3,6 +3,7 @@
 use foretwin_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::Tail;
 use crate::feature::Reading;
 use crate::linear::Room;
 use crate::lstm::Memory;
@@ -79,6 +80,8 @@ pub struct State {
     pub(crate) past: Past,
     /// Per target, smoothed squared surprise.
     pub(crate) evidence: Vec<f32>,
+    /// The tail that the threshold follows; absent while a model knows too little of it.
+    pub(crate) tail: Option<Tail>,
     pub(crate) watches: Vec<Watch>,
     pub(crate) memory: Memory,
     /// What the recurrent part adds to the next frame's expectation, per output.

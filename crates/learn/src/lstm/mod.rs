@@ -12,7 +12,7 @@ use std::ops::Range;
 use foretwin_core::Rng;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use train::{Series, Training, train};
+pub(crate) use train::{Series, Training, evaluate, train};
 
 /// Sizes of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,8 @@ const BATCH: usize = 16;
 const STEPS: usize = 32;
 /// First and last learning rate; it falls along a cosine.
 const RATES: [f32; 2] = [4e-3, 2e-4];
+/// First learning rate where training goes on from weights that knew something.
+const WARM_RATE: f32 = 1e-3;
 /// Epochs without a better held-out error before training stops.
 const PATIENCE: usize = 4;
 /// Held-out error must fall by this part to count as better.
@@ -31,10 +33,12 @@ pub(crate) struct Series {
 
 /// How long and how wide to train.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Training {
+pub(crate) struct Training<'a> {
     pub size: Size,
     pub epochs: usize,
     pub seed: u64,
+    /// Weights to start from instead of random ones, of the same size; what they knew is changed at a lower rate.
+    pub initial: Option<&'a Weights>,
 }
 
 /// Segments of a range of rows, gathered so that a stretch of all of them is contiguous.
@@ -75,22 +79,27 @@ impl Gathered {
 }
 
 /// Trains on the head of a series. Gives the weights with the least held-out error and, per output, that error
-/// relative to expecting zero: below 1 where the network helps. `observe` hears how far training is and may stop
+/// relative to expecting zero: below 1 where the network helps, and how many epochs it took. `observe` hears how far training is and may stop
 /// it; then there is no result.
 pub(crate) fn train(
     series: &Series,
-    training: Training,
+    training: Training<'_>,
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
-) -> ControlFlow<(), (Weights, Vec<f64>)> {
+) -> ControlFlow<(), (Weights, Vec<f64>, usize)> {
     let size = training.size;
-    let mut weights = Weights::new(size, training.seed);
+    let mut weights =
+        training.initial.cloned().unwrap_or_else(|| Weights::new(training.size, training.seed));
+    let first_rate = if training.initial.is_some() { WARM_RATE } else { RATES[0] };
     let head = Gathered::new(series, size, 0..series.head);
     let tail = Gathered::new(series, size, series.head..series.keep.len());
     let (mut adam, mut gradient) = (Adam::new(size.parameters()), vec![0.0; size.parameters()]);
     let (mut trace, mut slope) = (Trace::default(), Vec::new());
-    let (mut best, mut best_error, mut waited) = (weights.clone(), vec![1.0; size.outputs], 0);
+    let known = held_out(&weights, &tail, &mut trace);
+    let (mut best, mut best_error, mut waited) = (weights.clone(), known, 0);
     let stretches = head.steps.div_ceil(STEPS);
+    let mut epochs = 0;
     for epoch in 0..training.epochs {
+        epochs += 1;
         trace.clear(head.batch * size.hidden);
         for (n, (stretch, targets)) in head.stretches(size).enumerate() {
             let done = (epoch * stretches + n) as f64 / (training.epochs * stretches) as f64;
@@ -99,7 +108,7 @@ pub(crate) fn train(
             slopes(&trace.outputs, targets, &mut slope);
             backward(&weights, &stretch, &trace, &slope, &mut gradient);
             let warm = 0.5 * (1.0 + (done as f32 * std::f32::consts::PI).cos());
-            adam.descend(&mut weights.values, &gradient, RATES[1] + (RATES[0] - RATES[1]) * warm);
+            adam.descend(&mut weights.values, &gradient, RATES[1] + (first_rate - RATES[1]) * warm);
         }
         let error = held_out(&weights, &tail, &mut trace);
         waited += 1;
@@ -110,7 +119,13 @@ pub(crate) fn train(
             break;
         }
     }
-    ControlFlow::Continue((best, best_error))
+    ControlFlow::Continue((best, best_error, epochs))
+}
+
+/// Per output, the squared error of given weights on the held-out rows of a series relative to that of expecting zero.
+pub(crate) fn evaluate(series: &Series, weights: &Weights) -> Vec<f64> {
+    let tail = Gathered::new(series, weights.size, series.head..series.keep.len());
+    held_out(weights, &tail, &mut Trace::default())
 }
 
 /// The derivative of half the mean squared error over what is there.
@@ -155,17 +170,29 @@ mod tests {
         Series { inputs, targets, keep: vec![1.0; rows], head: rows * 3 / 4 }
     }
 
-    const TRAINING: Training =
-        Training { size: Size { inputs: 1, hidden: 8, outputs: 1 }, epochs: 40, seed: 4 };
+    const TRAINING: Training<'_> =
+        Training { size: Size { inputs: 1, hidden: 8, outputs: 1 }, epochs: 40, seed: 4, initial: None };
 
     #[test]
     fn a_nonlinear_memory_is_learned() {
-        let ControlFlow::Continue((_, error)) =
+        let ControlFlow::Continue((_, error, _)) =
             train(&parity(8000), TRAINING, &mut |_| ControlFlow::Continue(()))
         else {
             panic!("nobody stopped it")
         };
         assert!(error[0] < 0.1, "{error:?}");
+    }
+
+    #[test]
+    fn what_was_learned_is_the_start_of_a_warm_training() {
+        let go = &mut |_: f64| ControlFlow::Continue(());
+        let ControlFlow::Continue((parent, before, _)) = train(&parity(8000), TRAINING, go) else { unreachable!() };
+        assert_eq!(evaluate(&parity(8000), &parent), before);
+        let warm = Training { epochs: 1, initial: Some(&parent), ..TRAINING };
+        let ControlFlow::Continue((_, after, _)) = train(&parity(8000), warm, go) else { unreachable!() };
+        let cold = Training { epochs: 1, ..TRAINING };
+        let ControlFlow::Continue((_, afresh, _)) = train(&parity(8000), cold, go) else { unreachable!() };
+        assert!(after[0] <= before[0] && after[0] < 0.5 * afresh[0], "{before:?} {after:?} {afresh:?}");
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn errors_that_never_happened_are_news_once() {
 fn cancelling_and_short_or_wrong_input_give_clear_errors() {
     let mut server = Server::new(14);
     let (window, config) = (server.window(200), Config::default());
-    let job = Job { window: &window, seed: 1, version: 1, trained_at: at(0.0), config: &config, lstm: true };
+    let job = Job::new(&window, &config);
     assert!(matches!(fit(&job, &mut |_| ControlFlow::Break(())), Err(Error::Cancelled)));
     let short = server.window(10);
     let mut go = |_| ControlFlow::Continue(());
@@ -169,7 +169,7 @@ fn the_first_movement_after_stillness_has_a_measured_score() {
     (0..40).for_each(|t| window.push(at(f64::from(t)), &[Value(3); 6]));
     let config = Config::default();
     let job =
-        Job { window: &window, seed: 1, version: 1, trained_at: at(40.0), config: &config, lstm: false };
+        Job { lstm: false, ..Job::new(&window, &config) };
     let model = fit(&job, &mut |_| ControlFlow::Continue(())).unwrap();
     let (mut state, mut out) = (model.start(), Outcome::default());
     for t in 40..200 {
