@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use foretwin_core::{Timestamp, Value};
+use foretwin_core::{InstanceId, Timestamp, Value};
 use foretwin_learn::{Departure, Drift, Model, State};
+
+use crate::Error;
+use crate::feed::Feed;
+use crate::handle::Handle;
+use crate::view::{DriftOf, DriftView};
 
 /// Time between two looks under the champion and under the reference, and how far back each average reaches.
 const CHAMPION_S: [f64; 2] = [10.0, 3600.0];
@@ -100,13 +105,13 @@ impl Vigil {
     }
 
     /// How far the instance is from where its reference saw it.
-    pub(crate) fn from_reference(&self) -> Option<(Departure, u64)> {
+    pub(crate) fn against_reference(&self) -> Option<(Departure, u64)> {
         let (reference, drift) = self.reference.as_ref()?;
         Some((drift.departure(reference)?, reference.version()))
     }
 
     /// How far the instance is from where its champion saw it.
-    pub(crate) fn from_champion(&self, champion: &Model) -> Option<Departure> {
+    pub(crate) fn against_champion(&self, champion: &Model) -> Option<Departure> {
         self.drift.departure(champion)
     }
 }
@@ -114,4 +119,33 @@ impl Vigil {
 fn slow(model: &Model, [look_s, memory_s]: [f64; 2]) -> Drift {
     let look_s = look_s.max(model.step_s());
     Drift::new(model, look_s, memory_s.max(FEWEST_FRAMES * look_s))
+}
+
+impl Handle {
+    /// How far an instance is from where its models saw it, for each schema that it sends.
+    ///
+    /// # Errors
+    /// If it is unknown.
+    pub fn drift(&self, id: &InstanceId) -> Result<Vec<DriftView>, Error> {
+        self.pipeline.with(id, |watched| {
+            let view = |feed: &Feed| {
+                let (champion, reference) = feed.departures();
+                let of = |(departure, version): (Departure, u64)| DriftOf {
+                    model_version: version,
+                    shift: departure.shift,
+                    metric: departure.column.map(|column| feed.schema.metrics()[column].key()),
+                    distance: departure.distance,
+                    share: departure.share,
+                };
+                let version = feed.model().map_or(0, |(model, _)| model.version());
+                DriftView {
+                    schema: feed.schema.id(),
+                    surprise: champion.map(|departure| departure.surprise),
+                    champion: champion.map(|departure| of((departure, version))),
+                    reference: reference.map(of),
+                }
+            };
+            watched.current().map(view).collect()
+        })
+    }
 }

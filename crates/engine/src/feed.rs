@@ -175,8 +175,8 @@ impl Feed {
     /// How far it is from where its champion and its reference saw it, the latter with its version.
     pub(crate) fn departures(&self) -> (Option<Departure>, Option<(Departure, u64)>) {
         let vigil = self.judge.as_ref().map(|judge| (&judge.vigil, &judge.model));
-        let champion = vigil.and_then(|(vigil, model)| vigil.from_champion(model));
-        (champion, vigil.and_then(|(vigil, _)| vigil.from_reference()))
+        let champion = vigil.and_then(|(vigil, model)| vigil.against_champion(model));
+        (champion, vigil.and_then(|(vigil, _)| vigil.against_reference()))
     }
 
     /// Keeps what foresight needs of a frame.

@@ -36,4 +36,6 @@ pub use events::Listener;
 pub use handle::Handle;
 pub use node::{Node, Roles};
 pub use replay::{Replay, Replayed};
-pub use view::{Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView};
+pub use view::{
+    DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
+};

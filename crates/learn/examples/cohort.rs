@@ -68,12 +68,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let started = Instant::now();
         let cohort = cohort(&jobs, &mut |_| ControlFlow::Continue(()))?;
         let (whole, seconds) = (&windows[held], started.elapsed().as_secs_f64());
-        println!("machine {held}: cohort of {} in {seconds:.1} s, held-out error {:.3}", jobs.len(), cohort.error());
+        println!(
+            "machine {held}: cohort of {} in {seconds:.1} s, held-out error {:.3}",
+            jobs.len(),
+            cohort.error()
+        );
         let end = whole.len() - MEASURED;
         for (n, length_s) in lengths.iter().enumerate() {
             let rows = ((length_s / step_s) as usize).min(end);
             let history = data::rows(whole, end - rows..end);
-            let Some((ratios, is_shared)) = against_linear(whole, &history, (&config, &cohort)) else { continue };
+            let Some((ratios, is_shared)) = against_linear(whole, &history, (&config, &cohort)) else {
+                continue;
+            };
             for (list, ratio) in found[n].iter_mut().zip(ratios) {
                 list.extend(ratio);
             }
@@ -81,10 +87,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("  {rows:6} rows: cohort, own, choice {ratios:.3?}, shared {is_shared}");
         }
     }
-    println!("history     cohort own   choice (error relative to linear, geometric mean) | own or none, shared");
+    println!(
+        "history     cohort own   choice (error relative to linear, geometric mean) | own or none, shared"
+    );
     for ((length_s, lists), shared) in lengths.iter().zip(&found).zip(&shared) {
         let hours = length_s / 3600.0;
-        println!("{hours:7.0} h   {}  {}  {} | {shared:?}", mean(&lists[0]), mean(&lists[1]), mean(&lists[2]));
+        println!(
+            "{hours:7.0} h   {}  {}  {} | {shared:?}",
+            mean(&lists[0]),
+            mean(&lists[1]),
+            mean(&lists[2])
+        );
     }
     Ok(())
 }

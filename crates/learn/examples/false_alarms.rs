@@ -1,4 +1,4 @@
-//! Stated against realised rates of false alarms, on simulated normal series and on the normal parts of benchmarks.
+//! Stated against realised rates of false alarms, on simulated normal series or on the normal parts of benchmarks.
 //!
 //! `cargo run --release -p foretwin-learn --example false_alarms -- [DATA_DIR...]`
 
@@ -27,7 +27,8 @@ enum Kind {
     Mixed,
 }
 
-const KINDS: [Kind; 6] = [Kind::Noise, Kind::Heavy, Kind::Periodic, Kind::Bursts, Kind::Restless, Kind::Mixed];
+const KINDS: [Kind; 6] =
+    [Kind::Noise, Kind::Heavy, Kind::Periodic, Kind::Bursts, Kind::Restless, Kind::Mixed];
 
 /// A source of normal frames.
 struct Source {
@@ -47,7 +48,8 @@ impl Source {
     fn next(&mut self) -> (Timestamp, [Value; 5]) {
         self.n += 1;
         self.wander = 0.9995 * self.wander + 0.01 * self.rng.normal();
-        self.burst = if self.rng.below(600) == 0 { 5 + self.rng.below(30) } else { self.burst.saturating_sub(1) };
+        self.burst =
+            if self.rng.below(600) == 0 { 5 + self.rng.below(30) } else { self.burst.saturating_sub(1) };
         let values = std::array::from_fn(|m| {
             let kind = match (self.kind, m) {
                 (Kind::Mixed, m) => KINDS[m],
@@ -144,19 +146,24 @@ fn benchmark(dir: &Path, rate: f64, adapt: bool) -> Result<(f64, Vec<f64>), Box<
         }
         begun += alarms.begun as f64;
         expected += alarms.frames as f64 * rate;
+        if std::env::var_os("VERBOSE").is_some() {
+            println!("    {name} thresholds trained, now {:.3?}", model.thresholds(&state));
+        }
         each.push(alarms.begun as f64 / (alarms.frames as f64 * rate));
     }
     Ok((begun / expected, each))
 }
 
 fn print(name: &str, rate: f64, ratios: [&[f64]; 2]) {
-    let text = |ratios: &[f64]| ratios.iter().map(|ratio| format!("{ratio:5.2}")).collect::<Vec<_>>().join(" ");
+    let text =
+        |ratios: &[f64]| ratios.iter().map(|ratio| format!("{ratio:5.2}")).collect::<Vec<_>>().join(" ");
     println!("{name:10} {rate:7.0e}  fixed {}  adapting {}", text(ratios[0]), text(ratios[1]));
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("realised over stated rate of new alarms, 1.00 is as stated");
-    for kind in KINDS {
+    let simulate = std::env::args().len() == 1;
+    for kind in KINDS.into_iter().filter(|_| simulate) {
         for rate in [1e-3, 1e-4] {
             let ratios = [simulated(kind, rate, false)?, simulated(kind, rate, true)?];
             print(&format!("{kind:?}"), rate, [&ratios[0], &ratios[1]]);

@@ -3,18 +3,31 @@
 //!
 //! Streaming peaks over threshold (SPOT: Siffer et al., 2017) with a bounded memory: the latest peaks are kept, each
 //! with the frame at which it ended, and a generalised Pareto distribution is fitted to them again whenever one joins
-//! them. Old peaks are forgotten as new ones come. What is above the threshold teaches no more than that the threshold
-//! was reached: an alarm counts as one peak as high as the threshold, however high and long it was, and time stands
-//! still during it. All of it stays within bounds around what training found.
+//! them. Old peaks are forgotten as new ones come. An alarm teaches little: it counts as one peak, however long it was,
+//! at most twice as far above the level as the threshold, and time stands still during it. All of it stays within bounds
+//! around what training found.
 
 use serde::{Deserialize, Serialize};
 
 use crate::tail::{ORDINARY, excess_over};
 
 /// Peaks kept.
-const PEAKS: usize = 256;
+const PEAKS: usize = 128;
 /// Fewest peaks that a tail is fitted to.
 const FEWEST_PEAKS: usize = 20;
+/// Levels tried for what is ordinary, the highest first: that one serves from which on there are peaks enough.
+const LEVELS: [f64; 4] = [ORDINARY, 0.95, 0.9, 0.8];
+const ENOUGH_PEAKS: usize = 40;
+/// The highest of them that a tail is fitted to: nearer to the threshold it is more like a Pareto distribution.
+const HIGHEST: usize = 64;
+/// The lightest tail believed: lighter ones end soon after what was seen.
+const LIGHTEST: f64 = -0.2;
+/// How much of an alarm's height is believed, in units of the threshold's distance from the level.
+const BELIEVED: f64 = 2.0;
+/// So many of the peaks expected above the threshold are enough to count them instead of fitting a tail.
+const COUNTED: f64 = 8.0;
+/// Mean evidence from which on an instance moves enough for its tail to say all.
+const MOVING: f64 = 0.1;
 /// Frames over which the level of ordinary evidence follows the stream.
 const LEVEL_FRAMES: f64 = 20_000.0;
 /// How far threshold and level may move from what training found, down and up, as factors of evidence.
@@ -33,6 +46,8 @@ pub(crate) struct Tail {
     least: f64,
     /// Threshold and level that training found.
     trained: [f64; 2],
+    /// Part of frames below the level.
+    ordinary: f64,
     /// Evidence above which a frame belongs to a peak.
     level: f64,
     /// Evidence at which the score is 1.
@@ -48,30 +63,42 @@ pub(crate) struct Tail {
 impl Tail {
     /// Learns from the evidence of calibration, in order. `threshold` is what it found.
     pub fn learn(evidence: &[f64], (rate, apart): (f64, usize), (threshold, least): (f64, f64)) -> Self {
-        let mut sorted: Vec<f64> = evidence.iter().copied().filter(|value| value.is_finite()).collect();
+        let seen: Vec<f64> = evidence.iter().copied().filter(|value| value.is_finite()).collect();
+        let mut sorted = seen.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        let level = match sorted.len() {
-            0 => threshold,
-            count => sorted[((count - 1) as f64 * ORDINARY) as usize],
+        let mean = sorted.iter().sum::<f64>() / sorted.len().max(1) as f64;
+        let above = |ordinary: f64| {
+            let level = match sorted.len() {
+                0 => threshold,
+                count => sorted[((count - 1) as f64 * ordinary) as usize],
+            };
+            let mut tail = Self {
+                rate,
+                apart: apart as u32,
+                least: if mean < MOVING { least } else { 0.0 },
+                trained: [threshold, level],
+                ordinary,
+                level,
+                threshold: f64::INFINITY,
+                frames: 0,
+                peaks: Vec::new(),
+                open: None,
+            };
+            for &value in &seen {
+                tail.frames = tail.frames.saturating_add(1);
+                tail.follow(value);
+            }
+            tail.close();
+            tail
         };
-        let mut tail = Self {
-            rate,
-            apart: apart as u32,
-            least,
-            trained: [threshold, level],
-            level,
-            threshold: f64::INFINITY,
-            frames: 0,
-            peaks: Vec::new(),
-            open: None,
-        };
-        for &value in evidence.iter().filter(|value| value.is_finite()) {
-            tail.frames = tail.frames.saturating_add(1);
-            tail.follow(value);
-        }
-        tail.close();
+        let mut tried = LEVELS.iter().map(|&ordinary| above(ordinary));
+        let enough = tried.find(|tail| tail.peaks.len() >= ENOUGH_PEAKS);
+        let mut tail = enough.unwrap_or_else(|| above(ORDINARY));
         tail.threshold = threshold;
-        tail.threshold = tail.estimate().unwrap_or(threshold);
+        // One outlier can make what training found useless as a measure; the tail itself is steadier.
+        if let Some(found) = tail.estimate([0.0, f64::INFINITY]) {
+            (tail.threshold, tail.trained[0]) = (found, found);
+        }
         tail
     }
 
@@ -84,22 +111,27 @@ impl Tail {
     pub fn is_sound(&self) -> bool {
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let finite = self.peaks.iter().chain(&self.open).all(|(height, _)| height.is_finite());
-        positive(self.threshold) && positive(self.trained[0]) && positive(self.rate) && finite
-            && self.level.is_finite() && self.peaks.len() <= PEAKS
+        positive(self.threshold)
+            && positive(self.trained[0])
+            && positive(self.rate)
+            && finite
+            && self.level.is_finite()
+            && (0.0..1.0).contains(&self.ordinary)
+            && self.peaks.len() <= PEAKS
     }
 
     /// Takes the evidence of a judged frame.
     pub fn take(&mut self, evidence: f64) {
         if evidence > self.threshold {
-            // An alarm: it is a peak that reached the threshold, and teaches nothing beyond that.
-            let reached = self.threshold as f32;
-            self.open = Some((self.open.map_or(reached, |(height, _)| height.max(reached)), self.frames));
+            let most = self.level + BELIEVED * (self.threshold - self.level).max(0.0);
+            let height = evidence.min(most) as f32;
+            self.open = Some((self.open.map_or(height, |(before, _)| before.max(height)), self.frames));
             return;
         }
         self.frames = self.frames.saturating_add(1);
         // The level moves up and down so that it has the ordinary part of frames below it.
         let above = f64::from(u8::from(evidence > self.level));
-        self.level *= 1.0 + (above - (1.0 - ORDINARY)) / LEVEL_FRAMES;
+        self.level *= 1.0 + (above - (1.0 - self.ordinary)) / LEVEL_FRAMES;
         let [low, high] = BOUNDS.map(|factor| factor * self.trained[1]);
         self.level = self.level.clamp(low, high.max(f64::MIN_POSITIVE));
         self.follow(evidence);
@@ -122,25 +154,26 @@ impl Tail {
         }
         self.peaks.push(peak);
         if self.threshold.is_finite() {
-            self.threshold = self.estimate().unwrap_or(self.threshold);
+            self.threshold = self.estimate(BOUNDS).unwrap_or(self.threshold);
         }
     }
 
-    /// The evidence that a new peak exceeds at the stated rate; nothing while there are too few peaks to tell.
-    fn estimate(&self) -> Option<f64> {
+    /// The evidence that a new peak exceeds at the stated rate, within bounds around what training found; nothing while
+    /// there are too few peaks to tell.
+    fn estimate(&self, bounds: [f64; 2]) -> Option<f64> {
         let mut heights: Vec<f64> = self.peaks.iter().map(|(height, _)| f64::from(*height)).collect();
         heights.retain(|height| *height > self.level);
         if heights.len() < FEWEST_PEAKS {
             return None;
         }
         heights.sort_unstable_by(f64::total_cmp);
-        let largest = heights.last().copied()?;
-        let covered = f64::from(self.covered());
-        let excesses: Vec<f64> = heights.iter().map(|height| height - self.level).collect();
-        let found = self.level + excess_over(&excesses, covered * self.rate);
+        let expected = f64::from(self.covered()) * self.rate;
+        let found =
+            if expected >= COUNTED { counted(&heights, expected) } else { fitted(&heights, expected) };
         // As long as no alarm is expected in the time that the peaks cover, what was normal then is no alarm now.
-        let found = if covered * self.rate < RESOLVED { found.max(largest) } else { found };
-        let [low, high] = BOUNDS.map(|factor| factor * self.trained[0]);
+        let largest = heights.last().copied()?.min(self.threshold);
+        let found = if expected < RESOLVED { found.max(largest) } else { found };
+        let [low, high] = bounds.map(|factor| factor * self.trained[0]);
         Some(found.clamp(low, high).max(self.least).max(f64::MIN_POSITIVE))
     }
 
@@ -152,6 +185,23 @@ impl Tail {
         }
         .max(1)
     }
+}
+
+/// The height that `expected` of the sorted heights go beyond, between two of them.
+fn counted(sorted: &[f64], expected: f64) -> f64 {
+    let rank = (sorted.len() as f64 - expected - 0.5).clamp(0.0, (sorted.len() - 1) as f64);
+    let (below, part) = (rank as usize, rank.fract());
+    let above = sorted[(below + 1).min(sorted.len() - 1)];
+    sorted[below] + part * (above - sorted[below])
+}
+
+/// The same from a tail fitted to the highest of them.
+fn fitted(sorted: &[f64], expected: f64) -> f64 {
+    let highest = HIGHEST.min(sorted.len() - 1);
+    let (rest, top) = sorted.split_at(sorted.len() - highest);
+    let base = rest.last().copied().unwrap_or(0.0);
+    let excesses: Vec<f64> = top.iter().map(|height| height - base).collect();
+    base + excess_over(&excesses, expected, LIGHTEST)
 }
 
 #[cfg(test)]

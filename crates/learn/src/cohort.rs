@@ -35,10 +35,7 @@ pub struct Cohort {
 /// # Errors
 /// [`Error::Schema`] where schemas differ, [`Error::TooShort`] if no member has enough, [`Error::Cancelled`] when
 /// `observe` broke.
-pub fn cohort(
-    jobs: &[Job],
-    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Cohort, Error> {
+pub fn cohort(jobs: &[Job], observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Cohort, Error> {
     let nothing = Error::TooShort { rows: 0, needed: 1 };
     let first = jobs.first().ok_or(nothing)?;
     let schema = first.window.schema.id();

@@ -109,7 +109,8 @@ pub fn compare(champion: &Model, challenger: &Model, held_out: &HeldOut, margins
     let mut runs = [Run::new(champion), Run::new(challenger)];
     let mut errors = Errors::new(champion, challenger);
     let mut frame = Vec::new();
-    for row in held_out.rows.start.saturating_sub(held_out.warm)..held_out.rows.end.min(held_out.window.len()) {
+    for row in held_out.rows.start.saturating_sub(held_out.warm)..held_out.rows.end.min(held_out.window.len())
+    {
         let at = held_out.window.times[row];
         if contains(&spans, at) {
             continue;
@@ -204,7 +205,8 @@ impl Errors {
         let seen: Vec<usize> = (0..self.columns.len()).filter(|&n| self.counts[n] > 0.0).collect();
         let metrics = seen.len();
         let mean = |n: usize, run: usize| self.sums[n][run] / self.counts[n] + ERROR_FLOOR;
-        let over = |of: &dyn Fn(usize) -> f64| seen.iter().map(|&n| of(n)).sum::<f64>() / metrics.max(1) as f64;
+        let over =
+            |of: &dyn Fn(usize) -> f64| seen.iter().map(|&n| of(n)).sum::<f64>() / metrics.max(1) as f64;
         let samples = self.counts.iter().sum::<f64>().max(1.0);
         let trial = |run: usize| Performance {
             error: over(&|n| mean(n, run) - ERROR_FLOOR),

@@ -124,7 +124,8 @@ impl Drift {
         if self.weight < MATURE {
             return None;
         }
-        let mut found = Departure { surprise: self.evidence / self.evidence_weight.max(1e-9), ..Departure::default() };
+        let mut found =
+            Departure { surprise: self.evidence / self.evidence_weight.max(1e-9), ..Departure::default() };
         let (mut sum, mut far, mut count) = (0.0, 0.0, 0.0f64);
         for (t, &column) in model.header.shape.targets.iter().enumerate() {
             if f64::from(self.seen[t]) < MATURE {

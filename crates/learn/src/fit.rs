@@ -56,7 +56,16 @@ impl<'a> Job<'a> {
     #[must_use]
     pub fn new(window: &'a Window, config: &'a Config) -> Self {
         let trained_at = window.times.last().copied().unwrap_or_default();
-        Self { window, left_out: &[], start: Start::Fresh, seed: 1, version: 1, trained_at, config, lstm: true }
+        Self {
+            window,
+            left_out: &[],
+            start: Start::Fresh,
+            seed: 1,
+            version: 1,
+            trained_at,
+            config,
+            lstm: true,
+        }
     }
 }
 
@@ -107,7 +116,11 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
     Ok(model)
 }
 
-pub(crate) fn tell(observe: &mut dyn FnMut(Progress) -> ControlFlow<()>, stage: Stage, done: f64) -> Result<(), Error> {
+pub(crate) fn tell(
+    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    stage: Stage,
+    done: f64,
+) -> Result<(), Error> {
     match observe(Progress { stage, done }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Error::Cancelled),
@@ -252,12 +265,34 @@ pub(crate) fn series(job: &Job, data: &Data, model: &Model, shape: &RecurrentSha
 
 /// Replays the held-out rows through the model of the head, and sets where evidence rests and where it alarms.
 fn calibrate(job: &Job, data: &Data, model: &mut Model) {
-    let mut state = model.start();
-    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len()]);
     let first = data.held_out().first().map_or(0, |&row| row as usize);
     // A short history is calibrated on all of it: a fifth of it would be a few frames.
     let first = if data.usable.len() < JOINT_ROWS { 0 } else { first };
-    for row in first.saturating_sub(job.config.lags)..data.table.rows() {
+    let (seen, sums) = replay(data, model, first.saturating_sub(job.config.lags));
+    let apart = (3.0 / job.config.smoothing) as usize;
+    // Where nothing ever moved, evidence rests at zero and its tail says nothing: one metric alone must at least stay
+    // beyond ordinary doubt to make an alarm, however many others stand still beside it.
+    let parts = model.calm.len() + model.header.constants.len();
+    let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
+    let rate = job.config.false_alarm_rate;
+    let found = threshold(&seen, rate, apart).max(least);
+    // Where little was seen the tail is a guess, and the guess is cautious: nothing is followed yet. Else the stream
+    // goes on from the tail of all rows: rare peaks are too few in a fifth of them.
+    if data.usable.len() >= JOINT_ROWS && job.config.adapt {
+        let (all, _) = replay(data, model, 0);
+        model.header.tail = Some(Tail::learn(&all, (rate, apart), (found, least)));
+    }
+    model.header.judge.threshold = found;
+    for (calm, sum) in model.calm.iter_mut().zip(&sums) {
+        *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
+    }
+}
+
+/// Evidence of the rows from one on that could be expected, and its sums per target.
+fn replay(data: &Data, model: &Model, from: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut state = model.start();
+    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len()]);
+    for row in from..data.table.rows() {
         if data.table.age[row] == 0 {
             model.pause(&mut state, 1e3);
         }
@@ -271,20 +306,7 @@ fn calibrate(job: &Job, data: &Data, model: &mut Model) {
             sums.iter_mut().zip(&state.evidence).for_each(|(sum, evidence)| *sum += f64::from(*evidence));
         }
     }
-    let apart = (3.0 / job.config.smoothing) as usize;
-    // Where nothing ever moved, evidence rests at zero and its tail says nothing: one metric alone must at least stay
-    // beyond ordinary doubt to make an alarm, however many others stand still beside it.
-    let parts = model.calm.len() + model.header.constants.len();
-    let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
-    let rate = job.config.false_alarm_rate;
-    model.header.judge.threshold = threshold(&seen, rate, apart).max(least);
-    // Where little was seen the tail is a guess, and the guess is cautious: nothing is followed yet.
-    let enough = data.usable.len() >= JOINT_ROWS && job.config.adapt;
-    let tail = || Tail::learn(&seen, (rate, apart), (model.header.judge.threshold, least));
-    model.header.tail = enough.then(tail);
-    for (calm, sum) in model.calm.iter_mut().zip(&sums) {
-        *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
-    }
+    (seen, sums)
 }
 
 /// Refits the linear part to all rows, with the choices made on held-out ones.

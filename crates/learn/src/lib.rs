@@ -32,7 +32,7 @@ mod table;
 mod tail;
 
 pub use cohort::{Cohort, cohort};
-pub use compare::{HeldOut, Margins, Reason, Performance, Verdict, compare};
+pub use compare::{HeldOut, Margins, Performance, Reason, Verdict, compare};
 pub use config::Config;
 pub use detect::detect;
 pub use drift::{Departure, Drift};

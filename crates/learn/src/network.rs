@@ -6,11 +6,11 @@ use std::sync::Arc;
 use foretwin_core::DAY_US;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use crate::cohort::Cohort;
 use crate::fit::{Data, Job, WORTH, series};
 use crate::lstm::{Size, Training, Weights, evaluate, train};
 use crate::model::{Model, RecurrentShape};
-use crate::Error;
 
 /// Where the network of a new model comes from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -131,7 +131,8 @@ fn shared(job: &Job, data: &Data, model: &Model, cohort: &Cohort) -> Option<Cand
         return None;
     }
     let size = cohort.network.size;
-    let shape = RecurrentShape { size, inputs: cohort.inputs.clone(), daily: cohort.daily, outputs: Vec::new() };
+    let shape =
+        RecurrentShape { size, inputs: cohort.inputs.clone(), daily: cohort.daily, outputs: Vec::new() };
     let targets = &model.linear.shape.targets;
     let series = cohort.series(&series(job, data, model, &shape), targets);
     let found = evaluate(&series, &cohort.network);
@@ -195,9 +196,11 @@ fn inherited(parent: &Model, model: &Model, shape: &RecurrentShape, seed: u64) -
     let old_column = |n: usize| parent.header.shape.targets[known.outputs[n] as usize];
     for (n, &target) in shape.outputs.iter().enumerate() {
         let column = model.header.shape.targets[target as usize];
-        let same = (0..old.size.outputs).find(|&before| old_column(before) == column && parent.unit[before] > 0.0);
+        let same =
+            (0..old.size.outputs).find(|&before| old_column(before) == column && parent.unit[before] > 0.0);
         if let Some(before) = same {
-            let (from, to) = (old.size.out().start + before * size.hidden, size.out().start + n * size.hidden);
+            let (from, to) =
+                (old.size.out().start + before * size.hidden, size.out().start + n * size.hidden);
             new.values[to..to + size.hidden].copy_from_slice(&old.values[from..from + size.hidden]);
             new.values[size.out_bias().start + n] = old.values[old.size.out_bias().start + before];
         }

@@ -51,7 +51,10 @@ pub(crate) struct Changes {
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.schemas.is_empty() && self.instances.is_empty() && self.failures.is_empty() && self.maintenance.is_empty()
+        self.schemas.is_empty()
+            && self.instances.is_empty()
+            && self.failures.is_empty()
+            && self.maintenance.is_empty()
     }
 }
 

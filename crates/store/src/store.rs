@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use foretwin_core::{Failure, InstanceId, Maintenance, PARTITIONS, Partition, Schema, SchemaId, Timestamp, Window};
+use foretwin_core::{
+    Failure, InstanceId, Maintenance, PARTITIONS, Partition, Schema, SchemaId, Timestamp, Window,
+};
 use foretwin_disk::Disk;
 
 use crate::catalog::{Catalog, Entry};

@@ -132,7 +132,8 @@ mod tests {
         round_trip(&Record::Instance(instance));
         round_trip(&Record::Vanished { instance: id.clone(), at: Timestamp(-5) });
         let (mode, note) = (FailureMode::DiskFull, String::from("by hand"));
-        let work = Maintenance { instance: id.clone(), from: Timestamp(1), to: Timestamp(2), note: note.clone() };
+        let work =
+            Maintenance { instance: id.clone(), from: Timestamp(1), to: Timestamp(2), note: note.clone() };
         round_trip(&Record::Maintenance(work));
         round_trip(&Record::Failure(Failure { instance: id, at: Timestamp(9), mode, note }));
         let metric = Metric::counter("system.cpu.time", "us", Role::Utilization).with("cpu.mode", "user");

@@ -4,6 +4,8 @@
 mod budget;
 mod reach;
 mod spans;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod urgency;
 
@@ -57,7 +59,9 @@ impl Pipeline {
         for partition in Partition::all() {
             for watched in self.shard(partition).watched.values().filter(|one| one.vanished.is_none()) {
                 for feed in watched.current() {
-                    let Some((urgency, cause)) = urgency::urgency(feed, &self.config.training) else { continue };
+                    let Some((urgency, cause)) = urgency::urgency(feed, &self.config.training) else {
+                        continue;
+                    };
                     if best.as_ref().is_none_or(|due| urgency > due.urgency) {
                         best = Some(self.order(&watched.instance, feed, (urgency, cause)));
                     }
@@ -124,7 +128,7 @@ impl Pipeline {
                 if let Some(verdict) = verdict {
                     tracing::info!("{}: {} model {version} wins: {verdict:?}", due.name(), due.cause);
                 }
-                self.crown(due, Arc::new(*model), &window);
+                self.crown(due, &Arc::new(*model), &window);
             }
             Decision::Keep(verdict) => {
                 self.counters.challengers_lost.add(1);
@@ -147,13 +151,13 @@ impl Pipeline {
     }
 
     /// Puts a model to work and keeps it, durably.
-    fn crown(&self, due: &Due, model: Arc<Model>, window: &Window) {
+    fn crown(&self, due: &Due, model: &Arc<Model>, window: &Window) {
         let settled = due.reach.to.since(due.first) >= self.config.training.settled_s;
         let phase = if settled { Phase::Learned } else { Phase::Provisional };
         let trained = Trained { model: model.clone(), phase, recent: recent(window) };
         self.install(&due.instance.id, due.schema, trained);
         // A model that cannot be written still judges, until a restart.
-        if let Err(error) = self.registry.promote(&due.instance, due.schema, &model, phase) {
+        if let Err(error) = self.registry.promote(&due.instance, due.schema, model, phase) {
             tracing::warn!("{}; the model is trained again after a restart", Chain(&error));
         }
     }

@@ -119,7 +119,12 @@ mod tests {
             mode: FailureMode::Crash,
             note: String::new(),
         };
-        let work = Maintenance { instance: InstanceId::new("host"), from: at(9000), to: at(9100), note: String::new() };
+        let work = Maintenance {
+            instance: InstanceId::new("host"),
+            from: at(9000),
+            to: at(9100),
+            note: String::new(),
+        };
         let spans = recorded(&instance, &[failure("host/app", 5000), failure("host/other", 7000)], &[work]);
         assert_eq!(spans, [(at(4400), at(5600)), (at(9000), at(9220))]);
     }

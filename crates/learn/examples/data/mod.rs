@@ -59,6 +59,7 @@ pub fn names(dir: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 }
 
 /// Some of the rows of a window.
+#[allow(dead_code)] // Not every example needs it.
 pub fn rows(window: &Window, rows: std::ops::Range<usize>) -> Window {
     let columns = window.columns.iter().map(|column| column[rows.clone()].to_vec()).collect();
     let times = window.times[rows.clone()].to_vec();

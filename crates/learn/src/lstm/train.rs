@@ -87,8 +87,7 @@ pub(crate) fn train(
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> ControlFlow<(), (Weights, Vec<f64>, usize)> {
     let size = training.size;
-    let mut weights =
-        training.initial.cloned().unwrap_or_else(|| Weights::new(training.size, training.seed));
+    let mut weights = training.initial.cloned().unwrap_or_else(|| Weights::new(training.size, training.seed));
     let first_rate = if training.initial.is_some() { WARM_RATE } else { RATES[0] };
     let head = Gathered::new(series, size, 0..series.head);
     let tail = Gathered::new(series, size, series.head..series.keep.len());
@@ -186,7 +185,9 @@ mod tests {
     #[test]
     fn what_was_learned_is_the_start_of_a_warm_training() {
         let go = &mut |_: f64| ControlFlow::Continue(());
-        let ControlFlow::Continue((parent, before, _)) = train(&parity(8000), TRAINING, go) else { unreachable!() };
+        let ControlFlow::Continue((parent, before, _)) = train(&parity(8000), TRAINING, go) else {
+            unreachable!()
+        };
         assert_eq!(evaluate(&parity(8000), &parent), before);
         let warm = Training { epochs: 1, initial: Some(&parent), ..TRAINING };
         let ControlFlow::Continue((_, after, _)) = train(&parity(8000), warm, go) else { unreachable!() };

@@ -168,8 +168,7 @@ fn the_first_movement_after_stillness_has_a_measured_score() {
     let mut window = Window::new(InstanceId::new("still"), schema.clone());
     (0..40).for_each(|t| window.push(at(f64::from(t)), &[Value(3); 6]));
     let config = Config::default();
-    let job =
-        Job { lstm: false, ..Job::new(&window, &config) };
+    let job = Job { lstm: false, ..Job::new(&window, &config) };
     let model = fit(&job, &mut |_| ControlFlow::Continue(())).unwrap();
     let (mut state, mut out) = (model.start(), Outcome::default());
     for t in 40..200 {

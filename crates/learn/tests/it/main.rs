@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod codec;
+mod continual;
 mod simulated;
 mod time;
