@@ -126,13 +126,15 @@ impl Pipeline {
         match decision {
             Decision::Promote(model, verdict) => {
                 if let Some(verdict) = verdict {
-                    tracing::info!("{}: {} model {version} wins: {verdict:?}", due.name(), due.cause);
+                    let (name, cause, version) = (due.name(), due.cause, model.version());
+                    tracing::info!("{name}: {cause} model {version} takes over, {}", trial::words(&verdict));
                 }
                 self.crown(due, &Arc::new(*model), &window);
             }
-            Decision::Keep(verdict) => {
+            Decision::Keep(challenger, verdict) => {
                 self.counters.challengers_lost.add(1);
-                tracing::info!("{}: {} challenger {version} loses: {verdict:?}", due.name(), due.cause);
+                let (name, cause, version) = (due.name(), due.cause, challenger.version());
+                tracing::info!("{name}: {cause} challenger {version} loses, {}", trial::words(&verdict));
             }
         }
         Ok(true)

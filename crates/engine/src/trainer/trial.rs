@@ -18,8 +18,8 @@ const WARM: usize = 60;
 pub(crate) enum Decision {
     /// It takes over: there was nothing to compare it with, or it won.
     Promote(Box<Model>, Option<Verdict>),
-    /// The one at work stays.
-    Keep(Verdict),
+    /// The one at work stays; the challenger is worth a record.
+    Keep(Box<Model>, Verdict),
 }
 
 /// Fits a model, and compares it with the `champion` if there is one: on the latest frames that the champion was not
@@ -39,10 +39,25 @@ pub(crate) fn decide(job: &Job, champion: Option<&Model>, budget: &Budget<'_>) -
     let verdict = compare(champion, &challenger, &held_out, &Margins::at(job.config.false_alarm_rate));
     // Where too little is held out nothing speaks against the newer data.
     if !verdict.promotes() && verdict.reason != Reason::TooLittle {
-        return Ok(Decision::Keep(verdict));
+        return Ok(Decision::Keep(Box::new(challenger), verdict));
     }
     let whole = fit(&Job { start: Start::Parent(&challenger), ..*job }, &mut observe)?;
     Ok(Decision::Promote(Box::new(whole), Some(verdict)))
+}
+
+/// A verdict in words, for the record of a version.
+pub(crate) fn words(verdict: &Verdict) -> String {
+    let Verdict { reason, ratio, metrics, champion, challenger } = verdict;
+    let decided = match reason {
+        Reason::GoodEnough => "as good as the champion",
+        Reason::LessAccurate => "less accurate than the champion",
+        Reason::FalseAlarms => "more false alarms than the champion and than stated",
+        Reason::TooLittle => "too little held out to compare",
+    };
+    format!(
+        "{decided}: error {:.3} against {:.3} (ratio {ratio:.3} over {metrics} metrics), {} against {} alarms in {} frames",
+        challenger.error, champion.error, challenger.alarms, champion.alarms, challenger.frames
+    )
 }
 
 /// The latest rows that a model trained at a moment has not seen, a fifth of all at most.
@@ -86,7 +101,7 @@ mod tests {
         // The champion knows this behaviour; most of what the challenger saw is of another.
         let recent = window(8000, 2500, 0.97);
         match decided(&normal, &Job::new(&recent, &config)) {
-            Decision::Keep(verdict) => assert_eq!(verdict.reason, Reason::LessAccurate, "{verdict:?}"),
+            Decision::Keep(_, verdict) => assert_eq!(verdict.reason, Reason::LessAccurate, "{verdict:?}"),
             Decision::Promote(_, verdict) => panic!("promoted: {verdict:?}"),
         }
     }
@@ -101,6 +116,7 @@ mod tests {
         };
         assert!(verdict.ratio < 0.9 && verdict.challenger.frames > 500, "{verdict:?}");
         assert_eq!(model.rows(), new.len(), "the winner was fitted to everything");
+        assert!(words(&verdict).starts_with("as good as the champion: error 0."), "{}", words(&verdict));
     }
 
     #[test]
