@@ -24,7 +24,7 @@ pub use instance::{Instance, InstanceId, InstanceKind, WorkloadId};
 pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score};
 pub use metric::{Capacity, Kind, Metric, Role, Storage};
 pub use prediction::{Action, Cause, Evidence, FailureProbability, Prediction};
-pub use record::{Failure, PARTITIONS, Partition, Position, Record};
+pub use record::{Failure, Maintenance, PARTITIONS, Partition, Position, Record};
 pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
 pub use rng::Rng;
 pub use schema::{Schema, SchemaId};

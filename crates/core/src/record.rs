@@ -62,6 +62,22 @@ pub struct Failure {
     pub note: String,
 }
 
+/// A span of planned work on an instance: what it does then is not normal, and nobody is to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// On whom.
+    pub instance: InstanceId,
+    /// When it begins.
+    #[serde(rename = "from_us")]
+    pub from: Timestamp,
+    /// When it is over.
+    #[serde(rename = "to_us")]
+    pub to: Timestamp,
+    /// What is done, for people.
+    #[serde(default)]
+    pub note: String,
+}
+
 /// One entry of the log. Everything that changes what Foretwin knows is one of these.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
@@ -80,4 +96,6 @@ pub enum Record {
     Batch(Batch),
     /// A failure that happened.
     Failure(Failure),
+    /// Planned work.
+    Maintenance(Maintenance),
 }

@@ -40,13 +40,25 @@ pub struct Training {
     pub growth: f64,
     /// Seconds between two trainings of one instance once it is settled.
     pub interval_s: f64,
+    /// Fewest seconds between a training and one that drift asks for.
+    pub drift_interval_s: f64,
+    /// Anomalous spans are left out of training up to this part of its window; more is a new normal.
+    pub left_out_share: f64,
     /// Share of one core that training may take, 0 to 1.
     pub cpu_share: f64,
 }
 
 impl Default for Training {
     fn default() -> Self {
-        Self { first_frames: 30, settled_s: 3600.0, growth: 2.0, interval_s: 6.0 * 3600.0, cpu_share: 0.25 }
+        Self {
+            first_frames: 30,
+            settled_s: 3600.0,
+            growth: 2.0,
+            interval_s: 6.0 * 3600.0,
+            drift_interval_s: 3600.0,
+            left_out_share: 0.25,
+            cpu_share: 0.25,
+        }
     }
 }
 
@@ -105,6 +117,12 @@ impl Config {
         }
         if training.interval_s.is_nan() || training.interval_s < 60.0 {
             return invalid("training.interval_s", "at least 60 seconds, for instance 21600");
+        }
+        if training.drift_interval_s.is_nan() || training.drift_interval_s < 60.0 {
+            return invalid("training.drift_interval_s", "at least 60 seconds, for instance 3600");
+        }
+        if !(0.0..=0.9).contains(&training.left_out_share) {
+            return invalid("training.left_out_share", "a share from 0 to 0.9, for instance 0.25");
         }
         if self.forward.spool_bytes < 4 * self.stream.segment_bytes {
             return invalid("forward.spool_bytes", "at least four times stream.segment_bytes");

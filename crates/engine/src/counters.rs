@@ -37,6 +37,8 @@ pub(crate) struct Counters {
     pub refused: Counter,
     /// Models trained.
     pub trained: Counter,
+    /// Models trained that did not take over from the one at work.
+    pub challengers_lost: Counter,
     /// Trainings that failed.
     pub training_errors: Counter,
     /// Risk assessments made.
@@ -49,7 +51,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Name, help and value of each.
-    pub(crate) fn all(&self) -> [(&'static str, &'static str, u64); 13] {
+    pub(crate) fn all(&self) -> [(&'static str, &'static str, u64); 14] {
         [
             ("foretwin_frames_total", "Frames applied from the log.", self.frames.get()),
             ("foretwin_samples_total", "Samples applied from the log.", self.samples.get()),
@@ -60,6 +62,11 @@ impl Counters {
             ("foretwin_orphaned_frames_total", "Frames of an unknown schema.", self.orphaned.get()),
             ("foretwin_refused_frames_total", "Frames that the log refused.", self.refused.get()),
             ("foretwin_models_trained_total", "Models trained.", self.trained.get()),
+            (
+                "foretwin_challengers_lost_total",
+                "Models trained that lost to the one at work.",
+                self.challengers_lost.get(),
+            ),
             ("foretwin_training_errors_total", "Trainings that failed.", self.training_errors.get()),
             ("foretwin_risk_assessments_total", "Risk assessments made.", self.assessed.get()),
             ("foretwin_panics_total", "Records whose application panicked.", self.panics.get()),

@@ -46,7 +46,7 @@ impl Descriptions {
             Record::Schema(schema) => self.known.insert(format!("schema {}", schema.id()), encoded.to_vec()),
             Record::Instance(instance) => self.known.insert(format!("{}", instance.id), encoded.to_vec()),
             Record::Vanished { instance, .. } => self.known.remove(instance.as_str()),
-            Record::Batch(_) | Record::Failure(_) => return,
+            Record::Batch(_) | Record::Failure(_) | Record::Maintenance(_) => return,
         };
         self.changed |= before.as_deref() != Some(encoded);
     }

@@ -6,14 +6,18 @@ use foretwin_core::{
     Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value, Window,
 };
 use foretwin_foresee::{History, Series};
-use foretwin_learn::{Model, Outcome, State, Taken};
+use foretwin_learn::{Departure, Model, Outcome, State, Taken};
 
 use crate::config::Training;
+use crate::drift::Vigil;
 
 /// So many older frames in a row, in order, mean that the clock was set back.
 const SET_BACK_FRAMES: u32 = 10;
 /// A judgement speaks for the present this many sampling steps long.
 const FRESH_STEPS: f64 = 3.0;
+
+/// Part of its history that an alarm must last to be called a new normal.
+const PATIENCE: f64 = 0.25;
 
 /// A feed is current while its next frame is not overdue by a few of its gaps, which are believed up to this.
 const LONGEST_GAP_S: f64 = 24.0;
@@ -31,6 +35,8 @@ pub(crate) struct Feed {
     gap_s: f64,
     /// No training before so many frames.
     pub(crate) wants_frames: u64,
+    /// When a model was last trained, whether it was put to work or not.
+    pub(crate) tried: Timestamp,
     /// The last of the frames in a row that came late, and how many.
     stragglers: Option<(Timestamp, u32)>,
     judge: Option<Judge>,
@@ -43,6 +49,7 @@ struct Judge {
     state: State,
     outcome: Outcome,
     phase: Phase,
+    vigil: Vigil,
 }
 
 /// A series that runs against a limit.
@@ -73,6 +80,7 @@ impl Feed {
             gap_s: LONGEST_GAP_S,
             judgement: None,
             wants_frames: 0,
+            tried: Timestamp(i64::MIN),
             stragglers: None,
             judge: None,
             resources,
@@ -95,6 +103,10 @@ impl Feed {
         if let Some(judge) = &mut self.judge {
             judge.model.step(&mut judge.state, at, values, &mut judge.outcome);
             if judge.outcome.taken == Taken::Judged {
+                // A change that fills so much of the history is learned, with alarms or without.
+                let patience_s = PATIENCE * at.since(self.first).max(0.0);
+                let (model, score) = ((&*judge.model, &judge.state), judge.outcome.score);
+                judge.vigil.look(model, score, (at, values), patience_s);
                 let version = judge.model.version();
                 self.judgement = Some(judge.outcome.judgement(at, &self.schema, version, judge.phase));
             }
@@ -147,6 +159,26 @@ impl Feed {
         self.wants_frames = self.frames + (self.frames / 2).clamp(30, 3600);
     }
 
+    /// Whether it has left what its model saw, and no training has taken note of it yet.
+    pub(crate) fn has_drifted(&self) -> bool {
+        self.judge.as_ref().is_some_and(|judge| judge.vigil.has_drifted())
+    }
+
+    /// A training was made.
+    pub(crate) fn has_trained(&mut self, until: Timestamp) {
+        self.tried = until;
+        if let Some(judge) = &mut self.judge {
+            judge.vigil.answered();
+        }
+    }
+
+    /// How far it is from where its champion and its reference saw it, the latter with its version.
+    pub(crate) fn departures(&self) -> (Option<Departure>, Option<(Departure, u64)>) {
+        let vigil = self.judge.as_ref().map(|judge| (&judge.vigil, &judge.model));
+        let champion = vigil.and_then(|(vigil, model)| vigil.against_champion(model));
+        (champion, vigil.and_then(|(vigil, _)| vigil.against_reference()))
+    }
+
     /// Keeps what foresight needs of a frame.
     fn remember(&mut self, at: Timestamp, values: &[Value]) {
         for resource in &mut self.resources {
@@ -178,7 +210,12 @@ impl Feed {
         phase: Phase,
         recent: impl Iterator<Item = (Timestamp, Vec<Value>)>,
     ) {
-        let mut judge = Judge { state: model.start(), outcome: Outcome::default(), phase, model };
+        let mut vigil = Vigil::new(&model, self.judge.take().map(|judge| judge.vigil));
+        // The first settled model stays as the reference: what it saw is what the instance was.
+        if phase == Phase::Learned && !vigil.has_reference() {
+            vigil.refer_to(model.clone());
+        }
+        let mut judge = Judge { state: model.start(), outcome: Outcome::default(), phase, vigil, model };
         for (at, values) in recent {
             judge.model.step(&mut judge.state, at, &values, &mut judge.outcome);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use foretwin_core::{Failure, InstanceId, Metric, Prediction, Record, Risk, Timestamp};
+use foretwin_core::{Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Timestamp};
 
 use foretwin_foresee::Question;
 
@@ -159,6 +159,18 @@ impl Handle {
     /// If the log is busy or refuses, or a batch uses a schema that nobody announced. Nothing is taken then.
     pub fn ingest(&self, records: Vec<Record>) -> Result<(), Error> {
         self.ingest.accept(&self.pipeline, records, ACKNOWLEDGE)
+    }
+
+    /// Records planned work: what happens during it is not learned.
+    ///
+    /// # Errors
+    /// If the instance is unknown, the span is empty, or the log takes nothing.
+    pub fn record_maintenance(&self, work: Maintenance) -> Result<(), Error> {
+        self.pipeline.known(&work.instance)?;
+        if work.to <= work.from {
+            return Err(Error::Refused("maintenance ends before it begins".into()));
+        }
+        self.ingest.accept(&self.pipeline, vec![Record::Maintenance(work)], ACKNOWLEDGE)
     }
 
     /// Records a failure that happened.

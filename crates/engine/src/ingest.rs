@@ -195,6 +195,7 @@ fn home(record: &Record) -> Partition {
         Record::Instance(instance) => instance.id.partition(),
         Record::Vanished { instance, .. } => instance.partition(),
         Record::Failure(failure) => failure.instance.partition(),
+        Record::Maintenance(work) => work.instance.partition(),
         Record::Schema(_) | Record::Batch(_) => Partition(0),
     }
 }

@@ -9,6 +9,7 @@ mod agent;
 mod config;
 mod counters;
 mod descriptions;
+mod drift;
 mod error;
 mod events;
 mod exposition;
@@ -35,4 +36,6 @@ pub use events::Listener;
 pub use handle::Handle;
 pub use node::{Node, Roles};
 pub use replay::{Replay, Replayed};
-pub use view::{Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView};
+pub use view::{
+    DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
+};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foretwin_collect::{Collector, Sink as _};
 use foretwin_core::{PARTITIONS, Partition, Record, Timestamp};
@@ -21,6 +21,7 @@ use crate::ingest::{Ingest, LocalSink};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
+use crate::trainer::Budget;
 use crate::worker::{self, Applied, Commit};
 
 /// Commits that wait between the log and the worker; more, and the log itself fills up and says that it is busy. A
@@ -161,11 +162,12 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
     threads.start("trainer", move || {
         lower_priority();
         while !stop.load(Ordering::Relaxed) {
-            let before = cpu_time();
+            let before = (cpu_time(), Instant::now());
             guarded(&pipeline, "training", || train_once(&pipeline, &stop));
-            // The budget is kept by resting in proportion to what the work took.
-            let used = cpu_time().saturating_sub(before);
-            let rest = used.mul_f64(1.0 / pipeline.config.training.cpu_share - 1.0);
+            // The budget is kept while training, and what was used ahead of it is made up for by resting.
+            let used = cpu_time().saturating_sub(before.0);
+            let due = used.div_f64(pipeline.config.training.cpu_share);
+            let rest = due.saturating_sub(before.1.elapsed());
             if !pause(&stop, rest.max(Duration::from_millis(20))) {
                 return;
             }
@@ -176,7 +178,8 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
 fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
     match pipeline.due() {
         Some(due) => {
-            if let Err(error) = pipeline.train(&due, stop) {
+            let budget = Budget::new(stop, Some(pipeline.config.training.cpu_share));
+            if let Err(error) = pipeline.train(&due, &budget) {
                 pipeline.counters.training_errors.add(1);
                 tracing::warn!("training {}: {}", due.name(), Chain(&error));
             }

@@ -8,10 +8,13 @@ use foretwin_core::{MISSING, Metric, Role, Schema, Storage, Value};
 pub(crate) const HORIZONS: [(&str, f64); 4] =
     [("15m", 900.0), ("1h", 3600.0), ("6h", 21_600.0), ("24h", 86_400.0)];
 
+/// Key of the stored anomaly score.
+pub(crate) const SCORE: &str = "foretwin.anomaly.score";
+
 static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     // Outputs are commands in the sense of the roles: known to the model's owner, never scored again.
     let output = |name: &str| Metric::gauge(name, "1", Role::Command).stored(Storage::F64);
-    let score = output("foretwin.anomaly.score");
+    let score = output(SCORE);
     let probability =
         HORIZONS.map(|(label, _)| output("foretwin.failure.probability").with("horizon", label));
     Schema::new(std::iter::once(score).chain(probability).collect())

@@ -112,8 +112,8 @@ impl Pipeline {
                 let (instance, at_us) = (instance.clone(), *at);
                 self.events.publish(|| Event::Vanished { instance, at_us });
             }
-            // The store keeps failures; what learns from them reads them there.
-            Record::Failure(_) => {}
+            // The store keeps failures and maintenance; what learns from them reads them there.
+            Record::Failure(_) | Record::Maintenance(_) => {}
         }
     }
 

@@ -14,6 +14,7 @@ use crate::Error;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
+use crate::trainer::Budget;
 
 /// What a replay found, row by row.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Replay {
             if at.0.saturating_sub(looked.0) >= SECOND_US {
                 looked = at;
                 if let Some(due) = self.pipeline.due() {
-                    self.pipeline.train(&due, &never)?;
+                    self.pipeline.train(&due, &Budget::new(&never, None))?;
                 }
                 self.pipeline.store.maintain(at)?;
             }

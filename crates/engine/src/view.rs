@@ -1,7 +1,7 @@
 //! The answers of a node, as machines read them: what `serve` turns into JSON and the CLI prints.
 
 use foretwin_core::{
-    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp,
+    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, SchemaId, Timestamp,
 };
 use serde::Serialize;
 
@@ -189,4 +189,32 @@ impl Event {
             Self::Learned { .. } => "learned",
         }
     }
+}
+
+/// How far one schema of an instance is from where its models saw it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DriftView {
+    /// Which schema.
+    pub schema: SchemaId,
+    /// Mean evidence of the last hour relative to what is usual: above 1, expectations got worse.
+    pub surprise: Option<f64>,
+    /// Against the model at work; absent while too little was seen.
+    pub champion: Option<DriftOf>,
+    /// Against the first settled model, which stays: what every later one has followed shows here.
+    pub reference: Option<DriftOf>,
+}
+
+/// Distance to what one model saw, in standard deviations of its training window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DriftOf {
+    /// Version of the model.
+    pub model_version: u64,
+    /// The largest slow mean of a metric.
+    pub shift: f64,
+    /// Which metric.
+    pub metric: Option<String>,
+    /// Root mean square over metrics.
+    pub distance: f64,
+    /// Part of the metrics beyond three deviations.
+    pub share: f64,
 }

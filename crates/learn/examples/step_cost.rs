@@ -23,7 +23,7 @@ fn walk(rows: usize, width: usize) -> Window {
 
 fn measure(rows: usize, width: usize, lstm: bool) -> Result<(), Box<dyn std::error::Error>> {
     let (window, config) = (walk(rows, width), Config::default());
-    let job = Job { window: &window, seed: 1, version: 1, trained_at: Timestamp(0), config: &config, lstm };
+    let job = Job { lstm, ..Job::new(&window, &config) };
     let start = Instant::now();
     let model = fit(&job, &mut |_| ControlFlow::Continue(()))?;
     let fitted_s = start.elapsed().as_secs_f64();

@@ -4,11 +4,14 @@
 //! tensors follow from the header and must fill the rest exactly, so nothing is allocated for what is not there.
 //! Readers of old versions stay: a version is only ever added.
 
+use std::sync::Arc;
+
 use foretwin_core::{MISSING, Timestamp, Value, fnv64};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::adapt::Tail;
 use crate::cycle::Profile;
 use crate::feature::{Duty, Reading, Transform};
 use crate::linear::Linear;
@@ -96,7 +99,7 @@ impl Model {
     /// # Errors
     /// If a number in its header cannot be written as JSON.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let network = self.network.as_ref().map_or(&[][..], |network| &network.values);
+        let network = self.network.as_ref().map_or(&[][..], |network| &network.values[..]);
         let lookback = self.lookback.as_ref();
         let lookback = lookback
             .map_or([&[][..]; 3], |lookback| [&lookback.own[..], &lookback.deviation, &lookback.calm]);
@@ -133,7 +136,7 @@ impl Model {
         if deviation.iter().chain(&far_deviation).any(|&deviation| deviation <= 0.0) {
             return Err(MODEL.wrong("a deviation is not above zero"));
         }
-        let network = recurrent.map(|shape| Weights { size: shape.size, values });
+        let network = recurrent.map(|shape| Arc::new(Weights { size: shape.size, values }));
         let linear = Linear { shape: header.shape.clone(), own, others };
         let lookback =
             header.lookback.then_some(Lookback { own: far_own, deviation: far_deviation, calm: far_calm });
@@ -182,6 +185,9 @@ fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
     {
         return Err("what is known of later steps or of the clock does not fit the targets");
     }
+    if header.tail.as_ref().is_some_and(|tail| !tail.is_sound()) {
+        return Err("the tail is out of range");
+    }
     let Some(recurrent) = &header.recurrent else { return Ok(()) };
     let size = recurrent.size;
     let fits = [size.inputs, size.hidden, size.outputs].iter().all(|&n| n <= numbers && n <= 1 << 16)
@@ -203,6 +209,8 @@ struct StateHeader {
     age: u32,
     score: f64,
     newest: usize,
+    #[serde(default)]
+    tail: Option<Tail>,
     /// Column, bits and time of counters' latest samples.
     readings: Vec<(u32, u64, Timestamp)>,
 }
@@ -221,6 +229,7 @@ impl State {
             age: self.age,
             score: self.score,
             newest: self.past.newest,
+            tail: self.tail.clone(),
             readings: readings.map(|(column, last)| (column as u32, last.value.0, last.at)).collect(),
         };
         let watches: Vec<f32> =
@@ -257,6 +266,11 @@ impl State {
         if header.newest >= model.header.shape.lags + model.reach() || !header.score.is_finite() {
             return Err(STATE.wrong("its header is out of range"));
         }
+        if header.tail.as_ref().is_some_and(|tail| !tail.is_sound()) {
+            return Err(STATE.wrong("its tail is out of range"));
+        }
+        // A state of before thresholds followed the stream begins where training ended.
+        state.tail = header.tail.or(state.tail);
         for (column, bits, at) in header.readings {
             let reading = state.readings.get_mut(column as usize);
             *reading.ok_or_else(|| STATE.wrong("a reading has no column"))? =

@@ -38,6 +38,8 @@ pub struct Config {
     pub smoothing: f64,
     /// Rate of false alarms aimed at, per frame.
     pub false_alarm_rate: f64,
+    /// Whether the threshold follows the tail of evidence between trainings.
+    pub adapt: bool,
     /// How many contributions to a score are named.
     pub contributions: usize,
 }
@@ -60,6 +62,7 @@ impl Default for Config {
             residual_floor: 0.1,
             smoothing: 0.1,
             false_alarm_rate: 1e-5,
+            adapt: true,
             contributions: 5,
         }
     }

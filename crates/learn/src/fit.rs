@@ -2,16 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use foretwin_core::{DAY_US, Timestamp, Window};
+use foretwin_core::{Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::Tail;
 use crate::cycle::Profile;
 use crate::feature::{Duty, Recipe};
 use crate::forecast::measure;
 use crate::linear::{Linear, Shape, rank_inputs};
 use crate::lookback::Lookback;
-use crate::lstm::{Series, Size, Training, train};
+use crate::lstm::Series;
 use crate::model::{Header, Judge, Model, RecurrentShape};
+use crate::network::{Gain, Start, add_network};
+use crate::span::Span;
 use crate::spread::Sizes;
 use crate::step::gather;
 use crate::table::{Rows, Table};
@@ -23,7 +26,7 @@ const HELD_OUT: f64 = 0.2;
 /// Fewest usable rows before metrics are explained by others.
 const JOINT_ROWS: usize = 200;
 /// A richer expectation must cut the held-out error by this part to be kept for a metric.
-const WORTH: f64 = 0.02;
+pub(crate) const WORTH: f64 = 0.02;
 /// Surprises beyond this many deviations neither teach the LSTM nor choose between expectations.
 const WILD: f32 = 4.0;
 /// Standard deviations up to which the surprise of a single metric is never an alarm by itself.
@@ -34,8 +37,12 @@ const BELIEVED: f64 = 100.0;
 /// What to learn, from what: a pure value that gives the same model anywhere.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
-    /// Frames of normal operation; anomalous spans left out by whoever made it.
+    /// Frames to learn from.
     pub window: &'a Window,
+    /// Spans that are neither learned from nor calibrated on: incidents, maintenance. They end the past like a gap.
+    pub left_out: &'a [Span],
+    /// Where the network comes from.
+    pub start: Start<'a>,
     /// Seed of everything random.
     pub seed: u64,
     /// The version that the model will carry.
@@ -46,6 +53,24 @@ pub struct Job<'a> {
     pub config: &'a Config,
     /// Whether to try an LSTM; without it a fit takes a fraction of the time.
     pub lstm: bool,
+}
+
+impl<'a> Job<'a> {
+    /// A job that leaves nothing out, starts afresh and tries an LSTM; version 1, seed 1, trained at the window's end.
+    #[must_use]
+    pub fn new(window: &'a Window, config: &'a Config) -> Self {
+        let trained_at = window.times.last().copied().unwrap_or_default();
+        Self {
+            window,
+            left_out: &[],
+            start: Start::Fresh,
+            seed: 1,
+            version: 1,
+            trained_at,
+            config,
+            lstm: true,
+        }
+    }
 }
 
 /// What a fit is busy with.
@@ -83,7 +108,9 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
     tell(observe, Stage::Linear, 0.0)?;
     let mut model = linear_model(job, &data);
     tell(observe, Stage::Linear, 0.5)?;
-    if job.lstm && data.usable.len() >= job.config.lstm_min_rows && !model.linear.shape.targets.is_empty() {
+    let cohort = matches!(job.start, Start::Cohort(_) | Start::Better(_));
+    let enough = cohort || data.usable.len() >= job.config.lstm_min_rows;
+    if job.lstm && enough && !model.linear.shape.targets.is_empty() {
         let mut observe = |done| observe(Progress { stage: Stage::Lstm, done });
         add_network(job, &data, &mut model, &mut observe)?;
     }
@@ -97,7 +124,11 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
     Ok(model)
 }
 
-fn tell(observe: &mut dyn FnMut(Progress) -> ControlFlow<()>, stage: Stage, done: f64) -> Result<(), Error> {
+pub(crate) fn tell(
+    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    stage: Stage,
+    done: f64,
+) -> Result<(), Error> {
     match observe(Progress { stage, done }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Error::Cancelled),
@@ -105,23 +136,23 @@ fn tell(observe: &mut dyn FnMut(Progress) -> ControlFlow<()>, stage: Stage, done
 }
 
 /// The training data and its split.
-struct Data {
+pub(crate) struct Data {
     rows: Rows,
-    recipe: Recipe,
+    pub recipe: Recipe,
     /// On the common scale, without what repeats.
     table: Table,
     profile: Option<Profile>,
     /// Rows that can be expected from those before them.
-    usable: Vec<u32>,
+    pub usable: Vec<u32>,
     /// How many of `usable` are learned from while the rest is held out.
     head: usize,
 }
 
 impl Data {
-    fn new(job: &Job) -> Result<Self, Error> {
+    pub fn new(job: &Job) -> Result<Self, Error> {
         let config = job.config;
         let most = config.max_rows.min(config.max_cells / job.window.schema.width().max(1));
-        let rows = Rows::choose(&job.window.times, most);
+        let rows = Rows::choose_without(&job.window.times, most, job.left_out);
         let recipe = Recipe::learn(job.window, &rows, config);
         let mut table = Table::new(job.window, &recipe, &rows);
         let moving = recipe.columns(|duty| matches!(duty, Duty::Modelled | Duty::Input));
@@ -147,7 +178,7 @@ impl Data {
 }
 
 /// A model of the head of the data, without threshold.
-fn linear_model(job: &Job, data: &Data) -> Model {
+pub(crate) fn linear_model(job: &Job, data: &Data) -> Model {
     let targets = data.recipe.columns(|duty| duty == Duty::Modelled);
     let candidates = data.recipe.columns(|duty| matches!(duty, Duty::Modelled | Duty::Input));
     let inputs = rank_inputs(&data.table, data.learned(), candidates, &targets, job.config.max_inputs);
@@ -183,6 +214,8 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         growth: None,
         rhythm: None,
         influences: Vec::new(),
+        gain: Gain::default(),
+        tail: None,
     };
     let (calm, profile) = (vec![1.0; deviation.len()], data.profile.clone());
     Model { header, linear, deviation, calm, lookback, profile, network: None, unit: Vec::new() }
@@ -217,44 +250,8 @@ fn deviations(linear: &Linear, data: &Data, rows: &[u32], config: &Config) -> Ve
     sizes.iter().map(|sizes| sizes.deviation(config.residual_floor) as f32).collect()
 }
 
-/// Trains an LSTM on what the linear part leaves and keeps it for the metrics that it helps.
-fn add_network(
-    job: &Job,
-    data: &Data,
-    model: &mut Model,
-    observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
-) -> Result<(), Error> {
-    let inputs = model.linear.shape.inputs.clone();
-    let span_us =
-        job.window.times.last().zip(job.window.times.first()).map_or(0, |(end, start)| end.0 - start.0);
-    // The time of day can only be told from chance after it has been seen twice.
-    let daily = span_us >= 2 * DAY_US;
-    let outputs = model.linear.shape.targets.len();
-    let size = Size { inputs: inputs.len() + 2 * usize::from(daily), hidden: job.config.hidden, outputs };
-    let mut shape = RecurrentShape { size, inputs, daily, outputs: Vec::new() };
-    let series = series(job, data, model, &shape);
-    let training = Training { size, epochs: job.config.epochs, seed: job.seed };
-    let ControlFlow::Continue((network, errors)) = train(&series, training, observe) else {
-        return Err(Error::Cancelled);
-    };
-    shape.outputs = (0..outputs as u32).filter(|&t| errors[t as usize] < 1.0 - WORTH).collect();
-    if shape.outputs.is_empty() {
-        return Ok(());
-    }
-    let network = network.keep_outputs(&shape.outputs);
-    shape.size = network.size;
-    model.unit = shape.outputs.iter().map(|&t| model.deviation[t as usize]).collect();
-    for &t in &shape.outputs {
-        let narrower = model.deviation[t as usize] * errors[t as usize].sqrt() as f32;
-        model.deviation[t as usize] = narrower.max(job.config.residual_floor as f32);
-    }
-    model.header.recurrent = Some(shape);
-    model.network = Some(network);
-    Ok(())
-}
-
 /// The LSTM's training data: at each row what it sees, and the standardised surprise of the next row.
-fn series(job: &Job, data: &Data, model: &Model, shape: &RecurrentShape) -> Series {
+pub(crate) fn series(job: &Job, data: &Data, model: &Model, shape: &RecurrentShape) -> Series {
     let targets = &model.linear.shape.targets;
     let table = &data.table;
     let first = table.rows().saturating_sub(job.config.lstm_max_rows + 1);
@@ -282,12 +279,35 @@ fn series(job: &Job, data: &Data, model: &Model, shape: &RecurrentShape) -> Seri
 
 /// Replays the held-out rows through the model of the head, and sets where evidence rests and where it alarms.
 fn calibrate(job: &Job, data: &Data, model: &mut Model) {
-    let mut state = model.start();
-    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len() + state.far.len()]);
     let first = data.held_out().first().map_or(0, |&row| row as usize);
     // A short history is calibrated on all of it: a fifth of it would be a few frames.
     let first = if data.usable.len() < JOINT_ROWS { 0 } else { first };
-    for row in first.saturating_sub(job.config.lags)..data.table.rows() {
+    let (seen, sums) = replay(data, model, first.saturating_sub(job.config.lags));
+    let apart = (3.0 / job.config.smoothing) as usize;
+    // Where nothing ever moved, evidence rests at zero and its tail says nothing: one metric alone must at least stay
+    // beyond ordinary doubt to make an alarm, however many others stand still beside it.
+    let parts = model.calm.len() + model.header.constants.len();
+    let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
+    let rate = job.config.false_alarm_rate;
+    let found = threshold(&seen, rate, apart).max(least);
+    // Where little was seen the tail is a guess, and the guess is cautious: nothing is followed yet. Else the stream
+    // goes on from the tail of all rows: rare peaks are too few in a fifth of them.
+    if data.usable.len() >= JOINT_ROWS && job.config.adapt {
+        let (all, _) = replay(data, model, 0);
+        model.header.tail = Some(Tail::learn(&all, (rate, apart), (found, least)));
+    }
+    model.header.judge.threshold = found;
+    let far = model.lookback.iter_mut().flat_map(|lookback| &mut lookback.calm);
+    for (calm, sum) in model.calm.iter_mut().chain(far).zip(&sums) {
+        *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
+    }
+}
+
+/// Evidence of the rows from one on that could be expected, and its sums per target.
+fn replay(data: &Data, model: &Model, from: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut state = model.start();
+    let (mut seen, mut sums) = (Vec::new(), vec![0.0f64; model.calm.len() + state.far.len()]);
+    for row in from..data.table.rows() {
         if data.table.age[row] == 0 {
             model.pause(&mut state, 1e3);
         }
@@ -302,16 +322,7 @@ fn calibrate(job: &Job, data: &Data, model: &mut Model) {
             sums.iter_mut().zip(evidence).for_each(|(sum, evidence)| *sum += f64::from(*evidence));
         }
     }
-    let apart = (3.0 / job.config.smoothing) as usize;
-    // Where nothing ever moved, evidence rests at zero and its tail says nothing: one metric alone must at least stay
-    // beyond ordinary doubt to make an alarm, however many others stand still beside it.
-    let parts = model.calm.len() + model.header.constants.len();
-    let least = (DOUBT * DOUBT / parts.max(1) as f64).min(1.0);
-    model.header.judge.threshold = threshold(&seen, job.config.false_alarm_rate, apart).max(least);
-    let far = model.lookback.iter_mut().flat_map(|lookback| &mut lookback.calm);
-    for (calm, sum) in model.calm.iter_mut().chain(far).zip(&sums) {
-        *calm = (sum / seen.len().max(1) as f64).min(f64::from(BELIEVED as f32)) as f32;
-    }
+    (seen, sums)
 }
 
 /// Refits the linear part to all rows, with the choices made on held-out ones.

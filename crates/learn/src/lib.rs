@@ -8,11 +8,15 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
+mod adapt;
 mod ahead;
 mod codec;
+mod cohort;
+mod compare;
 mod config;
 mod cycle;
 mod detect;
+mod drift;
 mod error;
 mod feature;
 mod fit;
@@ -22,10 +26,12 @@ mod linear;
 mod lookback;
 pub mod lstm;
 mod model;
+mod network;
 mod outcome;
 mod recipe;
 mod rhythm;
 mod solve;
+mod span;
 mod spread;
 mod state;
 mod step;
@@ -33,12 +39,17 @@ mod table;
 mod tail;
 
 pub use ahead::{Ahead, AheadConfig, Choice, Member, Method, better};
+pub use cohort::{Cohort, cohort};
+pub use compare::{HeldOut, Margins, Performance, Reason, Verdict, compare};
 pub use config::Config;
 pub use detect::{detect, scores};
+pub use drift::{Departure, Drift};
 pub use error::Error;
 pub use feature::{Duty, Feature, Recipe, Transform};
 pub use fit::{Job, Progress, Stage, fit};
 pub use influence::Influence;
 pub use model::Model;
+pub use network::{Gain, Start};
 pub use outcome::{Outcome, Part, Taken};
+pub use span::Span;
 pub use state::State;

@@ -1,8 +1,11 @@
 //! A fitted model: immutable, shared, stepped with a state.
 
+use std::sync::Arc;
+
 use foretwin_core::{SchemaId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::Tail;
 use crate::cycle::{Cycle, Profile};
 use crate::feature::{Reading, Recipe};
 use crate::forecast::Growth;
@@ -10,6 +13,7 @@ use crate::influence::Influence;
 use crate::linear::{Linear, Shape};
 use crate::lookback::{self, Lookback};
 use crate::lstm::{Memory, Size, Weights};
+use crate::network::Gain;
 use crate::rhythm::Rhythm;
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
@@ -44,6 +48,12 @@ pub(crate) struct Header {
     /// Which metric's past helps to predict which.
     #[serde(default)]
     pub influences: Vec<Influence>,
+    /// What networks were worth on held-out data.
+    #[serde(default)]
+    pub gain: Gain,
+    /// The tail of evidence at the end of calibration, from where each state's follows its stream.
+    #[serde(default)]
+    pub tail: Option<Tail>,
 }
 
 /// How surprises become a score.
@@ -88,7 +98,7 @@ pub struct Model {
     /// The second look, where there were rows enough.
     pub(crate) lookback: Option<Lookback>,
     pub(crate) profile: Option<Profile>,
-    pub(crate) network: Option<Weights>,
+    pub(crate) network: Option<Arc<Weights>>,
     /// Per output of the network, what one unit is worth on the common scale.
     pub(crate) unit: Vec<f32>,
 }
@@ -134,7 +144,21 @@ impl Model {
     #[must_use]
     pub fn corrected(&self) -> Vec<usize> {
         let outputs = self.header.recurrent.iter().flat_map(|shape| &shape.outputs);
-        outputs.map(|&target| self.header.shape.targets[target as usize] as usize).collect()
+        let used = outputs.zip(&self.unit).filter(|(_, unit)| **unit > 0.0);
+        used.map(|(&target, _)| self.header.shape.targets[target as usize] as usize).collect()
+    }
+
+    /// The threshold of evidence that training found, and the one that a state has come to since.
+    #[must_use]
+    pub fn thresholds(&self, state: &State) -> (f64, f64) {
+        let trained = self.header.judge.threshold;
+        (trained, state.tail.as_ref().map_or(trained, Tail::threshold))
+    }
+
+    /// What networks, of its own and of its cohort, were worth on held-out data.
+    #[must_use]
+    pub fn gain(&self) -> Gain {
+        self.header.gain
     }
 
     /// Frames beyond the lags that a state must remember.
@@ -164,6 +188,7 @@ impl Model {
             far: self.lookback.as_ref().map_or(Vec::new(), |lookback| lookback.calm.clone()),
             bias: vec![0.0; targets],
             far_bias: vec![0.0; self.lookback.as_ref().map_or(0, |_| targets)],
+            tail: self.header.tail.clone(),
             watches: vec![Watch { level: 0.0, habit: 0.0, evidence: 0.0 }; self.header.constants.len()],
             memory: Memory::new(recurrent.map_or(0, |shape| shape.size.hidden)),
             correction: vec![0.0; recurrent.map_or(0, |shape| shape.outputs.len())],

@@ -3,6 +3,7 @@
 use foretwin_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::Tail;
 use crate::feature::Reading;
 use crate::linear::Room;
 use crate::lstm::Memory;
@@ -85,6 +86,8 @@ pub struct State {
     pub(crate) bias: Vec<f32>,
     /// The same of the second look.
     pub(crate) far_bias: Vec<f32>,
+    /// The tail that the threshold follows; absent while a model knows too little of it.
+    pub(crate) tail: Option<Tail>,
     pub(crate) watches: Vec<Watch>,
     pub(crate) memory: Memory,
     /// What the recurrent part adds to the next frame's expectation, per output.

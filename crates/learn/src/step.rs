@@ -2,6 +2,7 @@
 
 use foretwin_core::{Expectation, MISSING, Timestamp, Value};
 
+use crate::adapt::Tail;
 use crate::feature::{Duty, Transform};
 use crate::lstm::Weights;
 use crate::model::{Model, RecurrentShape};
@@ -81,7 +82,11 @@ impl Model {
         let evidence = state.scratch.weighed.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
         let mean =
             f64::from(evidence.sum::<f32>()) / (state.evidence.len() + state.watches.len()).max(1) as f64;
-        state.score = (mean / self.header.judge.threshold).sqrt();
+        let threshold = state.tail.as_ref().map_or(self.header.judge.threshold, Tail::threshold);
+        state.score = (mean / threshold).sqrt();
+        if let Some(tail) = state.tail.as_mut().filter(|_| expects) {
+            tail.take(mean);
+        }
         state.past.push(&state.scratch.z);
         state.age = state.age.saturating_add(1);
         if let (Some(shape), Some(network)) = (&self.header.recurrent, &self.network) {

@@ -6,9 +6,10 @@ use foretwin_core::{Timestamp, Window};
 
 use crate::cycle::Profile;
 use crate::feature::{Reading, Recipe};
+use crate::span::{Span, kept, locate};
 
 /// Rows of a stretch when a long window is thinned: long against any lag, short against a day.
-const STRETCH_ROWS: usize = 1024;
+pub const STRETCH_ROWS: usize = 1024;
 /// What stays of a value each frame that its metric is missing: a metric that went away while it was far off must not
 /// mislead the expectation of others for ever.
 pub(crate) const ABSENT_FADE: f32 = 0.9;
@@ -25,17 +26,25 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// At most `most` frames: all, or evenly spaced stretches that include the latest.
+    #[cfg(test)]
     pub fn choose(times: &[Timestamp], most: usize) -> Self {
+        Self::choose_without(times, most, &[])
+    }
+
+    /// The same of the frames outside the spans that are `left_out`, which end a stretch like a gap.
+    pub fn choose_without(times: &[Timestamp], most: usize, left_out: &[Span]) -> Self {
         let step_s = median_step_s(times);
-        let (rows, most) = (times.len(), most.max(STRETCH_ROWS));
+        let kept = kept(times, left_out);
+        let rows: usize = kept.iter().map(ExactSizeIterator::len).sum();
+        let most = most.max(STRETCH_ROWS);
         if rows <= most {
-            return Self { stretches: std::iter::once(0..rows).collect(), step_s };
+            return Self { stretches: kept, step_s };
         }
         let count = most / STRETCH_ROWS;
         let spacing = (rows - STRETCH_ROWS) as f64 / count.max(2).saturating_sub(1) as f64;
         let stretches = (0..count)
             .map(|n| rows - STRETCH_ROWS - ((count - 1 - n) as f64 * spacing) as usize)
-            .map(|start| start..start + STRETCH_ROWS)
+            .flat_map(|start| locate(&kept, &(start..start + STRETCH_ROWS)))
             .collect();
         Self { stretches, step_s }
     }

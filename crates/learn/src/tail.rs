@@ -5,7 +5,7 @@
 //! probability-weighted moments (Hosking and Wallis, 1987), and its tail is extrapolated.
 
 /// The part of frames below which evidence is ordinary.
-const ORDINARY: f64 = 0.98;
+pub(crate) const ORDINARY: f64 = 0.98;
 /// Fewest peaks that a tail is fitted to.
 const FEWEST_PEAKS: usize = 10;
 /// The heaviest tail believed. Beyond one half the variance is infinite, and a handful of peaks cannot tell.
@@ -25,11 +25,16 @@ pub(crate) fn threshold(evidence: &[f64], rate: f64, apart: usize) -> f64 {
     if excesses.len() < FEWEST_PEAKS {
         return cautious.max(f64::MIN_POSITIVE);
     }
-    let (shape, scale) = pareto(&excesses);
-    let rarer = excesses.len() as f64 / (sorted.len() as f64 * rate);
-    let beyond =
-        if shape.abs() < 1e-6 { scale * rarer.ln() } else { scale / shape * (rarer.powf(shape) - 1.0) };
+    let beyond = excess_over(&excesses, sorted.len() as f64 * rate, 0.0);
     (ordinary + beyond).max(cautious).max(f64::MIN_POSITIVE)
+}
+
+/// The excess that `expected` of as many peaks as there are `sorted` excesses go beyond. Shapes are held to at least
+/// `lightest`.
+pub(crate) fn excess_over(sorted: &[f64], expected: f64, lightest: f64) -> f64 {
+    let (shape, scale) = pareto(sorted, lightest);
+    let rarer = sorted.len() as f64 / expected;
+    if shape.abs() < 1e-6 { scale * rarer.ln() } else { scale / shape * (rarer.powf(shape) - 1.0) }
 }
 
 /// Excesses over `level` of the peak of each cluster, sorted.
@@ -46,13 +51,13 @@ fn peaks(evidence: &[f64], level: f64, apart: usize) -> Vec<f64> {
     peaks
 }
 
-/// Shape and scale of a generalised Pareto distribution, shape within 0 and [`HEAVIEST`].
-fn pareto(sorted: &[f64]) -> (f64, f64) {
+/// Shape and scale of a generalised Pareto distribution, shape within `lightest` and [`HEAVIEST`].
+fn pareto(sorted: &[f64], lightest: f64) -> (f64, f64) {
     let n = sorted.len() as f64;
     let mean = sorted.iter().sum::<f64>() / n;
     let weighted =
         sorted.iter().enumerate().map(|(i, x)| x * (n - 1.0 - i as f64) / (n - 1.0)).sum::<f64>() / n;
-    let shape = (2.0 - mean / (mean - 2.0 * weighted)).clamp(0.0, HEAVIEST);
+    let shape = (2.0 - mean / (mean - 2.0 * weighted)).clamp(lightest, HEAVIEST);
     let shape = if shape.is_nan() { 0.0 } else { shape };
     // With the shape held within bounds, the mean alone gives the scale.
     (shape, mean * (1.0 - shape))

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use foretwin_core::{Failure, Instance, InstanceId, Metric, Position, Record, Schema, SchemaId, Timestamp};
+use foretwin_core::{
+    Failure, Instance, InstanceId, Maintenance, Metric, Position, Record, Schema, SchemaId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// What is known of one instance.
@@ -30,17 +32,29 @@ pub(crate) struct Recorded {
     pub(crate) failure: Failure,
 }
 
+/// Planned work as recorded, with its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    pub(crate) position: Position,
+    pub(crate) maintenance: Maintenance,
+}
+
 /// A part of the catalog, or all of it, as written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Changes {
     schemas: Vec<Vec<Metric>>,
     instances: BTreeMap<InstanceId, Entry>,
     failures: Vec<Recorded>,
+    #[serde(default)]
+    maintenance: Vec<Planned>,
 }
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.schemas.is_empty() && self.instances.is_empty() && self.failures.is_empty()
+        self.schemas.is_empty()
+            && self.instances.is_empty()
+            && self.failures.is_empty()
+            && self.maintenance.is_empty()
     }
 }
 
@@ -49,9 +63,11 @@ pub(crate) struct Catalog {
     schemas: HashMap<SchemaId, Arc<Schema>>,
     instances: BTreeMap<InstanceId, Entry>,
     failures: BTreeMap<(u8, u64), Failure>,
+    maintenance: BTreeMap<(u8, u64), Maintenance>,
     new_schemas: HashSet<SchemaId>,
     new_instances: HashSet<InstanceId>,
     new_failures: HashSet<(u8, u64)>,
+    new_maintenance: HashSet<(u8, u64)>,
     /// Whether the snapshot lacks something.
     pub(crate) ahead_of_snapshot: bool,
 }
@@ -73,6 +89,10 @@ impl Catalog {
         self.failures.values()
     }
 
+    pub(crate) fn maintenance(&self) -> impl Iterator<Item = &Maintenance> {
+        self.maintenance.values()
+    }
+
     /// Notes what a record says, telemetry apart.
     pub(crate) fn apply(&mut self, position: Position, record: &Record) {
         match record {
@@ -88,6 +108,11 @@ impl Catalog {
                 let key = (position.partition.0, position.offset);
                 self.failures.insert(key, failure.clone());
                 self.new_failures.insert(key);
+            }
+            Record::Maintenance(work) => {
+                let key = (position.partition.0, position.offset);
+                self.maintenance.insert(key, work.clone());
+                self.new_maintenance.insert(key);
             }
             Record::Batch(_) => {}
         }
@@ -127,10 +152,12 @@ impl Catalog {
             schemas: self.new_schemas.iter().filter_map(metrics).collect(),
             instances: self.new_instances.iter().filter_map(entry).collect(),
             failures: self.new_failures.iter().filter_map(|key| self.recorded(*key)).collect(),
+            maintenance: self.new_maintenance.iter().filter_map(|key| self.planned(*key)).collect(),
         };
         self.new_schemas.clear();
         self.new_instances.clear();
         self.new_failures.clear();
+        self.new_maintenance.clear();
         self.ahead_of_snapshot |= !changes.is_empty();
         changes
     }
@@ -141,12 +168,18 @@ impl Catalog {
             schemas: self.schemas.values().map(|schema| schema.metrics().to_vec()).collect(),
             instances: self.instances.clone(),
             failures: self.failures.keys().filter_map(|key| self.recorded(*key)).collect(),
+            maintenance: self.maintenance.keys().filter_map(|key| self.planned(*key)).collect(),
         }
     }
 
     fn recorded(&self, key: (u8, u64)) -> Option<Recorded> {
         let position = Position { partition: foretwin_core::Partition(key.0), offset: key.1 };
         self.failures.get(&key).map(|failure| Recorded { position, failure: failure.clone() })
+    }
+
+    fn planned(&self, key: (u8, u64)) -> Option<Planned> {
+        let position = Position { partition: foretwin_core::Partition(key.0), offset: key.1 };
+        self.maintenance.get(&key).map(|work| Planned { position, maintenance: work.clone() })
     }
 
     /// Takes over what was read from disk, later over earlier.
@@ -158,6 +191,9 @@ impl Catalog {
         self.instances.extend(changes.instances);
         for Recorded { position, failure } in changes.failures {
             self.failures.insert((position.partition.0, position.offset), failure);
+        }
+        for Planned { position, maintenance } in changes.maintenance {
+            self.maintenance.insert((position.partition.0, position.offset), maintenance);
         }
     }
 
@@ -186,10 +222,13 @@ mod tests {
         let schema = Schema::new(vec![Metric::gauge("a", "1", Role::Rate)]);
         let mode = FailureMode::MemoryExhaustion;
         let failure = Failure { instance: id.clone(), at: Timestamp(5), mode, note: String::new() };
+        let (from, to) = (Timestamp(6), Timestamp(7));
+        let work = Maintenance { instance: id.clone(), from, to, note: String::new() };
         let records = [
             Record::Instance(Instance::new("h/x", InstanceKind::Service, "h", "unit:x")),
             Record::Schema(Arc::clone(&schema)),
             Record::Failure(failure),
+            Record::Maintenance(work),
             Record::Vanished { instance: id.clone(), at: Timestamp(9) },
         ];
         for _ in 0..2 {
@@ -203,7 +242,7 @@ mod tests {
         let mut again = Catalog::default();
         again.restore(serde_json::from_slice(&text).unwrap());
         assert_eq!(again.instances, catalog.instances);
-        assert_eq!(again.failures().count(), 1);
+        assert_eq!((again.failures().count(), again.maintenance().count()), (1, 1));
         assert!(again.schema(schema.id()).is_some());
     }
 }

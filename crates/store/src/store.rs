@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use foretwin_core::{Failure, InstanceId, PARTITIONS, Partition, Schema, SchemaId, Timestamp, Window};
+use foretwin_core::{
+    Failure, InstanceId, Maintenance, PARTITIONS, Partition, Schema, SchemaId, Timestamp, Window,
+};
 use foretwin_disk::Disk;
 
 use crate::catalog::{Catalog, Entry};
@@ -81,6 +83,12 @@ impl Store {
     #[must_use]
     pub fn all_schemas(&self) -> Vec<Arc<Schema>> {
         self.catalog_read().schemas().cloned().collect()
+    }
+
+    /// All planned work recorded, in order of its place in the log.
+    #[must_use]
+    pub fn maintenance(&self) -> Vec<Maintenance> {
+        self.catalog_read().maintenance().cloned().collect()
     }
 
     /// All failures recorded, in order of their place in the log.

@@ -1,6 +1,6 @@
 //! One entry of the log as bytes: a kind, then a body.
 
-use foretwin_core::{Failure, Instance, InstanceId, Metric, Record, Schema, Timestamp};
+use foretwin_core::{Failure, Instance, InstanceId, Maintenance, Metric, Record, Schema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Budget, Cursor};
@@ -12,6 +12,7 @@ const VANISHED: u8 = 2;
 const SCHEMA: u8 = 3;
 const BATCH: u8 = 4;
 const FAILURE: u8 = 5;
+const MAINTENANCE: u8 = 6;
 
 /// Most bytes of a schema's text: 16 MiB, tens of thousands of metrics. More is damage or abuse.
 const MOST_SCHEMA_BYTES: usize = 16 << 20;
@@ -34,6 +35,7 @@ pub fn encode(record: &Record, into: &mut Vec<u8>) {
             json(VANISHED, &Vanished { instance: instance.clone(), at: *at }, into);
         }
         Record::Failure(failure) => json(FAILURE, failure, into),
+        Record::Maintenance(work) => json(MAINTENANCE, work, into),
         Record::Schema(schema) => {
             let mut body = Vec::new();
             json(SCHEMA, schema.as_ref(), &mut body);
@@ -77,6 +79,7 @@ pub(crate) fn decode_within(bytes: &[u8], budget: &mut Budget) -> Result<Record,
             Record::Vanished { instance, at }
         }
         FAILURE => Record::Failure(from_json::<Failure>("failure", body)?),
+        MAINTENANCE => Record::Maintenance(from_json::<Maintenance>("maintenance", body)?),
         SCHEMA => {
             let text = schema_text(body, budget)?;
             Record::Schema(Schema::new(from_json::<Vec<Metric>>("schema", &text)?))
@@ -129,6 +132,9 @@ mod tests {
         round_trip(&Record::Instance(instance));
         round_trip(&Record::Vanished { instance: id.clone(), at: Timestamp(-5) });
         let (mode, note) = (FailureMode::DiskFull, String::from("by hand"));
+        let work =
+            Maintenance { instance: id.clone(), from: Timestamp(1), to: Timestamp(2), note: note.clone() };
+        round_trip(&Record::Maintenance(work));
         round_trip(&Record::Failure(Failure { instance: id, at: Timestamp(9), mode, note }));
         let metric = Metric::counter("system.cpu.time", "us", Role::Utilization).with("cpu.mode", "user");
         let limited = Metric::gauge("m", "By", Role::Utilization)

@@ -30,7 +30,7 @@ fn cpu_s() -> f64 {
 fn run(series: &Series, size: Size, epochs: usize) -> (f64, f64) {
     let start = cpu_s();
     let training = Training { size, epochs, seed: 1 };
-    let ControlFlow::Continue((weights, _)) = train(series, training, &mut |_| ControlFlow::Continue(()))
+    let ControlFlow::Continue((weights, ..)) = train(series, training, &mut |_| ControlFlow::Continue(()))
     else {
         unreachable!("nobody stops it")
     };

@@ -75,7 +75,7 @@ impl Source {
 
 /// Rows per second of a window become rows of this many microseconds; and whether those are its own frames.
 fn step_of(window: &Window, step_s: f64) -> (i64, bool) {
-    let native_s = crate::table::Rows::choose(&window.times, usize::MAX).step_s;
+    let native_s = crate::table::Rows::choose_without(&window.times, usize::MAX, &[]).step_s;
     let native = step_s <= native_s;
     ((step_s.max(native_s) * 1e6).round().max(1.0) as i64, native)
 }

@@ -70,7 +70,7 @@ impl Correction {
         let series = correction.series(sources, job, heads);
         for member in 0..job.ensemble {
             let training = Training { size, epochs: job.epochs, seed: job.seed.wrapping_add(member as u64) };
-            let (weights, _) = train(&series, training, observe)?;
+            let (weights, ..) = train(&series, training, observe)?;
             correction.values.push(weights.values);
         }
         correction.gate(sources, job, heads);

@@ -35,7 +35,7 @@ pub use learner::Learner;
 pub use level::Level;
 pub use packed::{Packed, Seat, step_all, step_all_at};
 pub use pass::Stretch;
-pub use train::{Series, Training, train, train_from};
+pub use train::{Series, Training, evaluate, train, train_from};
 
 /// Sizes of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -93,14 +93,14 @@ impl Gathered {
     }
 }
 
-/// Trains on the head of a series. Gives the weights with the least held-out error and, per output, that error
-/// relative to expecting zero: below 1 where the network helps. `observe` hears how far training is and may stop
+/// Trains on the head of a series. Gives the weights with the least held-out error; per output, that error relative
+/// to expecting zero: below 1 where the network helps; and how many epochs it took. `observe` hears how far training is and may stop
 /// it; then there is no result.
 pub fn train(
     series: &Series,
     training: Training,
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
-) -> ControlFlow<(), (Weights, Vec<f64>)> {
+) -> ControlFlow<(), (Weights, Vec<f64>, usize)> {
     let start = Weights::new(training.size, training.seed);
     descend(&start, RATES[0], series, (training, observe))
 }
@@ -112,7 +112,7 @@ pub fn train_from(
     series: &Series,
     training: Training,
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
-) -> ControlFlow<(), (Weights, Vec<f64>)> {
+) -> ControlFlow<(), (Weights, Vec<f64>, usize)> {
     descend(start, WARM_RATE, series, (training, observe))
 }
 
@@ -121,7 +121,7 @@ fn descend(
     peak: f32,
     series: &Series,
     (training, observe): (Training, &mut dyn FnMut(f64) -> ControlFlow<()>),
-) -> ControlFlow<(), (Weights, Vec<f64>)> {
+) -> ControlFlow<(), (Weights, Vec<f64>, usize)> {
     let size = training.size;
     assert_eq!(start.size, size, "the weights to start from have another size");
     let mut learner = Learner::new(start, Level::best());
@@ -132,7 +132,9 @@ fn descend(
     let (mut best, mut waited) = (start.clone(), 0);
     let mut best_error = mean(&held_out(&mut learner, size, &sample));
     let stretches = head.steps.div_ceil(STEPS);
+    let mut epochs = 0;
     for epoch in 0..training.epochs {
+        epochs += 1;
         learner.clear(head.batch);
         for (n, (stretch, targets)) in head.stretches(size).enumerate() {
             let done = (epoch * stretches + n) as f64 / (training.epochs * stretches) as f64;
@@ -149,9 +151,15 @@ fn descend(
         }
     }
     drop(sample);
-    let tail = Gathered::new(series, size, tail, [HELD_OUT[0], usize::MAX]);
-    let errors = held_out(&mut Learner::new(&best, Level::best()), size, &tail);
-    ControlFlow::Continue((best, errors))
+    let errors = evaluate(series, &best);
+    ControlFlow::Continue((best, errors, epochs))
+}
+
+/// Per output, the squared error of given weights on the held-out rows of a series relative to that of expecting zero.
+#[must_use]
+pub fn evaluate(series: &Series, weights: &Weights) -> Vec<f64> {
+    let tail = Gathered::new(series, weights.size, series.head..series.keep.len(), [HELD_OUT[0], usize::MAX]);
+    held_out(&mut Learner::new(weights, Level::best()), weights.size, &tail)
 }
 
 /// The learning rate when a part of training is done.
@@ -200,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_nonlinear_memory_is_learned() {
-        let ControlFlow::Continue((_, error)) =
+        let ControlFlow::Continue((_, error, _)) =
             train(&parity(8000, 2), TRAINING, &mut |_| ControlFlow::Continue(()))
         else {
             panic!("nobody stopped it")
@@ -221,11 +229,11 @@ mod tests {
     #[test]
     fn a_warm_start_needs_few_epochs_and_loses_nothing() {
         let on = |_: f64| ControlFlow::Continue(());
-        let ControlFlow::Continue((first, _)) = train(&parity(8000, 2), TRAINING, &mut on.clone()) else {
+        let ControlFlow::Continue((first, ..)) = train(&parity(8000, 2), TRAINING, &mut on.clone()) else {
             panic!("nobody stopped it")
         };
         let few = Training { epochs: 2, ..TRAINING };
-        let [ControlFlow::Continue((_, warm)), ControlFlow::Continue((_, cold))] = [
+        let [ControlFlow::Continue((_, warm, _)), ControlFlow::Continue((_, cold, _))] = [
             train_from(&first, &parity(8000, 3), few, &mut on.clone()),
             train(&parity(8000, 3), few, &mut on.clone()),
         ] else {
@@ -233,7 +241,7 @@ mod tests {
         };
         assert!(warm[0] < 0.1 && warm[0] < 0.5 * cold[0], "{warm:?} {cold:?}");
         let none = Training { epochs: 0, ..TRAINING };
-        let ControlFlow::Continue((same, _)) = train_from(&first, &parity(8000, 3), none, &mut on.clone())
+        let ControlFlow::Continue((same, ..)) = train_from(&first, &parity(8000, 3), none, &mut on.clone())
         else {
             panic!("nobody stopped it")
         };

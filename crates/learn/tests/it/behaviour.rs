@@ -10,7 +10,7 @@ use crate::simulated::{Live, Server, at, learn, learn_with};
 #[test]
 fn normal_stays_below_one_and_an_anomaly_goes_above() {
     let mut server = Server::new(10);
-    let model = learn(&server.window(6000), false);
+    let model = learn(&server.window(20_000), false);
     let mut live = Live::new(&model);
     assert!(live.run(&mut server, 5000) < 1.0);
     let onset = (0..20).position(|_| live.take(server.next(0.3)).score > 1.0);
@@ -93,7 +93,7 @@ fn errors_that_never_happened_are_news_once() {
 fn cancelling_and_short_or_wrong_input_give_clear_errors() {
     let mut server = Server::new(14);
     let (window, config) = (server.window(200), Config::default());
-    let job = Job { window: &window, seed: 1, version: 1, trained_at: at(0.0), config: &config, lstm: true };
+    let job = Job::new(&window, &config);
     assert!(matches!(fit(&job, &mut |_| ControlFlow::Break(())), Err(Error::Cancelled)));
     let short = server.window(10);
     let mut go = |_| ControlFlow::Continue(());
@@ -168,8 +168,7 @@ fn the_first_movement_after_stillness_has_a_measured_score() {
     let mut window = Window::new(InstanceId::new("still"), schema.clone());
     (0..40).for_each(|t| window.push(at(f64::from(t)), &[Value(3); 6]));
     let config = Config::default();
-    let job =
-        Job { window: &window, seed: 1, version: 1, trained_at: at(40.0), config: &config, lstm: false };
+    let job = Job { lstm: false, ..Job::new(&window, &config) };
     let model = fit(&job, &mut |_| ControlFlow::Continue(())).unwrap();
     let (mut state, mut out) = (model.start(), Outcome::default());
     for t in 40..200 {

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod codec;
+mod continual;
 mod golden;
 mod horizon;
 mod simulated;

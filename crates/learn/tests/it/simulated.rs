@@ -66,7 +66,7 @@ pub fn learn(window: &Window, lstm: bool) -> Model {
 }
 
 pub fn learn_with(window: &Window, lstm: bool, config: &Config) -> Model {
-    let job = Job { window, seed: 1, version: 7, trained_at: at(0.0), config, lstm };
+    let job = Job { version: 7, trained_at: at(0.0), lstm, ..Job::new(window, config) };
     fit(&job, &mut |_| ControlFlow::Continue(())).expect("the window is long enough and nobody stops it")
 }
 
