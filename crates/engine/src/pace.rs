@@ -1,8 +1,8 @@
 //! How often risks are assessed: by need, and within what a shard may spend.
 //!
 //! A resource that is calm and whose headroom does not shrink is not going to run out; assessing it again would only
-//! say so again. One that may run out is assessed every few seconds. Where so many may run out that this costs more
-//! than a shard's share, all wait longer by the same factor.
+//! say so again. One that may run out is assessed every few seconds. A shard spends no more than its share in a
+//! second; who has to wait is first in the next one, because where that happens all look less often by the same factor.
 
 use foretwin_core::{SECOND_US, Timestamp};
 
@@ -18,9 +18,11 @@ const LOST_HEADROOM: f64 = 0.02;
 const LONGEST_S: f64 = 600.0;
 /// Assessments before a resource counts as calm: the first ones have too little history to say so.
 const FIRST_ONES: u32 = 4;
-/// Assessments of a shard a second: with 64 shards and about 120 µs each, a sixth of a core. What a single machine has
-/// to assess comes in bursts every few seconds, which are forgiven in between.
+/// Assessments of a shard a second: with 64 shards and about 120 µs each, a sixth of a core. The last instance of a
+/// second may exceed it: what a single machine has to assess comes at once, every few seconds.
 const PER_SECOND: u32 = 20;
+/// So many times as much while something may fail within the hour.
+const ALERT_SHARE: u32 = 2;
 /// The most that looks are put off.
 const LONGEST_STRETCH: f64 = 32.0;
 
@@ -29,12 +31,14 @@ const LONGEST_STRETCH: f64 = 32.0;
 pub(crate) struct Pace {
     second: i64,
     spent: u32,
+    /// Whether anybody had to wait in this second.
+    busy: bool,
     stretch: f64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { second: i64::MIN, spent: 0, stretch: 1.0 }
+        Self { second: i64::MIN, spent: 0, busy: false, stretch: 1.0 }
     }
 }
 
@@ -42,9 +46,13 @@ impl Pace {
     /// Whether an instance whose likeliest failure within the hour has this probability is to be looked at.
     pub(crate) fn is_due(&mut self, at: Timestamp, looked: Timestamp, probability: f64) -> bool {
         self.turn(at);
-        let every_s = if probability > ALERT_PROBABILITY { ALERT_S } else { CALM_S };
+        let alert = probability > ALERT_PROBABILITY;
+        let (every_s, most) = if alert { (ALERT_S, ALERT_SHARE * PER_SECOND) } else { (CALM_S, PER_SECOND) };
         // A clock that went back must not silence the assessment until it has caught up.
-        !(0.0..every_s * self.stretch - 0.05).contains(&at.since(looked))
+        let due = !(0.0..every_s * self.stretch - 0.05).contains(&at.since(looked));
+        let room = self.spent < most;
+        self.busy |= due && !room;
+        due && room
     }
 
     /// Counts assessments.
@@ -57,12 +65,9 @@ impl Pace {
         let second = at.0.div_euclid(SECOND_US);
         // Clocks of a fleet differ by a little; one that was set back by much begins anew.
         if second > self.second || second < self.second - 60 {
-            if self.spent > PER_SECOND {
-                self.stretch = (self.stretch * 1.25).min(LONGEST_STRETCH);
-            } else if self.spent < PER_SECOND / 2 {
-                self.stretch = (self.stretch * 0.8).max(1.0);
-            }
-            (self.second, self.spent) = (second, 0);
+            let change = if self.busy { 1.25 } else { 0.8 };
+            self.stretch = (self.stretch * change).clamp(1.0, LONGEST_STRETCH);
+            (self.second, self.spent, self.busy) = (second, 0, false);
         }
     }
 }
@@ -127,11 +132,23 @@ mod tests {
     #[test]
     fn a_busy_shard_looks_less_often_and_recovers() {
         let mut pace = Pace::default();
+        // A thousand instances of a shard, each with one resource, all at once.
+        let mut looked = vec![at(-60.0); 1000];
+        let mut most = 0;
         for second in 0..60 {
-            pace.is_due(at(f64::from(second)), at(0.0), 0.0);
-            pace.spend(1000);
+            let now = at(f64::from(second));
+            let mut count = 0;
+            for before in &mut looked {
+                if pace.is_due(now, *before, 0.0) {
+                    pace.spend(1);
+                    (*before, count) = (now, count + 1);
+                }
+            }
+            most = most.max(count);
         }
-        assert!(!pace.is_due(at(60.0), at(40.0), 1.0), "even alerts wait, all alike");
+        assert_eq!(most, PER_SECOND);
+        assert!(looked.iter().all(|before| *before >= at(0.0)), "everybody had a turn");
+        assert!(!pace.is_due(at(60.0), at(55.0), 0.0) && pace.is_due(at(60.0), at(20.0), 1.0));
         for second in 60..120 {
             pace.is_due(at(f64::from(second)), at(0.0), 0.0);
         }

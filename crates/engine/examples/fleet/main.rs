@@ -14,7 +14,7 @@ mod spent;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use foretwin_core::{InstanceId, Phase, Record, SECOND_US, Timestamp};
@@ -60,22 +60,38 @@ fn args() -> Outcome<Args> {
     })
 }
 
+/// When which frames are due.
+struct Plan {
+    start: Timestamp,
+    /// Where the measurement begins.
+    from: Timestamp,
+    seconds: usize,
+    /// Nobody waits until they are due.
+    flat: bool,
+}
+
+impl Plan {
+    fn to(&self) -> Timestamp {
+        self.from + self.seconds as i64 * SECOND_US
+    }
+}
+
 /// How late scores were, by millisecond.
 struct Lags {
     by_ms: Vec<AtomicU64>,
     /// Only frames of this span count.
-    from: AtomicI64,
-    to: AtomicI64,
+    from: Timestamp,
+    to: Timestamp,
 }
 
 impl Lags {
-    fn new() -> Arc<Self> {
+    fn new(plan: &Plan) -> Arc<Self> {
         let by_ms = (0..=LONGEST_MS).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { by_ms, from: AtomicI64::new(i64::MAX), to: AtomicI64::new(i64::MAX) })
+        Arc::new(Self { by_ms, from: plan.from, to: plan.to() })
     }
 
     fn note(&self, at: Timestamp, now: Timestamp) {
-        if at.0 >= self.from.load(Ordering::Relaxed) && at.0 < self.to.load(Ordering::Relaxed) {
+        if (self.from..self.to).contains(&at) {
             let ms = ((now.0 - at.0) / 1000).clamp(0, LONGEST_MS as i64) as usize;
             self.by_ms[ms].fetch_add(1, Ordering::Relaxed);
         }
@@ -131,24 +147,19 @@ struct Sent {
 }
 
 /// Sends until the time is over, each batch when it is due.
-fn send(
-    handle: &Handle,
-    fleet: &Fleet,
-    senders: &mut [Sender],
-    (start, ticks): (Timestamp, usize),
-) -> Outcome<Sent> {
+fn send(handle: &Handle, fleet: &Fleet, senders: &mut [Sender], plan: &Plan) -> Outcome<Sent> {
     let mut sent = Sent::default();
-    for tick in 0..ticks {
+    for tick in 0..SETTLE_S + plan.seconds {
         if tick == SETTLE_S {
             sent = Sent::default();
         }
         for sender in &mut *senders {
-            let due = start + (tick as i64 * SECOND_US) + sender.phase_us;
+            let due = plan.start + (tick as i64 * SECOND_US) + sender.phase_us;
             let begun_s = spent::own_s()?;
             let records = sender.records(fleet, tick, due)?;
             let made_s = spent::own_s()?;
             let early_us = due.0 - handle.now().0;
-            if early_us > 0 {
+            if early_us > 0 && !plan.flat {
                 std::thread::sleep(Duration::from_micros(early_us as u64));
             }
             // An agent, too, sends again what was refused.
@@ -176,6 +187,69 @@ fn stored(handle: &Handle, id: &InstanceId, (from, to): (Timestamp, Timestamp)) 
     Ok(view.series.iter().map(seen).sum())
 }
 
+/// Who hears of scores while the frames of the plan are sent.
+fn listen(handle: &Handle, plan: &Plan) -> Arc<Lags> {
+    let lags = Lags::new(plan);
+    let (noted, clock) = (lags.clone(), handle.clone());
+    handle.subscribe(Box::new(move |event: &Arc<Event>| {
+        if let Event::Score { at_us, score: Some(_), .. } = event.as_ref() {
+            noted.note(*at_us, clock.now());
+        }
+        true
+    }));
+    lags
+}
+
+/// Sends the frames of the plan, waits until all are scored, and says what that took.
+fn measure(handle: &Handle, fleet: &Fleet, (plan, senders): (&Plan, usize)) -> Outcome<()> {
+    let lags = listen(handle, plan);
+    let (mut before, mut begun) = (Spent::now()?, Instant::now());
+    let sent = std::thread::scope(|scope| -> Outcome<Vec<Sent>> {
+        let spawn = |mut lane: Vec<Sender>| {
+            let work = move || send(handle, fleet, &mut lane, plan);
+            std::thread::Builder::new().name("sender".into()).spawn_scoped(scope, work)
+        };
+        let lanes = Sender::lanes(fleet, senders).into_iter().map(spawn).collect::<Result<Vec<_>, _>>()?;
+        // The measurement begins when its first frame is due; flat out, when it is through.
+        while (!plan.flat && handle.now() < plan.from) || (plan.flat && lags.count() == 0) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (before, begun) = (Spent::now()?, Instant::now());
+        lanes.into_iter().map(|lane| lane.join().map_err(|_| "a sender panicked")?).collect()
+    })?;
+    let frames = (fleet.len() * plan.seconds) as u64;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while lags.count() < frames && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (wall_s, spent, scored) = (begun.elapsed().as_secs_f64(), Spent::now()?, lags.count());
+    let sum = |part: fn(&Sent) -> f64| sent.iter().map(part).sum::<f64>();
+    println!("frames {frames}, scored {scored}, missed {}", frames.saturating_sub(scored));
+    if !plan.flat {
+        let [half, most, nearly, all] = [0.5, 0.99, 0.999, 1.0].map(|share| lags.within(share));
+        let busy = sum(|sent| sent.busy as f64);
+        println!("lag ms: p50 {half}, p99 {most}, p99.9 {nearly}, max {all}; the log was busy {busy} times");
+    }
+    println!(
+        "  {:<16} {:>9.2} s of processor time, not counted below",
+        "making telemetry",
+        sum(|sent| sent.making_s)
+    );
+    spent.since(&before).print(sum(|sent| sent.handing_s), (frames as usize * METRICS) as f64, wall_s);
+    Ok(())
+}
+
+/// Counts what is stored of some instances, evenly chosen.
+fn look(handle: &Handle, fleet: &Fleet, plan: &Plan) -> Outcome<()> {
+    let count = LOOKED_AT.min(fleet.len());
+    let looked = (0..count).map(|n| n * fleet.len() / count);
+    let found =
+        looked.map(|n| stored(handle, fleet.id(n), (plan.from, plan.to()))).collect::<Outcome<Vec<_>>>()?;
+    let (fewest, most) = (found.iter().min(), found.iter().max());
+    println!("stored scores of {count} instances: fewest {fewest:?}, most {most:?} of {}", plan.seconds);
+    Ok(())
+}
+
 fn main() -> Outcome<()> {
     let args = args()?;
     let fleet = Fleet::new(args.instances.max(args.workloads), args.workloads);
@@ -187,68 +261,17 @@ fn main() -> Outcome<()> {
     let handle = node.handle();
     let begun = Instant::now();
     introduce(&handle, &fleet, handle.now())?;
-    println!("introduced in {:.1} s", begun.elapsed().as_secs_f64());
-
-    let lags = Lags::new();
-    let (noted, clock) = (lags.clone(), handle.clone());
-    handle.subscribe(Box::new(move |event: &Arc<Event>| {
-        if let Event::Score { at_us, score: Some(_), .. } = event.as_ref() {
-            noted.note(*at_us, clock.now());
-        }
-        true
-    }));
-    let ticks = args.seconds + SETTLE_S;
-    let start = Timestamp((handle.now().0 / SECOND_US + 2) * SECOND_US);
-    let shift = if args.flat { (ticks as i64 + 600) * SECOND_US } else { 0 };
-    let from = start + SETTLE_S as i64 * SECOND_US - shift;
-    let to = from + args.seconds as i64 * SECOND_US;
-    lags.to.store(to.0, Ordering::Relaxed);
-    lags.from.store(from.0, Ordering::Relaxed);
-
-    // Flat out, the frames are of the past, so that nobody waits for their time.
-    let start = start - shift;
-    let (mut before, mut begun) = (Spent::now()?, Instant::now());
-    let sent = std::thread::scope(|scope| -> Outcome<Vec<Sent>> {
-        let (handle, fleet) = (&handle, &fleet);
-        let spawn = |mut lane: Vec<Sender>| {
-            let work = move || send(handle, fleet, &mut lane, (start, ticks));
-            std::thread::Builder::new().name("sender".into()).spawn_scoped(scope, work)
-        };
-        let lanes = Sender::lanes(fleet, args.senders).into_iter();
-        let lanes = lanes.map(spawn).collect::<Result<Vec<_>, _>>()?;
-        // The measurement begins when the last settling frame is through or due.
-        while !args.flat && handle.now() < from || args.flat && lags.count() == 0 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        (before, begun) = (Spent::now()?, Instant::now());
-        lanes.into_iter().map(|lane| lane.join().map_err(|_| "a sender panicked")?).collect()
-    })?;
-    let frames = (fleet.len() * args.seconds) as u64;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while lags.count() < frames && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let (wall_s, spent, scored) = (begun.elapsed().as_secs_f64(), Spent::now()?, lags.count());
-    let sum = |part: fn(&Sent) -> f64| sent.iter().map(part).sum::<f64>();
-    let (busy, making_s, handing_s) = (sum(|s| s.busy as f64), sum(|s| s.making_s), sum(|s| s.handing_s));
-    println!("{} instances x {METRICS} metrics, {} s, {} senders", fleet.len(), args.seconds, args.senders);
-    println!("frames {frames}, scored {scored}, missed {}", frames.saturating_sub(scored));
-    if !args.flat {
-        let [half, most, nearly, all] = [0.5, 0.99, 0.999, 1.0].map(|share| lags.within(share));
-        println!("lag ms: p50 {half}, p99 {most}, p99.9 {nearly}, max {all}; the log was busy {busy} times");
-    }
-    println!("  making telemetry took {making_s:.2} s of processor time, not counted below");
-    spent.since(&before).print(handing_s, (frames as usize * METRICS) as f64, wall_s);
-    let looked: Vec<usize> =
-        (0..LOOKED_AT.min(fleet.len())).map(|n| n * fleet.len() / LOOKED_AT.min(fleet.len())).collect();
-    let found =
-        looked.iter().map(|&n| stored(&handle, fleet.id(n), (from, to))).collect::<Outcome<Vec<_>>>()?;
     println!(
-        "stored scores of {} instances: fewest {:?}, most {:?}",
-        looked.len(),
-        found.iter().min(),
-        found.iter().max()
+        "{} instances x {METRICS} metrics, introduced in {:.1} s",
+        fleet.len(),
+        begun.elapsed().as_secs_f64()
     );
+    let start = Timestamp((handle.now().0 / SECOND_US + 2) * SECOND_US);
+    let from = start + SETTLE_S as i64 * SECOND_US;
+    let plan = Plan { start, from, seconds: args.seconds, flat: args.flat };
+    println!("{} s, {} senders", args.seconds, args.senders);
+    measure(&handle, &fleet, (&plan, args.senders))?;
+    look(&handle, &fleet, &plan)?;
     node.stop()?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foretwin_core::{
-    Failure, FailureMode, Instance, InstanceId, InstanceKind, MISSING, Record, Timestamp, Value,
+    Batch, Failure, FailureMode, Instance, InstanceId, InstanceKind, MISSING, Record, Timestamp, Value,
 };
 use foretwin_disk::{OsDisk, SimDisk};
 use foretwin_store::{Error, Query, Store};
