@@ -133,7 +133,7 @@ mod tests {
     fn a_busy_shard_looks_less_often_and_recovers() {
         let mut pace = Pace::default();
         // A thousand instances of a shard, each with one resource, all at once.
-        let mut looked = vec![at(-60.0); 1000];
+        let mut looked = vec![Timestamp(i64::MIN); 1000];
         let mut most = 0;
         for second in 0..60 {
             let now = at(f64::from(second));
