@@ -18,9 +18,17 @@ impl Events {
 
     /// Hands an event to all; it is only made if somebody listens.
     pub(crate) fn publish(&self, event: impl FnOnce() -> Event) {
+        self.publish_all(std::iter::once_with(event));
+    }
+
+    /// Hands events to all in their order; none is made if nobody listens.
+    pub(crate) fn publish_all(&self, events: impl Iterator<Item = Event>) {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !listeners.is_empty() {
-            let event = Arc::new(event());
+        if listeners.is_empty() {
+            return;
+        }
+        for event in events {
+            let event = Arc::new(event);
             listeners.retain(|listener| listener(&event));
         }
     }

@@ -6,15 +6,15 @@ use foretwin_core::{
     Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value, Window,
 };
 use foretwin_foresee::{History, Series};
-use foretwin_learn::{Departure, Model, Outcome, State, Taken};
+use foretwin_learn::{Departure, Model};
 
 use crate::config::Training;
 use crate::drift::Vigil;
+use crate::judge::Judge;
+use crate::pace::Assessed;
 
 /// So many older frames in a row, in order, mean that the clock was set back.
 const SET_BACK_FRAMES: u32 = 10;
-/// A judgement speaks for the present this many sampling steps long.
-const FRESH_STEPS: f64 = 3.0;
 
 /// Part of its history that an alarm must last to be called a new normal.
 const PATIENCE: f64 = 0.25;
@@ -30,7 +30,6 @@ pub(crate) struct Feed {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) frames: u64,
-    pub(crate) judgement: Option<Judgement>,
     /// Seconds between its last two frames; the longest gap before there were two.
     gap_s: f64,
     /// No training before so many frames.
@@ -40,16 +39,11 @@ pub(crate) struct Feed {
     /// The last of the frames in a row that came late, and how many.
     stragglers: Option<(Timestamp, u32)>,
     judge: Option<Judge>,
+    /// Who judges as soon as it has seen enough: until then the judge before goes on, so that no score is left out.
+    heir: Option<Box<Judge>>,
+    /// The watch for drift under the model at work.
+    vigil: Option<Vigil>,
     resources: Vec<Resource>,
-}
-
-/// A model at work.
-struct Judge {
-    model: Arc<Model>,
-    state: State,
-    outcome: Outcome,
-    phase: Phase,
-    vigil: Vigil,
 }
 
 /// A series that runs against a limit.
@@ -59,6 +53,8 @@ struct Resource {
     metric: String,
     capacity: Capacity,
     history: History,
+    assessed: Option<Assessed>,
+    risk: Option<Risk>,
 }
 
 impl Feed {
@@ -68,7 +64,8 @@ impl Feed {
             // A count that runs against a rate (CPU time) has no moment at which it is used up.
             let capacity = metric.capacity.clone().filter(|_| metric.kind == Kind::Gauge)?;
             let limit = schema.column(&capacity.limit)?;
-            Some(Resource { used, limit, metric: metric.key(), capacity, history: History::default() })
+            let (metric, history) = (metric.key(), History::default());
+            Some(Resource { used, limit, metric, capacity, history, assessed: None, risk: None })
         };
         let resources = schema.metrics().iter().enumerate().filter_map(resource).collect();
         let (first, last) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
@@ -78,11 +75,12 @@ impl Feed {
             last,
             frames: 0,
             gap_s: LONGEST_GAP_S,
-            judgement: None,
             wants_frames: 0,
             tried: Timestamp(i64::MIN),
             stragglers: None,
             judge: None,
+            heir: None,
+            vigil: None,
             resources,
         }
     }
@@ -100,16 +98,16 @@ impl Feed {
             self.frames += 1;
         }
         self.remember(at, values);
-        if let Some(judge) = &mut self.judge {
-            judge.model.step(&mut judge.state, at, values, &mut judge.outcome);
-            if judge.outcome.taken == Taken::Judged {
-                // A change that fills so much of the history is learned, with alarms or without.
-                let patience_s = PATIENCE * at.since(self.first).max(0.0);
-                let (model, score) = ((&*judge.model, &judge.state), judge.outcome.score);
-                judge.vigil.look(model, score, (at, values), patience_s);
-                let version = judge.model.version();
-                self.judgement = Some(judge.outcome.judgement(at, &self.schema, version, judge.phase));
-            }
+        let ready = self.heir.as_mut().is_some_and(|heir| heir.take(at, values));
+        if ready && let Some(heir) = self.heir.take() {
+            self.enthrone(*heir);
+        } else if let Some(judge) = &mut self.judge
+            && judge.take(at, values)
+            && let Some(vigil) = &mut self.vigil
+        {
+            // A change that fills so much of the history is learned, with alarms or without.
+            let patience_s = PATIENCE * at.since(self.first).max(0.0);
+            vigil.look((&judge.model, judge.state()), judge.state().score(), (at, values), patience_s);
         }
         !late
     }
@@ -161,22 +159,23 @@ impl Feed {
 
     /// Whether it has left what its model saw, and no training has taken note of it yet.
     pub(crate) fn has_drifted(&self) -> bool {
-        self.judge.as_ref().is_some_and(|judge| judge.vigil.has_drifted())
+        self.vigil.as_ref().is_some_and(Vigil::has_drifted)
     }
 
     /// A training was made.
     pub(crate) fn has_trained(&mut self, until: Timestamp) {
         self.tried = until;
-        if let Some(judge) = &mut self.judge {
-            judge.vigil.answered();
+        if let Some(vigil) = &mut self.vigil {
+            vigil.answered();
         }
     }
 
     /// How far it is from where its champion and its reference saw it, the latter with its version.
     pub(crate) fn departures(&self) -> (Option<Departure>, Option<(Departure, u64)>) {
-        let vigil = self.judge.as_ref().map(|judge| (&judge.vigil, &judge.model));
-        let champion = vigil.and_then(|(vigil, model)| vigil.against_champion(model));
-        (champion, vigil.and_then(|(vigil, _)| vigil.against_reference()))
+        let vigil = self.vigil.as_ref();
+        let champion =
+            vigil.zip(self.judge.as_ref()).and_then(|(vigil, judge)| vigil.against_champion(&judge.model));
+        (champion, vigil.and_then(Vigil::against_reference))
     }
 
     /// Keeps what foresight needs of a frame.
@@ -203,34 +202,51 @@ impl Feed {
         self.resources.iter().flat_map(|r| [r.metric.clone(), r.capacity.limit.clone()]).collect()
     }
 
-    /// Puts a model to work, warmed by the frames that `recent` gives.
+    /// Puts a model to work, warmed by the frames that `recent` gives. Without any, the one before goes on until the
+    /// new one has seen enough.
     pub(crate) fn install(
         &mut self,
         model: Arc<Model>,
         phase: Phase,
         recent: impl Iterator<Item = (Timestamp, Vec<Value>)>,
     ) {
-        let mut vigil = Vigil::new(&model, self.judge.take().map(|judge| judge.vigil));
-        // The first settled model stays as the reference: what it saw is what the instance was.
-        if phase == Phase::Learned && !vigil.has_reference() {
-            vigil.refer_to(model.clone());
-        }
-        let mut judge = Judge { state: model.start(), outcome: Outcome::default(), phase, vigil, model };
+        let mut judge = Judge::new(model, phase);
+        let mut ready = self.judge.is_none();
         for (at, values) in recent {
-            judge.model.step(&mut judge.state, at, &values, &mut judge.outcome);
+            judge.take(at, &values);
+            ready = true;
         }
-        self.judge = Some(judge);
+        if ready {
+            self.enthrone(judge);
+        } else {
+            self.heir = Some(Box::new(judge));
+        }
     }
 
-    /// The judgement, if it is recent enough to speak for `now`.
-    pub(crate) fn verdict(&self, now: Timestamp) -> Option<&Judgement> {
-        let fresh_s = FRESH_STEPS * self.judge.as_ref()?.model.step_s() + 0.5;
-        self.judgement.as_ref().filter(|judged| now.since(judged.at) <= fresh_s)
+    /// Puts a warm judge to work; the watch for drift begins anew under it, its reference stays.
+    fn enthrone(&mut self, judge: Judge) {
+        let mut vigil = Vigil::new(&judge.model, self.vigil.take());
+        // The first settled model stays as the reference: what it saw is what the instance was.
+        if judge.phase == Phase::Learned && !vigil.has_reference() {
+            vigil.refer_to(judge.model.clone());
+        }
+        (self.judge, self.heir, self.vigil) = (Some(judge), None, Some(vigil));
     }
 
-    /// The model at work and its phase.
+    /// Time and score of the latest verdict, if it is recent enough to speak for `now`.
+    pub(crate) fn score(&self, now: Timestamp) -> Option<(Timestamp, f64)> {
+        self.judge.as_ref()?.score(now)
+    }
+
+    /// That verdict with its reasons.
+    pub(crate) fn verdict(&self, now: Timestamp) -> Option<Judgement> {
+        self.judge.as_ref()?.judgement(now, &self.schema)
+    }
+
+    /// The model at work, or about to be, and its phase.
     pub(crate) fn model(&self) -> Option<(&Arc<Model>, Phase)> {
-        self.judge.as_ref().map(|judge| (&judge.model, judge.phase))
+        let heir = self.heir.as_deref();
+        heir.or(self.judge.as_ref()).map(|judge| (&judge.model, judge.phase))
     }
 
     /// How far learning has come.
@@ -249,26 +265,146 @@ impl Feed {
         Learning { phase, progress, model_version, message }
     }
 
-    /// What may run out, each with its probabilities.
+    /// What may run out, each with its probabilities, all assessed now.
     pub(crate) fn risks(
         &self,
         now: Timestamp,
         config: &foretwin_foresee::Config,
         owner: &InstanceId,
     ) -> Vec<Risk> {
-        let (mut times, mut used) = (Vec::new(), Vec::new());
-        let seed = foretwin_core::fnv64(owner.as_str().as_bytes()) ^ now.0.cast_unsigned();
-        let assess = |resource: &Resource| {
-            let limit = resource.history.limit()?;
-            resource.history.series(&mut times, &mut used);
-            let (metric, mode) = (resource.metric.as_str(), resource.capacity.mode);
-            foretwin_foresee::risk(
-                &Series { metric, mode, times: &times, used: &used, limit },
-                now,
-                config,
-                seed,
-            )
-        };
+        let (mut room, seed) = (Room::default(), seed(owner, now));
+        let assess = |resource: &Resource| resource.assess(now, config, (seed, &mut room));
         self.resources.iter().filter_map(assess).collect()
+    }
+
+    /// Assesses the resources that need it, and says how many did.
+    pub(crate) fn reassess(
+        &mut self,
+        now: Timestamp,
+        config: &foretwin_foresee::Config,
+        owner: &InstanceId,
+    ) -> usize {
+        let (mut room, seed, mut count) = (Room::default(), seed(owner, now), 0);
+        for resource in &mut self.resources {
+            let headroom = resource.headroom();
+            if resource.assessed.is_some_and(|before| !before.is_stale(now, headroom)) {
+                continue;
+            }
+            resource.risk = resource.assess(now, config, (seed, &mut room));
+            let horizon_s = config.horizons_s.last().copied().unwrap_or_default();
+            let probability = resource.risk.as_ref().map_or(0.0, |risk| risk.at(horizon_s));
+            resource.assessed = Some(Assessed::new(resource.assessed, now, headroom, probability));
+            count += 1;
+        }
+        count
+    }
+
+    /// What the latest assessments say.
+    pub(crate) fn assessed(&self) -> impl Iterator<Item = &Risk> {
+        self.resources.iter().filter_map(|resource| resource.risk.as_ref())
+    }
+}
+
+fn seed(owner: &InstanceId, now: Timestamp) -> u64 {
+    foretwin_core::fnv64(owner.as_str().as_bytes()) ^ now.0.cast_unsigned()
+}
+
+/// Room for a history as a series.
+#[derive(Default)]
+struct Room {
+    times: Vec<Timestamp>,
+    used: Vec<f64>,
+}
+
+impl Resource {
+    /// Not a number without a limit.
+    fn headroom(&self) -> f64 {
+        let used = self.history.newest().unwrap_or(f64::NAN);
+        self.history.limit().unwrap_or(f64::NAN) - used
+    }
+
+    fn assess(
+        &self,
+        now: Timestamp,
+        config: &foretwin_foresee::Config,
+        (seed, room): (u64, &mut Room),
+    ) -> Option<Risk> {
+        let limit = self.history.limit()?;
+        let Room { times, used } = room;
+        self.history.series(times, used);
+        let (metric, mode) = (self.metric.as_str(), self.capacity.mode);
+        foretwin_foresee::risk(&Series { metric, mode, times, used, limit }, now, config, seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use foretwin_core::{Metric, Role};
+    use foretwin_learn::Job;
+
+    use super::*;
+
+    fn frame(second: i64) -> (Timestamp, [Value; 2]) {
+        let wave = 1000.0 + 200.0 * (second as f64 / 9.0).sin();
+        let noise = (second * 7919 % 31) as u64;
+        (Timestamp::from_seconds(1e9 + second as f64), [Value(wave as u64), Value(500 + noise)])
+    }
+
+    fn trained(schema: &Arc<Schema>, version: u64) -> Arc<Model> {
+        let mut window = Window::new(InstanceId::new("a"), schema.clone());
+        (0..200).map(frame).for_each(|(at, values)| window.push(at, &values));
+        let (config, trained_at) = (foretwin_learn::Config::default(), frame(200).0);
+        let job = Job { version, trained_at, lstm: false, ..Job::new(&window, &config) };
+        Arc::new(foretwin_learn::fit(&job, &mut |_| ControlFlow::Continue(())).unwrap())
+    }
+
+    /// A cohort gets a new model and nobody has frames to warm it with: not one score is left out, and late frames do
+    /// not hasten the change.
+    #[test]
+    fn an_heir_takes_over_without_a_gap() {
+        let metric = |n| Metric::gauge(&format!("g{n}"), "1", Role::Saturation);
+        let schema = Schema::new(vec![metric(0), metric(1)]);
+        let mut feed = Feed::new(&schema);
+        feed.install(
+            trained(&schema, 1),
+            Phase::Learned,
+            (190..200).map(|s| (frame(s).0, frame(s).1.to_vec())),
+        );
+        let mut versions = Vec::new();
+        for second in 200..220 {
+            if second == 210 {
+                feed.install(trained(&schema, 2), Phase::Learned, std::iter::empty());
+            }
+            let (at, values) = frame(second);
+            assert!(feed.take(at, &values));
+            assert!(!feed.take(at, &values), "twice");
+            assert_eq!(feed.score(at).unwrap().0, at, "a score for every frame");
+            versions.push(feed.verdict(at).unwrap().model_version);
+        }
+        assert!(versions.is_sorted() && versions[10] == 1 && versions[19] == 2, "{versions:?}");
+    }
+
+    #[test]
+    fn a_verdict_has_its_reasons_whenever_it_is_asked_for() {
+        let metric = |n| Metric::gauge(&format!("g{n}"), "1", Role::Saturation);
+        let schema = Schema::new(vec![metric(0), metric(1)]);
+        let (model, mut feed) = (trained(&schema, 1), Feed::new(&schema));
+        feed.install(model.clone(), Phase::Learned, std::iter::empty());
+        let (mut state, mut outcome) = (model.start(), foretwin_learn::Outcome::default());
+        for second in 200..230 {
+            let (at, mut values) = frame(second);
+            values[1].0 += if second > 220 { 300 } else { 0 };
+            feed.take(at, &values);
+            model.step(&mut state, at, &values, &mut outcome);
+            // A late frame in between must not change what is said of the last.
+            feed.take(at - 1, &[Value(0), Value(0)]);
+            if outcome.taken == foretwin_learn::Taken::Judged {
+                assert_eq!(feed.verdict(at), Some(outcome.judgement(at, &schema, 1, Phase::Learned)));
+            }
+        }
+        assert_eq!(feed.verdict(frame(229).0).unwrap().contributions[0].metric, "g1");
+        assert_eq!(feed.verdict(frame(240).0), None, "too old to speak for now");
     }
 }

@@ -47,7 +47,7 @@ impl Handle {
             if watched.vanished.is_none() {
                 instances += 1;
                 framed += usize::from(!watched.feeds.is_empty());
-                scored += usize::from(watched.judgement().is_some());
+                scored += usize::from(watched.score().is_some());
                 newest = newest.max(watched.last());
             }
         });
@@ -84,7 +84,7 @@ impl Handle {
     }
 
     fn view(&self, watched: &Watched) -> InstanceView {
-        let judgement = watched.judgement().cloned();
+        let judgement = watched.judgement();
         let alive = watched.vanished.is_none();
         let silent_s = self.now().since(watched.last()).max(0.0);
         let risks: &[Risk] = if alive { &watched.risks } else { &[] };
@@ -205,7 +205,7 @@ pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> R
             at,
             horizon_s,
             risks: if gone { Vec::new() } else { watched.assess(at, &config) },
-            anomaly: watched.judgement().cloned(),
+            anomaly: watched.judgement(),
             learning: watched.learning(&pipeline.config.training),
         };
         foretwin_foresee::predict(question, &config)

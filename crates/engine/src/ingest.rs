@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foretwin_collect::Sink;
 use foretwin_core::{
-    Batch, Instance, InstanceId, Origin, Partition, Record, Schema, SchemaId, Timestamp, Value,
+    Batch, Instance, InstanceId, Origin, Partition, Record, Row, Schema, SchemaId, Timestamp, Value,
 };
 use foretwin_stream::{Log, Ticket};
 
@@ -151,18 +151,7 @@ impl Memory {
 
     /// Splits a batch by partition, announcing its schema where it is new.
     fn place(&self, batch: Batch, into: &mut Vec<(Partition, Record)>) {
-        let mut parts: BTreeMap<Partition, Batch> = BTreeMap::new();
-        let homes: Vec<Partition> = batch.instances().iter().map(InstanceId::partition).collect();
-        if let [home] = homes.as_slice() {
-            parts.insert(*home, batch);
-        } else {
-            for (id, at, values) in batch.frames() {
-                let fresh = || Batch::new(batch.schema(), batch.width()).from_origin(batch.origin());
-                // The width is the batch's own, so the frame fits.
-                let _ = parts.entry(id.partition()).or_insert_with(fresh).push(id, at, values);
-            }
-        }
-        for (partition, part) in parts {
+        for (partition, part) in split(batch) {
             let new = !self.announced.contains(&(partition, part.schema()));
             if let Some(schema) = self.schemas.get(&part.schema()).filter(|_| new) {
                 into.push((partition, Record::Schema(schema.clone())));
@@ -187,6 +176,36 @@ impl Memory {
             _ => {}
         }
     }
+}
+
+/// A batch by the partitions of its instances.
+fn split(batch: Batch) -> Vec<(Partition, Batch)> {
+    let homes: Vec<Partition> = batch.instances().iter().map(InstanceId::partition).collect();
+    if let Some(&home) = homes.first()
+        && homes.iter().all(|&other| other == home)
+    {
+        return vec![(home, batch)];
+    }
+    let mut instances: BTreeMap<Partition, Vec<InstanceId>> = BTreeMap::new();
+    let mut places = Vec::with_capacity(homes.len());
+    for (id, &home) in batch.instances().iter().zip(&homes) {
+        let there = instances.entry(home).or_default();
+        places.push(there.len() as u32);
+        there.push(id.clone());
+    }
+    let mut parts: BTreeMap<Partition, (Vec<Row>, Vec<Value>)> = BTreeMap::new();
+    for (row, (_, at, values)) in batch.rows().iter().zip(batch.frames()) {
+        let (rows, all) = parts.entry(homes[row.instance as usize]).or_default();
+        rows.push(Row { instance: places[row.instance as usize], at });
+        all.extend_from_slice(values);
+    }
+    let head = (batch.origin(), batch.schema(), batch.width());
+    let part = |(home, (rows, values))| {
+        let there = instances.remove(&home).unwrap_or_default();
+        // Every part has whole frames of instances that it lists.
+        Some((home, Batch::from_parts(head, there, rows, values).ok()?))
+    };
+    parts.into_iter().filter_map(part).collect()
 }
 
 /// The partition of a record about one instance.
@@ -335,6 +354,31 @@ mod tests {
     use foretwin_disk::SimDisk;
 
     use super::*;
+
+    #[test]
+    fn a_batch_is_split_by_partition_and_keeps_every_frame() {
+        let mut batch = Batch::new(SchemaId(1), 1).from_origin(Origin { source: 3, epoch: 1, sequence: 9 });
+        for n in 0..60u64 {
+            let id = InstanceId::new(&format!("h{}", n % 20));
+            batch.push(&id, Timestamp(n as i64), &[Value(n)]).unwrap();
+        }
+        let whole: HashSet<(String, i64, u64)> =
+            batch.frames().map(|(id, at, values)| (id.as_str().to_owned(), at.0, values[0].0)).collect();
+        let parts = split(batch.clone());
+        assert!(parts.len() > 5);
+        let mut found = HashSet::new();
+        for (home, part) in &parts {
+            assert_eq!(part.origin(), batch.origin());
+            assert!(part.rows().is_sorted_by_key(|row| row.at), "arrival order stays");
+            for (id, at, values) in part.frames() {
+                assert_eq!(id.partition(), *home);
+                assert!(found.insert((id.as_str().to_owned(), at.0, values[0].0)));
+            }
+        }
+        assert_eq!(found, whole);
+        let (home, alone) = parts.into_iter().next().unwrap();
+        assert_eq!(split(alone.clone()), [(home, alone)]);
+    }
 
     /// Sequences of the batches in a log, in its order, and whether each schema came before its first batch.
     fn logged(log: &Log) -> Vec<u64> {

@@ -1,11 +1,12 @@
 //! Wires the stages: what is collected goes to the log, and what the log holds is stored, judged and foreseen.
 //!
-//! A [`Node`] owns the threads: the collector, one worker that applies the log in order, a trainer at low priority,
-//! and a keeper that flushes, compacts and trims. All of them share one [`Pipeline`](pipeline::Pipeline), which the
+//! A [`Node`] owns the threads: the collector, workers that apply the log, each some partitions in order, a trainer at low
+//! priority, and a keeper that flushes, compacts and trims. All of them share one [`Pipeline`](pipeline::Pipeline), which the
 //! replay of recorded telemetry drives in the same way on a virtual clock. A [`Handle`] is how everybody else asks.
 //! An [`Agent`] has only the collector and the log, and sends what the log holds to a server.
 
 mod agent;
+mod cohort;
 mod config;
 mod counters;
 mod descriptions;
@@ -17,8 +18,10 @@ mod feed;
 mod handle;
 mod history;
 mod ingest;
+mod judge;
 mod node;
 mod outputs;
+mod pace;
 mod pipeline;
 mod presence;
 mod registry;
@@ -26,6 +29,7 @@ mod replay;
 mod shard;
 mod threads;
 mod trainer;
+mod verdicts;
 mod view;
 mod worker;
 

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use foretwin_collect::{Collector, Sink as _};
@@ -22,12 +21,13 @@ use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
 use crate::trainer::Budget;
-use crate::worker::{self, Applied, Commit};
+use crate::worker::{self, Applied};
 
-/// Commits that wait between the log and the worker; more, and the log itself fills up and says that it is busy. A
-/// commit has 4 MiB and more when there is much to do.
-const QUEUE: usize = 16;
 const LOOK: Duration = Duration::from_secs(1);
+/// A look for feeds that are due may take one part in this many of the time.
+const LOOK_SHARE: u32 = 50;
+/// Looks of the keeper between two searches for instances that are silent: these are gone after a minute.
+const LOOKS: u32 = 5;
 
 /// Which stages a node has beside log, store, learning and foresight.
 #[derive(Debug, Clone, Copy)]
@@ -59,17 +59,12 @@ impl Node {
         let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         let log = open_log(disk, config, &pipeline)?;
-        let (commits, queue) = sync_channel::<Commit>(QUEUE);
-        log.subscribe(move |entries: &[EntryRef<'_>]| {
-            let owned = entries.iter().map(|entry| (entry.position, entry.payload.to_vec())).collect();
-            // The worker outlives the log; if it is gone the node is stopping.
-            let _ = commits.send(owned);
-        });
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
         let collects = roles.collect;
         let handle = Handle { pipeline: pipeline.clone(), ingest: ingest.clone(), collects };
-        worker::start(&mut threads, pipeline.clone(), queue)?;
+        let lanes = worker::start(&mut threads, &pipeline)?;
+        log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
         start_keeper(&mut threads, handle.clone(), log.clone())?;
         if collects {
@@ -92,7 +87,7 @@ impl Node {
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
         let sealed = self.log.close();
-        // Without its sender the queue ends once it is empty.
+        // Without their lanes the workers end once their queues are empty.
         self.log.subscribe(|_| ());
         self.threads.join("worker");
         self.threads.join("trainer");
@@ -176,6 +171,7 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
 }
 
 fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
+    let before = cpu_time();
     match pipeline.due() {
         Some(due) => {
             let budget = Budget::new(stop, Some(pipeline.config.training.cpu_share));
@@ -185,7 +181,9 @@ fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
             }
         }
         None => {
-            pause(stop, LOOK);
+            // Looking for work over a large fleet must not become work itself.
+            let took = cpu_time().saturating_sub(before);
+            pause(stop, LOOK.max(LOOK_SHARE * took));
         }
     }
 }
@@ -196,15 +194,20 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
     threads.start("keeper", move || {
         lower_priority();
         let pipeline = &handle.pipeline;
-        while pause(&stop, LOOK) {
-            guarded(pipeline, "maintenance", || keep(&handle, &log, (started, &stop)));
+        for look in (0..LOOKS).cycle() {
+            if !pause(&stop, LOOK) {
+                return;
+            }
+            if look == 0 {
+                guarded(pipeline, "presence", || dismiss(&handle, started));
+            }
+            guarded(pipeline, "maintenance", || keep(&handle, &log, &stop));
         }
     })
 }
 
-/// Dismisses, flushes, compacts, deletes and trims.
-fn keep(handle: &Handle, log: &Log, (started, stop): (Timestamp, &AtomicBool)) {
-    dismiss(handle, started);
+/// Flushes, compacts, deletes and trims.
+fn keep(handle: &Handle, log: &Log, stop: &AtomicBool) {
     let store = &handle.pipeline.store;
     let maintained = store.maintain(wall_clock()).map_err(Error::from);
     match maintained.and_then(|_| log.trim(&store.durable()).map_err(Error::from)) {

@@ -25,8 +25,11 @@ pub(crate) fn schema() -> &'static Arc<Schema> {
     &SCHEMA
 }
 
+/// Values in a frame of outputs: the score and the probabilities.
+pub(crate) const WIDTH: usize = 1 + HORIZONS.len();
+
 /// One frame of outputs. Six digits are kept: more would only make noise hard to compress.
-pub(crate) fn frame(score: Option<f64>, probabilities: [f64; 4]) -> [Value; 5] {
+pub(crate) fn frame(score: Option<f64>, probabilities: [f64; 4]) -> [Value; WIDTH] {
     let rounded = |x: f64| Value::float((x * 1e6).round() / 1e6);
     let [a, b, c, d] = probabilities.map(rounded);
     [score.map_or(MISSING, rounded), a, b, c, d]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
     Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema,
-    SchemaId, Timestamp, Value,
+    SchemaId, Score, Timestamp, Value,
 };
 use foretwin_store::{Query, Statistic, Store};
 
@@ -13,16 +13,13 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::Chain;
 use crate::events::Events;
+use crate::pace::Pace;
 use crate::registry::Registry;
 use crate::shard::{Shard, Watched};
+use crate::verdicts::{self, Verdicts};
 use crate::view::Event;
 use crate::{Error, outputs};
 
-/// Seconds between two assessments of an instance's risks: calm, and while something may fail within the hour.
-const CALM_S: f64 = 5.0;
-const ALERT_S: f64 = 1.0;
-/// The probability from which on an instance is assessed more often.
-const ALERT_PROBABILITY: f64 = 0.05;
 /// After a restart foresight recalls the last hour as it was, and peaks of the day before it.
 const RECENT_US: i64 = HOUR_US;
 const RECALL_POINTS: usize = 1000;
@@ -53,7 +50,7 @@ impl Pipeline {
         };
         for (id, known) in pipeline.store.instances() {
             let mut shard = pipeline.shard(id.partition());
-            shard.watch(&id, || known.instance).vanished = known.vanished;
+            shard.watch(&id, || known.instance).0.vanished = known.vanished;
         }
         pipeline
     }
@@ -98,7 +95,13 @@ impl Pipeline {
             Record::Batch(batch) => self.frames(position.partition, batch),
             Record::Schema(schema) => self.learn_schema(schema),
             Record::Instance(instance) => {
-                if self.shard(position.partition).describe(instance) {
+                let mut shard = self.shard(position.partition);
+                let (watched, fresh) = shard.describe(instance);
+                // Of a workload that is known only now, there may be a model.
+                let schemas: Vec<SchemaId> = watched.feeds.iter().map(|feed| feed.schema.id()).collect();
+                schemas.into_iter().for_each(|schema| self.seat(watched, schema));
+                drop(shard);
+                if fresh {
                     self.events.publish(|| Event::Appeared { instance: instance.id.clone() });
                 }
             }
@@ -144,77 +147,78 @@ impl Pipeline {
             self.counters.duplicates.add(1);
             return;
         }
-        for (id, at, values) in batch.frames() {
-            let watched = shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
-            self.frame(watched, &schema, (at, values));
+        let mut verdicts = Verdicts::of(batch);
+        for (row, (id, at, values)) in batch.rows().iter().zip(batch.frames()) {
+            let (watched, pace) =
+                shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
+            if self.frame(watched, &schema, (at, values)) {
+                self.assess(watched, pace, at);
+                if let Some(frame) = verdict(watched, &schema) {
+                    verdicts.add(row.instance, at, &frame);
+                }
+            }
         }
+        self.publish(partition, verdicts);
     }
 
-    fn frame(&self, watched: &mut Watched, schema: &Arc<Schema>, (at, values): (Timestamp, &[Value])) {
-        let id = watched.instance.id.clone();
+    /// Takes a frame; false if it is late.
+    fn frame(
+        &self,
+        watched: &mut Watched,
+        schema: &Arc<Schema>,
+        (at, values): (Timestamp, &[Value]),
+    ) -> bool {
         // A frame is the best proof of life.
         watched.vanished = watched.vanished.filter(|&gone| at <= gone);
-        let (feed, fresh) = watched.feed(schema, at);
-        if fresh {
+        if watched.feed(schema, at) {
             // Later schemas of a running instance inherit what the first one recalled.
+            let id = watched.instance.id.clone();
+            let Some(feed) = watched.feed_of(schema.id()) else { return false };
             if feed.is_unread() {
                 self.recall(&id, feed, at);
             }
-            self.registry.seat(&watched.instance, schema.id(), |model, phase| {
-                if let Some(feed) = watched.feeds.last_mut() {
-                    feed.install(model, phase, std::iter::empty());
-                }
-            });
+            self.seat(watched, schema.id());
         }
-        let Some(feed) = watched.feed_of(schema.id()) else { return };
+        let Some(feed) = watched.feed_of(schema.id()) else { return false };
         if !feed.take(at, values) {
             self.counters.late.add(1);
-            return;
+            return false;
+        }
+        if let Some((_, score)) = feed.score(at).filter(|(judged, _)| *judged == at) {
+            self.counters.scored.add(1);
+            self.counters.anomalous.add(u64::from(Score(score).is_anomalous()));
         }
         watched.newest = at;
-        let Some(feed) = watched.feed_of(schema.id()) else { return };
-        let score = feed.verdict(at).filter(|judged| judged.at == at).map(|judged| judged.score);
-        if let Some(score) = score {
-            self.counters.scored.add(1);
-            self.counters.anomalous.add(u64::from(score.is_anomalous()));
-        }
-        self.assess(watched, at);
-        self.publish(watched, schema, at);
+        true
     }
 
     /// Assesses risks when it is time to.
-    fn assess(&self, watched: &mut Watched, at: Timestamp) {
-        let worried = within(&watched.risks, 3600.0) > ALERT_PROBABILITY;
-        let every_s = if worried { ALERT_S } else { CALM_S };
-        // A clock that went back must not silence the assessment until it has caught up.
-        if (0.0..every_s - 0.05).contains(&at.since(watched.assessed)) {
-            return;
+    fn assess(&self, watched: &mut Watched, pace: &mut Pace, at: Timestamp) {
+        if pace.is_due(at, watched.assessed, watched.within_the_hour()) {
+            let count = watched.reassess(at, &self.config.foresee);
+            pace.spend(count);
+            self.counters.assessed.add(count as u64);
         }
-        watched.risks = watched.assess(at, &self.config.foresee);
-        watched.assessed = at;
-        self.counters.assessed.add(watched.risks.len() as u64);
     }
 
-    /// Stores and announces what is now thought of an instance. Only the feed with the most series speaks, so that an
-    /// instance has one output a moment.
-    fn publish(&self, watched: &Watched, schema: &Arc<Schema>, at: Timestamp) {
-        if watched.main().is_none_or(|main| main.schema.id() != schema.id()) {
+    /// Stores and announces what is now thought of the instances of a batch.
+    fn publish(&self, partition: Partition, verdicts: Verdicts<'_>) {
+        // Verdicts have the width of their schema.
+        let Ok(outputs) = verdicts.batch() else { return };
+        if outputs.is_empty() {
             return;
         }
-        let id = &watched.instance.id;
-        let score = watched.judgement().map(|judged| judged.score.0);
-        let probabilities = outputs::HORIZONS.map(|(_, horizon_s)| within(&watched.risks, horizon_s));
-        let frame = outputs::frame(score, probabilities);
-        let stored = self.store.append_derived(id.partition(), id, outputs::schema(), (at, &frame));
-        if let Err(error) = stored {
-            tracing::debug!("{id}: the score is not stored: {}", Chain(&error));
+        if let Err(error) = self.store.append_derived(partition, outputs::schema(), &outputs) {
+            tracing::debug!("scores of partition {} are not stored: {}", partition.0, Chain(&error));
         }
-        let failure_probability = probabilities[1];
-        self.events.publish(|| Event::Score { instance: id.clone(), at_us: at, score, failure_probability });
+        self.events.publish_all(verdicts::events(&outputs));
     }
 
     /// Gives foresight the recent history from before a restart.
     fn recall(&self, id: &InstanceId, feed: &mut crate::feed::Feed, before: Timestamp) {
+        if self.store.schemas(id).is_empty() {
+            return;
+        }
         if let Ok(Some((first, _))) = self.store.instance_span(id) {
             feed.first = feed.first.min(first);
         }
@@ -232,16 +236,13 @@ impl Pipeline {
         let hour = read(recent, before, None).unwrap_or_default();
         day.iter().chain(&hour).for_each(|window| feed.recall(window));
     }
+}
 
-    /// Puts a newly trained model to work.
-    pub(crate) fn install(&self, id: &InstanceId, schema: SchemaId, trained: Trained) {
-        let mut shard = self.shard(id.partition());
-        let Some(watched) = shard.watched.get_mut(id) else { return };
-        let Some(feed) = watched.feed_of(schema) else { return };
-        feed.install(trained.model, trained.phase, trained.recent.into_iter());
-        let (instance, learning) = (id.clone(), feed.learning(&self.config.training));
-        self.events.publish(|| Event::Learned { instance, learning });
-    }
+/// What is now thought of an instance. Only the feed with the most series speaks, so that an instance has one output a
+/// moment.
+fn verdict(watched: &Watched, schema: &Arc<Schema>) -> Option<[Value; outputs::WIDTH]> {
+    let speaks = watched.main().is_some_and(|main| main.schema.id() == schema.id());
+    speaks.then(|| outputs::frame(watched.score(), watched.probabilities))
 }
 
 /// A model and the frames to warm it with.

@@ -85,8 +85,8 @@ impl Replay {
     fn replayed(&self, recording: &Window, at: Timestamp) -> Result<Replayed, Error> {
         self.pipeline.with(&recording.instance, |watched| Replayed {
             at,
-            judgement: watched.judgement().filter(|judged| judged.at == at).cloned(),
-            failure_probability: crate::pipeline::within(&watched.risks, 3600.0),
+            judgement: watched.judgement().filter(|judged| judged.at == at),
+            failure_probability: watched.within_the_hour(),
         })
     }
 

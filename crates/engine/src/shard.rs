@@ -1,6 +1,7 @@
 //! What a partition's owner knows of its instances.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foretwin_core::{
@@ -9,6 +10,9 @@ use foretwin_core::{
 
 use crate::config::Training;
 use crate::feed::Feed;
+use crate::outputs::HORIZONS;
+use crate::pace::Pace;
+use crate::pipeline::within;
 
 /// All instances of a partition.
 #[derive(Default)]
@@ -16,6 +20,7 @@ pub(crate) struct Shard {
     pub(crate) watched: HashMap<InstanceId, Watched>,
     /// Epoch and sequence of the last batch of each source.
     origins: HashMap<u64, (u64, u64)>,
+    pub(crate) pace: Pace,
 }
 
 /// An instance under watch.
@@ -25,24 +30,29 @@ pub(crate) struct Watched {
     /// Time of the last frame that was not late; goes back when the clock was set back.
     pub(crate) newest: Timestamp,
     pub(crate) feeds: Vec<Feed>,
-    /// As of `assessed`.
+    /// Which workload it is of, as a hash: equal ones share a model.
+    pub(crate) cohort: u64,
+    /// As of `assessed`, likeliest first.
     pub(crate) risks: Vec<Risk>,
+    /// What the risks come to at the horizons that are stored.
+    pub(crate) probabilities: [f64; HORIZONS.len()],
     pub(crate) assessed: Timestamp,
 }
 
 impl Shard {
-    /// The instance with this id, as it is `described` elsewhere; one of which only frames are known gets a plain
-    /// description.
+    /// The instance with this id, as it is `described` elsewhere, and the shard's pace. One of which only frames are
+    /// known gets a plain description.
     pub(crate) fn watch(
         &mut self,
         id: &InstanceId,
         described: impl FnOnce() -> Option<Instance>,
-    ) -> &mut Watched {
-        self.watched.entry(id.clone()).or_insert_with(|| {
+    ) -> (&mut Watched, &mut Pace) {
+        let watched = self.watched.entry(id.clone()).or_insert_with(|| {
             let host = id.as_str().split('/').next().unwrap_or_default();
             let plain = || Instance::new(id.as_str(), InstanceKind::Application, host, id.as_str());
             Watched::new(described().unwrap_or_else(plain))
-        })
+        });
+        (watched, &mut self.pace)
     }
 
     /// Whether a batch was judged before, because its sender did not hear of it; if not, it is now. Another epoch is
@@ -58,38 +68,45 @@ impl Shard {
     }
 
     /// Takes what is now known of an instance; true if it is new or was gone.
-    pub(crate) fn describe(&mut self, instance: &Instance) -> bool {
-        match self.watched.get_mut(&instance.id) {
-            Some(known) => {
+    pub(crate) fn describe(&mut self, instance: &Instance) -> (&mut Watched, bool) {
+        match self.watched.entry(instance.id.clone()) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
                 let back = known.vanished.take().is_some();
                 known.instance = instance.clone();
-                back
+                known.cohort = cohort(instance);
+                (known, back)
             }
-            None => {
-                self.watched.insert(instance.id.clone(), Watched::new(instance.clone()));
-                true
-            }
+            Entry::Vacant(vacant) => (vacant.insert(Watched::new(instance.clone())), true),
         }
     }
 }
 
 impl Watched {
     pub(crate) fn new(instance: Instance) -> Self {
-        let (risks, assessed) = (Vec::new(), Timestamp(i64::MIN));
-        Self { instance, vanished: None, newest: Timestamp::default(), feeds: Vec::new(), risks, assessed }
+        Self {
+            cohort: cohort(&instance),
+            instance,
+            vanished: None,
+            newest: Timestamp::default(),
+            feeds: Vec::new(),
+            risks: Vec::new(),
+            probabilities: [0.0; HORIZONS.len()],
+            assessed: Timestamp(i64::MIN),
+        }
     }
 
-    /// The feed of a schema, and whether it was made just now. A new one lets those go that ended an hour ago.
-    pub(crate) fn feed(&mut self, schema: &Arc<Schema>, now: Timestamp) -> (&mut Feed, bool) {
-        let known = self.feeds.iter().position(|feed| feed.schema.id() == schema.id());
-        let at = known.unwrap_or_else(|| {
-            self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
-            let mut feed = Feed::new(schema);
-            feed.inherit(&self.feeds);
-            self.feeds.push(feed);
-            self.feeds.len() - 1
-        });
-        (&mut self.feeds[at], known.is_none())
+    /// Makes sure that there is a feed of a schema; true if it was made just now. A new one lets those go that ended
+    /// an hour ago.
+    pub(crate) fn feed(&mut self, schema: &Arc<Schema>, now: Timestamp) -> bool {
+        if self.feeds.iter().any(|feed| feed.schema.id() == schema.id()) {
+            return false;
+        }
+        self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
+        let mut feed = Feed::new(schema);
+        feed.inherit(&self.feeds);
+        self.feeds.push(feed);
+        true
     }
 
     pub(crate) fn feed_of(&mut self, schema: SchemaId) -> Option<&mut Feed> {
@@ -101,11 +118,18 @@ impl Watched {
         self.feeds.iter().filter(move |feed| feed.is_current(self.newest))
     }
 
-    /// The most surprising of the current judgements.
-    pub(crate) fn judgement(&self) -> Option<&Judgement> {
+    /// The most surprising of the current scores.
+    pub(crate) fn score(&self) -> Option<f64> {
         let now = self.last();
-        let judgements = self.current().filter_map(|feed| feed.verdict(now));
-        judgements.max_by(|a, b| a.score.0.total_cmp(&b.score.0))
+        self.current().filter_map(|feed| feed.score(now)).map(|(_, score)| score).max_by(f64::total_cmp)
+    }
+
+    /// The judgement with that score.
+    pub(crate) fn judgement(&self) -> Option<Judgement> {
+        let now = self.last();
+        let scored = self.current().filter_map(|feed| Some((feed, feed.score(now)?.1)));
+        let (feed, _) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        feed.verdict(now)
     }
 
     /// The feed with the most series: it speaks for the instance.
@@ -141,7 +165,37 @@ impl Watched {
     pub(crate) fn assess(&self, now: Timestamp, config: &foretwin_foresee::Config) -> Vec<Risk> {
         let mut risks: Vec<Risk> =
             self.current().flat_map(|feed| feed.risks(now, config, &self.instance.id)).collect();
-        risks.sort_by(|a, b| b.at(3600.0).total_cmp(&a.at(3600.0)));
+        sort(&mut risks);
         risks
     }
+
+    /// Assesses what needs it, and says how much that was.
+    pub(crate) fn reassess(&mut self, now: Timestamp, config: &foretwin_foresee::Config) -> usize {
+        self.assessed = now;
+        let (newest, owner) = (self.newest, &self.instance.id);
+        let current = self.feeds.iter_mut().filter(|feed| feed.is_current(newest));
+        let count = current.map(|feed| feed.reassess(now, config, owner)).sum();
+        let known = self.current().flat_map(Feed::assessed).count();
+        if count > 0 || known != self.risks.len() {
+            self.risks = self.current().flat_map(Feed::assessed).cloned().collect();
+            sort(&mut self.risks);
+            self.probabilities = HORIZONS.map(|(_, horizon_s)| within(&self.risks, horizon_s));
+        }
+        count
+    }
+
+    /// The probability that anything runs out within the hour.
+    pub(crate) fn within_the_hour(&self) -> f64 {
+        self.probabilities[1]
+    }
+}
+
+/// Likeliest within the hour first.
+fn sort(risks: &mut [Risk]) {
+    risks.sort_by(|a, b| b.at(3600.0).total_cmp(&a.at(3600.0)));
+}
+
+/// Instances of one workload are a cohort.
+fn cohort(instance: &Instance) -> u64 {
+    foretwin_core::fnv64(instance.workload.0.as_bytes())
 }

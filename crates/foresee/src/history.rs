@@ -13,8 +13,10 @@ use crate::Error;
 const RAW: usize = 128;
 /// Slots per coarse tier.
 const SLOTS: usize = 96;
-/// Seconds per slot of each coarse tier.
-const WIDTHS_S: [i64; 5] = [4, 16, 64, 256, 1024];
+/// Coarse tiers.
+const TIERS: usize = 5;
+/// Seconds per slot of the finest coarse tier; each tier after it has slots four times as wide.
+const FINEST_S: i64 = 4;
 /// Samples of an earlier time in a row after which the clock is taken to have been set back for good.
 const PATIENCE: u32 = 60;
 /// Version of the encoded state.
@@ -39,9 +41,30 @@ pub enum Pushed {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     raw: VecDeque<Sample>,
-    tiers: [VecDeque<Sample>; WIDTHS_S.len()],
+    /// Slots that are over.
+    tiers: [VecDeque<Sample>; TIERS],
+    open: Option<Open>,
     limit: Option<f64>,
     refused: u32,
+}
+
+/// The slot of each tier that is not over: here rather than in its ring, because every sample looks at all of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Open {
+    /// Number of the finest tier's slot; the others' follow from it.
+    slot: i64,
+    peaks: [Sample; TIERS],
+}
+
+impl Open {
+    fn slot(at: Timestamp) -> i64 {
+        at.0.div_euclid(FINEST_S * SECOND_US)
+    }
+
+    /// The slot of a tier that holds this slot of the finest one.
+    fn coarse(slot: i64, tier: usize) -> i64 {
+        slot >> (2 * tier)
+    }
 }
 
 impl History {
@@ -68,10 +91,7 @@ impl History {
         }
         self.refused = 0;
         self.limit = (limit.is_finite() && limit > 0.0).then_some(limit);
-        self.raw.push_back((at, used));
-        if self.raw.len() > RAW {
-            self.raw.pop_front();
-        }
+        push(&mut self.raw, (at, used), RAW);
         self.coarsen();
         pushed
     }
@@ -84,22 +104,25 @@ impl History {
         }
         let (before, (at, here), after) = (self.raw[n - 3].1, self.raw[n - 2], self.raw[n - 1].1);
         let used = before.min(here).max(before.max(here).min(after));
-        for (tier, width_s) in self.tiers.iter_mut().zip(WIDTHS_S) {
-            let slot = |at: Timestamp| at.0.div_euclid(width_s * SECOND_US);
-            match tier.back_mut() {
-                Some(last) if slot(last.0) == slot(at) => {
-                    if used >= last.1 {
-                        *last = (at, used);
-                    }
-                }
-                _ => {
-                    tier.push_back((at, used));
-                    if tier.len() > SLOTS {
-                        tier.pop_front();
-                    }
-                }
+        let slot = Open::slot(at);
+        let Some(open) = &mut self.open else {
+            self.open = Some(Open { slot, peaks: [(at, used); TIERS] });
+            return;
+        };
+        for (tier, peak) in open.peaks.iter_mut().enumerate() {
+            if Open::coarse(slot, tier) != Open::coarse(open.slot, tier) {
+                push(&mut self.tiers[tier], *peak, SLOTS - 1);
+                *peak = (at, used);
+            } else if used >= peak.1 {
+                *peak = (at, used);
             }
         }
+        open.slot = slot;
+    }
+
+    /// Samples of a tier, the open slot last.
+    fn tier(&self, tier: usize) -> impl Iterator<Item = &Sample> {
+        self.tiers[tier].iter().chain(self.open.iter().map(move |open| &open.peaks[tier]))
     }
 
     /// The present limit, if there is one.
@@ -108,10 +131,17 @@ impl History {
         self.limit
     }
 
+    /// The newest sample.
+    #[must_use]
+    pub fn newest(&self) -> Option<f64> {
+        self.raw.back().map(|&(_, used)| used)
+    }
+
     /// Samples kept, over all tiers.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.raw.len() + self.tiers.iter().map(VecDeque::len).sum::<usize>()
+        let open = if self.open.is_some() { TIERS } else { 0 };
+        self.raw.len() + self.tiers.iter().map(VecDeque::len).sum::<usize>() + open
     }
 
     /// Whether nothing was kept yet.
@@ -125,15 +155,15 @@ impl History {
         times.clear();
         used.clear();
         let mut finer = self.raw.front().map(|&(at, _)| at);
-        let mut counts = [0; WIDTHS_S.len()];
-        for (tier, count) in self.tiers.iter().zip(&mut counts) {
-            *count = finer.map_or(0, |begin| tier.partition_point(|&(at, _)| at < begin));
-            if let (Some(&(first, _)), true) = (tier.front(), *count > 0) {
+        let mut counts = [0; TIERS];
+        for (tier, count) in counts.iter_mut().enumerate() {
+            *count = finer.map_or(0, |begin| self.tier(tier).take_while(|(at, _)| *at < begin).count());
+            if let (Some(&(first, _)), true) = (self.tier(tier).next(), *count > 0) {
                 finer = Some(first);
             }
         }
-        for (tier, count) in self.tiers.iter().zip(counts).rev() {
-            for &(at, value) in tier.iter().take(count) {
+        for (tier, count) in counts.into_iter().enumerate().rev() {
+            for &(at, value) in self.tier(tier).take(count) {
                 times.push(at);
                 used.push(value);
             }
@@ -150,14 +180,32 @@ impl History {
         bytes.push(VERSION);
         bytes.extend(self.refused.to_le_bytes());
         bytes.extend(self.limit.unwrap_or(f64::NAN).to_le_bytes());
-        for ring in std::iter::once(&self.raw).chain(&self.tiers) {
-            bytes.extend((ring.len() as u16).to_le_bytes());
-            for (at, used) in ring {
+        let mut ring = |samples: &mut dyn Iterator<Item = &Sample>, length: usize| {
+            bytes.extend((length as u16).to_le_bytes());
+            for (at, used) in samples {
                 bytes.extend(at.0.to_le_bytes());
                 bytes.extend(used.to_le_bytes());
             }
-        }
+        };
+        ring(&mut self.raw.iter(), self.raw.len());
+        (0..TIERS).for_each(|tier| ring(&mut self.tier(tier), self.tier(tier).count()));
         bytes
+    }
+
+    /// Takes the open slots out of rings that were decoded: there is one in every tier or in none.
+    fn reopen(&mut self) -> Result<(), Error> {
+        let mut last = self.tiers.iter_mut().map(VecDeque::pop_back);
+        let peaks: [Option<Sample>; TIERS] = std::array::from_fn(|_| last.next().flatten());
+        if peaks.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        if peaks.iter().any(Option::is_none) {
+            return Err(Error::Damaged("a tier lacks its open slot"));
+        }
+        let peaks = peaks.map(Option::unwrap_or_default);
+        let (newest, _) = peaks[0];
+        self.open = Some(Open { slot: Open::slot(newest), peaks });
+        Ok(())
     }
 
     /// Restores a state.
@@ -178,8 +226,17 @@ impl History {
         for tier in &mut history.tiers {
             *tier = decode_ring(&mut bytes, SLOTS)?;
         }
+        history.reopen()?;
         if bytes.is_empty() { Ok(history) } else { Err(Error::Damaged("it goes on after its end")) }
     }
+}
+
+/// Adds a sample to a ring that keeps `most`.
+fn push(ring: &mut VecDeque<Sample>, sample: Sample, most: usize) {
+    if ring.len() >= most {
+        ring.pop_front();
+    }
+    ring.push_back(sample);
 }
 
 fn decode_ring(bytes: &mut &[u8], most: usize) -> Result<VecDeque<Sample>, Error> {

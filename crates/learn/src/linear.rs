@@ -64,20 +64,27 @@ impl Linear {
     /// `room` is worked in.
     pub fn expect<'a>(&self, lag: impl Fn(usize) -> &'a [f32], room: &mut Room, mean: &mut [f32]) {
         let Shape { lags, targets, inputs, joint } = &self.shape;
-        for (t, weights) in self.own.chunks_exact(lags + 1).enumerate() {
-            let column = targets[t] as usize;
-            let change: f32 = weights[..*lags].iter().enumerate().map(|(k, w)| w * lag(k)[column]).sum();
-            mean[t] = lag(0)[column] + change + weights[*lags];
+        mean[..targets.len()].fill(0.0);
+        room.past.clear();
+        for k in 0..*lags {
+            let row = lag(k);
+            for ((mean, weights), &column) in
+                mean.iter_mut().zip(self.own.chunks_exact(lags + 1)).zip(targets)
+            {
+                *mean += weights[k] * row[column as usize];
+            }
+            room.past.extend(inputs.iter().map(|&column| row[column as usize]));
+        }
+        let last = lag(0);
+        for ((mean, weights), &column) in mean.iter_mut().zip(self.own.chunks_exact(lags + 1)).zip(targets) {
+            *mean = last[column as usize] + *mean + weights[*lags];
         }
         if joint.is_empty() {
             return;
         }
         room.joint.clear();
         room.joint.extend_from_slice(&self.others[self.others.len() - joint.len()..]);
-        for (r, weights) in self.others.chunks_exact(joint.len()).take(lags * inputs.len()).enumerate() {
-            let x = lag(r / inputs.len())[inputs[r % inputs.len()] as usize];
-            room.joint.iter_mut().zip(weights).for_each(|(sum, w)| *sum += x * w);
-        }
+        add_products(&room.past, &self.others, &mut room.joint);
         for (&t, more) in joint.iter().zip(&room.joint) {
             mean[t as usize] += more;
         }
@@ -115,6 +122,32 @@ impl Linear {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Room {
     joint: Vec<f32>,
+    /// The lags of all inputs, newest first.
+    past: Vec<f32>,
+}
+
+/// Outputs that are summed together, so that their sums stay in registers.
+const TOGETHER: usize = 16;
+
+/// Adds x times `weights` (x × sums, row by row) to `sums`; every sum in the order of x.
+fn add_products(x: &[f32], weights: &[f32], sums: &mut [f32]) {
+    let width = sums.len();
+    let mut start = 0;
+    let mut blocks = sums.chunks_exact_mut(TOGETHER);
+    for block in &mut blocks {
+        let mut held = [0.0; TOGETHER];
+        held.copy_from_slice(block);
+        for (x, row) in x.iter().zip(weights.chunks_exact(width)) {
+            let row = &row[start..start + TOGETHER];
+            held.iter_mut().zip(row).for_each(|(sum, w)| *sum += x * w);
+        }
+        block.copy_from_slice(&held);
+        start += TOGETHER;
+    }
+    let rest = blocks.into_remainder();
+    for (x, row) in x.iter().zip(weights.chunks_exact(width)) {
+        rest.iter_mut().zip(&row[start..]).for_each(|(sum, w)| *sum += x * w);
+    }
 }
 
 /// Regresses the change of one target over `frames` frames on its own lags before them and a constant.
@@ -222,6 +255,22 @@ pub(crate) fn rank_inputs(
 mod tests {
     use super::*;
     use foretwin_core::{Rng, Timestamp};
+
+    #[test]
+    fn products_are_summed_in_order_whatever_the_width() {
+        let mut rng = Rng::new(5);
+        for width in [1, 15, 16, 17, 38] {
+            let x: Vec<f32> = (0..7).map(|_| rng.normal() as f32).collect();
+            let weights: Vec<f32> = (0..7 * width).map(|_| rng.normal() as f32).collect();
+            let mut sums: Vec<f32> = (0..width).map(|n| n as f32).collect();
+            let mut plain = sums.clone();
+            for (x, row) in x.iter().zip(weights.chunks_exact(width)) {
+                plain.iter_mut().zip(row).for_each(|(sum, w)| *sum += x * w);
+            }
+            add_products(&x, &weights, &mut sums);
+            assert_eq!(sums, plain);
+        }
+    }
 
     /// `a` is noise with memory, `b` follows `a` one frame later, `c` is noise.
     fn table(rows: usize) -> Table {

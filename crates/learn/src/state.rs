@@ -95,6 +95,14 @@ pub struct State {
     pub(crate) scratch: Scratch,
 }
 
+impl State {
+    /// The score of the frame taken last; above 1 is anomalous. Always finite.
+    #[must_use]
+    pub fn score(&self) -> f64 {
+        self.score
+    }
+}
+
 /// The latest rows on the common scale, in a ring.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Past {

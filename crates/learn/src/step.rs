@@ -22,14 +22,20 @@ impl Model {
     /// Takes the next frame of the instance that `state` belongs to. `frame` has one value per metric of the schema;
     /// absent ones are missing. Late and repeated frames change nothing.
     pub fn step(&self, state: &mut State, at: Timestamp, frame: &[Value], out: &mut Outcome) {
+        out.clear(self.header.recipe.features.len());
+        let taken = self.advance(state, at, frame);
+        (out.taken, out.score) = (taken, state.score);
+        if taken != Taken::Ignored {
+            self.report(state, taken == Taken::Judged, |n| frame.get(n).copied().unwrap_or(MISSING), out);
+        }
+    }
+
+    /// [`Model::step`] without the words: only the score, [`State::score`], is made. Whoever then wants to know what
+    /// was expected asks [`Model::explain`].
+    pub fn advance(&self, state: &mut State, at: Timestamp, frame: &[Value]) -> Taken {
         let recipe = &self.header.recipe;
-        out.clear(recipe.features.len());
         match state.clock.arrive(at, self.header.step_s) {
-            Arrival::Late => {
-                out.taken = Taken::Ignored;
-                out.score = state.score;
-                return;
-            }
+            Arrival::Late => return Taken::Ignored,
             Arrival::Gap(steps) => self.pause(state, steps),
             Arrival::Next => {}
         }
@@ -40,10 +46,14 @@ impl Model {
             state.scratch.z[column] = feature.standardised(number);
         }
         self.settle(state, at);
-        let expects = self.judge(state, at);
-        out.taken = if expects { Taken::Judged } else { Taken::Warming };
-        out.score = state.score;
-        self.report(state, expects, get, out);
+        if self.judge(state, at) { Taken::Judged } else { Taken::Warming }
+    }
+
+    /// What [`Model::step`] would have said of the `frame` that `state` took last, if that was judged.
+    pub fn explain(&self, state: &State, frame: &[Value], out: &mut Outcome) {
+        out.clear(self.header.recipe.features.len());
+        (out.taken, out.score) = (Taken::Judged, state.score);
+        self.report(state, true, |n| frame.get(n).copied().unwrap_or(MISSING), out);
     }
 
     /// Takes from the samples what repeats.

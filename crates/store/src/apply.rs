@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use foretwin_core::{Batch, InstanceId, Partition, Position, Record, Schema, Timestamp, Value};
+use foretwin_core::{Batch, InstanceId, Partition, Position, Record, Schema};
 
+use crate::head::Added;
 use crate::{Error, Store};
 
 impl Store {
@@ -22,12 +23,8 @@ impl Store {
         let result = match record {
             Record::Batch(batch) => {
                 self.room()?;
-                head.check(position, batch, |instance| self.admit(position, instance, batch)).map(|()| {
-                    let added = head.add(batch, self.config.instance_quota_bytes);
-                    self.counters.held_bytes.fetch_add(added.bytes, Ordering::Relaxed);
-                    self.counters.samples.fetch_add(added.samples, Ordering::Relaxed);
-                    self.counters.thinned_frames.fetch_add(added.thinned, Ordering::Relaxed);
-                })
+                let places = head.check(position, batch, |instance| self.admit(position, instance, batch));
+                places.map(|places| self.count(head.add(batch, &places, self.config.instance_quota_bytes)))
             }
             other => {
                 self.catalog_write().apply(position, other);
@@ -41,36 +38,40 @@ impl Store {
         result
     }
 
-    /// Adds a frame that was computed from a record (scores for instance), with a schema of its own. Add what
+    /// Adds frames that were computed from a record (scores for instance), with a schema of their own. Add what
     /// follows from a record *before* applying the record: a flush between the two then has them made again after
     /// a crash, to the same effect, and never leaves them out.
     ///
     /// # Errors
-    /// [`Error::HeadFull`], or a frame that does not fit its schema or partition; nothing is added then.
+    /// [`Error::HeadFull`], or frames that do not fit their schema or partition; nothing is added then.
     pub fn append_derived(
         &self,
         partition: Partition,
-        instance: &InstanceId,
         schema: &Arc<Schema>,
-        (at, values): (Timestamp, &[Value]),
+        frames: &Batch,
     ) -> Result<(), Error> {
         self.room()?;
         let mut head = self.head(partition);
         let position = Position { partition, offset: head.applied };
-        if values.len() != schema.width() {
-            return Err(Error::Width { position, schema: schema.id(), width: values.len() });
+        if frames.width() != schema.width() || frames.schema() != schema.id() {
+            return Err(Error::Width { position, schema: schema.id(), width: frames.width() });
         }
-        if head.knows(instance, schema.id()).is_none() {
+        let places = head.check(position, frames, |instance| {
             belongs(position, instance)?;
             let mut catalog = self.catalog_write();
             catalog.intern(schema);
             catalog.uses(instance, schema.id());
-            head.admit(instance, schema.id(), schema.width());
-        }
-        let bytes = head.add_one(instance, schema.id(), at, values);
-        self.counters.held_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.counters.samples.fetch_add(values.len() as u64, Ordering::Relaxed);
+            Ok(())
+        })?;
+        // What Foretwin says itself counts against nobody's quota.
+        self.count(head.add(frames, &places, 0));
         Ok(())
+    }
+
+    fn count(&self, added: Added) {
+        self.counters.held_bytes.fetch_add(added.bytes, Ordering::Relaxed);
+        self.counters.samples.fetch_add(added.samples, Ordering::Relaxed);
+        self.counters.thinned_frames.fetch_add(added.thinned, Ordering::Relaxed);
     }
 
     /// Whether memory takes more before the next flush.

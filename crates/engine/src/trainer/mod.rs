@@ -55,14 +55,15 @@ impl Due {
 impl Pipeline {
     /// The feed that most needs training, if any does.
     pub(crate) fn due(&self) -> Option<Due> {
-        let mut best: Option<Due> = None;
+        let (mut best, cohorts): (Option<Due>, _) = (None, self.cohorts());
         for partition in Partition::all() {
             for watched in self.shard(partition).watched.values().filter(|one| one.vanished.is_none()) {
                 for feed in watched.current() {
                     let Some((urgency, cause)) = urgency::urgency(feed, &self.config.training) else {
                         continue;
                     };
-                    if best.as_ref().is_none_or(|due| urgency > due.urgency) {
+                    let more = best.as_ref().is_none_or(|due| urgency > due.urgency);
+                    if more && cohorts.trains(watched, feed) {
                         best = Some(self.order(&watched.instance, feed, (urgency, cause)));
                     }
                 }

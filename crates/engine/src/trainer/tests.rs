@@ -205,8 +205,8 @@ fn drift_makes_a_feed_due_early_and_an_incident_does_not() {
     config.training.interval_s = 1e6;
     let mut world = settled(dir.path(), &config);
     let before = world.model().unwrap().version();
-    // Slow enough to surprise nobody: forty deviations in four hours.
-    let steps = 4 * 3600 / 60;
+    // Slow enough to surprise nobody: forty deviations in ten hours.
+    let steps = 10 * 3600 / 60;
     for n in 0..steps {
         world.live(60, 70.0 * n as f64 / steps as f64);
     }

@@ -1,6 +1,7 @@
 //! Whole nodes: watching this machine, stopping, coming back, and sending to each other.
 #![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
+mod cohort;
 mod lifecycle;
 mod recording;
 mod world;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foretwin_core::{
-    Failure, FailureMode, Instance, InstanceId, InstanceKind, MISSING, Record, Timestamp, Value,
+    Batch, Failure, FailureMode, Instance, InstanceId, InstanceKind, MISSING, Record, Timestamp, Value,
 };
 use foretwin_disk::{OsDisk, SimDisk};
 use foretwin_store::{Error, Query, Store};
@@ -144,13 +144,19 @@ fn derived_frames_are_flushed_with_what_they_follow_from() {
     let (id, score) = (InstanceId::new("a"), schemas().remove(2));
     for (position, record) in &log.records {
         if matches!(record, Record::Batch(_)) {
-            let at = (second(position.offset as i64), &[Value::float(0.5)][..]);
-            store.append_derived(id.partition(), &id, &score, at).unwrap();
+            let mut scores = Batch::new(score.id(), 1);
+            scores.push(&id, second(position.offset as i64), &[Value::float(0.5)]).unwrap();
+            store.append_derived(id.partition(), &score, &scores).unwrap();
         }
         store.apply(*position, record).unwrap();
     }
-    let wrong = store.append_derived(id.partition(), &id, &score, (second(1), &[]));
+    let wrong = store.append_derived(id.partition(), &score, &Batch::new(score.id(), 2));
     assert!(matches!(wrong, Err(Error::Width { .. })));
+    let mut foreign = Batch::new(score.id(), 1);
+    foreign.push(&id, second(1), &[Value::float(0.5)]).unwrap();
+    let elsewhere = foretwin_core::Partition((id.partition().0 + 1) % 64);
+    let wrong = store.append_derived(elsewhere, &score, &foreign);
+    assert!(matches!(wrong, Err(Error::Misplaced { .. })));
     let before = contents(&store);
     store.flush(second(20)).unwrap();
     drop(store);
