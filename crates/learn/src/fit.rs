@@ -9,6 +9,7 @@ use crate::feature::{Duty, Recipe};
 use crate::linear::{Linear, Shape, rank_inputs};
 use crate::lstm::{Series, Size, Training, train};
 use crate::model::{Header, Judge, Model, RecurrentShape};
+use crate::provenance::Trial;
 use crate::step::gather;
 use crate::table::{Rows, Table};
 use crate::tail::threshold;
@@ -140,11 +141,14 @@ fn linear_model(job: &Job, data: &Data) -> Model {
     let inputs = rank_inputs(&data.table, data.learned(), candidates, &targets, job.config.max_inputs);
     let own = Shape { lags: job.config.lags, targets, inputs, joint: Vec::new() };
     let mut linear = Linear::fit(&data.table, data.learned(), own.clone(), job.config);
+    let mut trials = Vec::new();
     if data.usable.len() >= JOINT_ROWS && own.targets.len() + own.inputs.len() > 1 {
         let joint = (0..own.targets.len() as u32).collect();
         let all = Linear::fit(&data.table, data.learned(), Shape { joint, ..own }, job.config);
         let (without, with) = (errors(&linear, data), errors(&all, data));
         linear = all.keep_joint(|t| with[t] < (1.0 - WORTH) * without[t]);
+        let kept = linear.shape.joint.len();
+        trials.push(trial("past of other metrics", data, (&without, &with), (kept, 0)));
     }
     let deviation = deviations(&linear, data, data.learned(), job.config);
     let judge = Judge {
@@ -164,9 +168,24 @@ fn linear_model(job: &Job, data: &Data) -> Model {
         constants: data.recipe.columns(|duty| duty == Duty::Constant),
         judge,
         recurrent: None,
+        trials,
     };
     let calm = vec![1.0; deviation.len()];
     Model { header, linear, deviation, calm, network: None, unit: Vec::new() }
+}
+
+/// What a trial came to: per target, the summed held-out error without and with it.
+fn trial(
+    what: &str,
+    data: &Data,
+    (before, after): (&[f64], &[f64]),
+    (kept, epochs): (usize, usize),
+) -> Trial {
+    let mean = |errors: &[f64]| {
+        errors.iter().sum::<f64>() / (errors.len().max(1) * data.held_out().len().max(1)) as f64
+    };
+    let (before, after, of) = (mean(before), mean(after), before.len());
+    Trial { what: what.into(), before, after, kept, of, epochs }
 }
 
 /// Held-out squared error of each target, with wild surprises held to the size of the largest ordinary ones.
@@ -220,10 +239,20 @@ fn add_network(
     let mut shape = RecurrentShape { size, inputs, daily, outputs: Vec::new() };
     let series = series(job, data, model, &shape);
     let training = Training { size, epochs: job.config.epochs, seed: job.seed };
-    let ControlFlow::Continue((network, errors)) = train(&series, training, observe) else {
+    let mut done = 0.0;
+    let mut follow = |part| {
+        done = part;
+        observe(part)
+    };
+    let ControlFlow::Continue((network, errors)) = train(&series, training, &mut follow) else {
         return Err(Error::Cancelled);
     };
+    let epochs = ((done * job.config.epochs as f64) as usize + 1).min(job.config.epochs);
     shape.outputs = (0..outputs as u32).filter(|&t| errors[t as usize] < 1.0 - WORTH).collect();
+    let before = self::errors(&model.linear, data);
+    let after: Vec<f64> = before.iter().zip(&errors).map(|(before, q)| before * q).collect();
+    let kept = shape.outputs.len();
+    model.header.trials.push(trial("LSTM", data, (&before, &after), (kept, epochs)));
     if shape.outputs.is_empty() {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::feature::{Reading, Recipe};
 use crate::linear::{Linear, Shape};
 use crate::lstm::{Memory, Size, Weights};
+use crate::provenance::Trial;
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
 /// What the model knows of normal behaviour, apart from its tensors.
@@ -24,6 +25,9 @@ pub(crate) struct Header {
     pub constants: Vec<u32>,
     pub judge: Judge,
     pub recurrent: Option<RecurrentShape>,
+    /// What was tried while it was fitted.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
 }
 
 /// How surprises become a score.
@@ -111,6 +115,19 @@ impl Model {
     pub fn corrected(&self) -> Vec<usize> {
         let outputs = self.header.recurrent.iter().flat_map(|shape| &shape.outputs);
         outputs.map(|&target| self.header.shape.targets[target as usize] as usize).collect()
+    }
+
+    /// What was tried while it was fitted, and what came of it on held-out data.
+    #[must_use]
+    pub fn trials(&self) -> &[Trial] {
+        &self.header.trials
+    }
+
+    /// The same model under another version: whoever keeps models numbers them.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.header.version = version;
+        self
     }
 
     /// A state that has seen nothing.
