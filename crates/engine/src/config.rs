@@ -42,11 +42,20 @@ pub struct Training {
     pub interval_s: f64,
     /// Share of one core that training may take, 0 to 1.
     pub cpu_share: f64,
+    /// Earlier champions that are kept to roll back to, and challengers.
+    pub keep_versions: usize,
 }
 
 impl Default for Training {
     fn default() -> Self {
-        Self { first_frames: 30, settled_s: 3600.0, growth: 2.0, interval_s: 6.0 * 3600.0, cpu_share: 0.25 }
+        Self {
+            first_frames: 30,
+            settled_s: 3600.0,
+            growth: 2.0,
+            interval_s: 6.0 * 3600.0,
+            cpu_share: 0.25,
+            keep_versions: 5,
+        }
     }
 }
 

@@ -34,6 +34,10 @@ pub(crate) struct Feed {
     /// The last of the frames in a row that came late, and how many.
     stragglers: Option<(Timestamp, u32)>,
     judge: Option<Judge>,
+    /// A model that runs beside the judge and takes its place with the first frame that it can judge.
+    successor: Option<Judge>,
+    /// When the newest model was trained, whichever judges.
+    renewed: Option<Timestamp>,
     resources: Vec<Resource>,
 }
 
@@ -43,6 +47,12 @@ struct Judge {
     state: State,
     outcome: Outcome,
     phase: Phase,
+}
+
+impl Judge {
+    fn step(&mut self, at: Timestamp, values: &[Value]) {
+        self.model.step(&mut self.state, at, values, &mut self.outcome);
+    }
 }
 
 /// A series that runs against a limit.
@@ -75,6 +85,8 @@ impl Feed {
             wants_frames: 0,
             stragglers: None,
             judge: None,
+            successor: None,
+            renewed: None,
             resources,
         }
     }
@@ -92,8 +104,11 @@ impl Feed {
             self.frames += 1;
         }
         self.remember(at, values);
+        let took_over = self.succession(at, values);
         if let Some(judge) = &mut self.judge {
-            judge.model.step(&mut judge.state, at, values, &mut judge.outcome);
+            if !took_over {
+                judge.step(at, values);
+            }
             if judge.outcome.taken == Taken::Judged {
                 let version = judge.model.version();
                 self.judgement = Some(judge.outcome.judgement(at, &self.schema, version, judge.phase));
@@ -171,18 +186,44 @@ impl Feed {
         self.resources.iter().flat_map(|r| [r.metric.clone(), r.capacity.limit.clone()]).collect()
     }
 
-    /// Puts a model to work, warmed by the frames that `recent` gives.
+    /// Puts a model to work, warmed by the frames that `recent` gives. If another one judges and this one is not abreast
+    /// yet, the other goes on until it is: no frame stays without a score.
     pub(crate) fn install(
         &mut self,
-        model: Arc<Model>,
-        phase: Phase,
+        (model, phase): (Arc<Model>, Phase),
+        renewed: Timestamp,
         recent: impl Iterator<Item = (Timestamp, Vec<Value>)>,
     ) {
         let mut judge = Judge { state: model.start(), outcome: Outcome::default(), phase, model };
+        let mut seen = Timestamp(i64::MIN);
         for (at, values) in recent {
-            judge.model.step(&mut judge.state, at, &values, &mut judge.outcome);
+            judge.step(at, &values);
+            seen = at;
         }
-        self.judge = Some(judge);
+        let abreast = judge.outcome.taken == Taken::Judged && seen == self.last;
+        self.renewed = self.renewed.max(Some(renewed));
+        self.successor = None;
+        if abreast || self.judge.is_none() {
+            self.judge = Some(judge);
+        } else {
+            self.successor = Some(judge);
+        }
+    }
+
+    /// Lets the successor take a frame; if it can judge it, it is the judge from now on.
+    fn succession(&mut self, at: Timestamp, values: &[Value]) -> bool {
+        let Some(successor) = &mut self.successor else { return false };
+        successor.step(at, values);
+        let able = successor.outcome.taken == Taken::Judged;
+        if able {
+            self.judge = self.successor.take();
+        }
+        able
+    }
+
+    /// When the newest model of this feed was trained: after a rollback that is not the one that judges.
+    pub(crate) fn renewed(&self) -> Option<Timestamp> {
+        self.renewed
     }
 
     /// The judgement, if it is recent enough to speak for `now`.
@@ -233,5 +274,54 @@ impl Feed {
             )
         };
         self.resources.iter().filter_map(assess).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use foretwin_core::{Metric, Role, Storage};
+    use foretwin_learn::{Config, Job, fit};
+
+    use super::*;
+
+    fn frame(n: i64) -> (Timestamp, Vec<Value>) {
+        (Timestamp(n * 1_000_000), vec![Value::float((n * n % 7) as f64)])
+    }
+
+    fn model(version: u64) -> Arc<Model> {
+        let schema = Schema::new(vec![Metric::gauge("g", "1", Role::Rate).stored(Storage::F64)]);
+        let mut window = Window::new(InstanceId::new("a"), schema);
+        (0..60).map(frame).for_each(|(at, values)| window.push(at, &values));
+        let (config, trained_at) = (Config::default(), Timestamp(version as i64));
+        let job = Job { window: &window, seed: 1, version, trained_at, config: &config, lstm: false };
+        Arc::new(fit(&job, &mut |_| ControlFlow::Continue(())).unwrap())
+    }
+
+    /// Versions that judged the frames of a span.
+    fn judged(feed: &mut Feed, frames: std::ops::Range<i64>) -> Vec<Option<u64>> {
+        let judge = |n| {
+            let (at, values) = frame(n);
+            feed.take(at, &values);
+            feed.judgement.as_ref().filter(|judged| judged.at == at).map(|judged| judged.model_version)
+        };
+        frames.map(judge).collect()
+    }
+
+    #[test]
+    fn a_successor_that_knows_the_latest_frames_takes_over_at_once_and_another_when_it_can() {
+        let schema = Schema::new(vec![Metric::gauge("g", "1", Role::Rate).stored(Storage::F64)]);
+        let mut feed = Feed::new(&schema);
+        let none = std::iter::empty;
+        feed.install((model(1), Phase::Learned), Timestamp(1), none());
+        assert_eq!(judged(&mut feed, 100..106), [None, None, None, Some(1), Some(1), Some(1)]);
+        feed.install((model(2), Phase::Learned), Timestamp(2), (90..106).map(frame));
+        assert_eq!(judged(&mut feed, 106..108), [Some(2); 2], "warm");
+        feed.install((model(3), Phase::Learned), Timestamp(3), (90..107).map(frame));
+        assert_eq!(judged(&mut feed, 108..110), [Some(3); 2], "one frame behind");
+        feed.install((model(1), Phase::Learned), Timestamp(1), none());
+        assert_eq!(judged(&mut feed, 110..115), [Some(3), Some(3), Some(3), Some(1), Some(1)], "cold");
+        assert_eq!(feed.renewed(), Some(Timestamp(3)), "an old model at work is not a new one");
     }
 }

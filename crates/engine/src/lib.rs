@@ -16,6 +16,7 @@ mod feed;
 mod handle;
 mod history;
 mod ingest;
+mod models;
 mod node;
 mod outputs;
 mod pipeline;
@@ -33,6 +34,11 @@ pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;
 pub use handle::Handle;
+pub use models::{
+    FeatureView, InfluenceView, ModelComparison, ModelLine, ModelLineView, ModelOnWindow, ModelView,
+    Switched, Vectors,
+};
 pub use node::{Node, Roles};
+pub use registry::{ModelChange, ModelEntry};
 pub use replay::{Replay, Replayed};
 pub use view::{Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema,
-    SchemaId, Timestamp, Value,
+    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema, SchemaId,
+    Timestamp, Value,
 };
 use foretwin_store::{Query, Statistic, Store};
 
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::Chain;
 use crate::events::Events;
-use crate::registry::Registry;
+use crate::registry::{Registry, Seated};
 use crate::shard::{Shard, Watched};
 use crate::view::Event;
 use crate::{Error, outputs};
@@ -26,6 +26,8 @@ const ALERT_PROBABILITY: f64 = 0.05;
 /// After a restart foresight recalls the last hour as it was, and peaks of the day before it.
 const RECENT_US: i64 = HOUR_US;
 const RECALL_POINTS: usize = 1000;
+/// Frames that warm a new model's state.
+const WARM: u32 = 120;
 
 /// Everything between the log and the answers.
 pub(crate) struct Pipeline {
@@ -160,11 +162,10 @@ impl Pipeline {
             if feed.is_unread() {
                 self.recall(&id, feed, at);
             }
-            self.registry.seat(&watched.instance, schema.id(), |model, phase| {
-                if let Some(feed) = watched.feeds.last_mut() {
-                    feed.install(model, phase, std::iter::empty());
-                }
-            });
+            let seated = self.registry.seat(&watched.instance, schema.id());
+            if let Some((feed, seated)) = watched.feeds.last_mut().zip(seated) {
+                feed.install((seated.model, seated.phase), seated.renewed, std::iter::empty());
+            }
         }
         let Some(feed) = watched.feed_of(schema.id()) else { return };
         if !feed.take(at, values) {
@@ -233,22 +234,37 @@ impl Pipeline {
         day.iter().chain(&hour).for_each(|window| feed.recall(window));
     }
 
-    /// Puts a newly trained model to work.
-    pub(crate) fn install(&self, id: &InstanceId, schema: SchemaId, trained: Trained) {
+    /// Puts a model to work, from the next frame on. Its state is warmed by stored frames, read while the feed stands
+    /// still, so that at most the frames of the record at work are missing.
+    pub(crate) fn install(&self, id: &InstanceId, schema: SchemaId, seated: Seated) {
         let mut shard = self.shard(id.partition());
         let Some(watched) = shard.watched.get_mut(id) else { return };
         let Some(feed) = watched.feed_of(schema) else { return };
-        feed.install(trained.model, trained.phase, trained.recent.into_iter());
+        let recent = self.recent(id, feed, seated.model.step_s());
+        feed.install((seated.model, seated.phase), seated.renewed, recent.into_iter());
         let (instance, learning) = (id.clone(), feed.learning(&self.config.training));
         self.events.publish(|| Event::Learned { instance, learning });
     }
-}
 
-/// A model and the frames to warm it with.
-pub(crate) struct Trained {
-    pub(crate) model: Arc<foretwin_learn::Model>,
-    pub(crate) phase: Phase,
-    pub(crate) recent: Vec<(Timestamp, Vec<Value>)>,
+    /// The last stored frames of a feed, enough to warm a model's state.
+    fn recent(&self, id: &InstanceId, feed: &crate::feed::Feed, step_s: f64) -> Vec<(Timestamp, Vec<Value>)> {
+        let from = feed.last - (f64::from(WARM) * step_s * 1e6) as i64;
+        let all = Query::new(id.clone(), from, feed.last + 1);
+        let read = self.store.read(&Query { schema: Some(feed.schema.id()), ..all });
+        let windows = read.unwrap_or_else(|error| {
+            tracing::debug!("{id}: a model starts without recent frames: {}", Chain(&error));
+            Vec::new()
+        });
+        let Some(window) = windows.into_iter().find(|window| window.schema.id() == feed.schema.id()) else {
+            return Vec::new();
+        };
+        let frame = |row: usize| {
+            let mut values = Vec::new();
+            window.frame(row, &mut values);
+            (window.times[row], values)
+        };
+        (0..window.len()).map(frame).collect()
+    }
 }
 
 /// The probability that any of the risks strikes within a horizon.

@@ -3,19 +3,18 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Value, Window};
-use foretwin_learn::Job;
+use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Window};
+use foretwin_learn::{Job, Model, Provenance, Trial};
 use foretwin_store::Query;
 
 use crate::Error;
 use crate::config::Training;
 use crate::error::Chain;
 use crate::feed::Feed;
-use crate::pipeline::{Pipeline, Trained};
-
-/// Frames that warm a new model's state.
-const WARM: usize = 120;
+use crate::pipeline::Pipeline;
+use crate::registry::Seated;
 
 /// A feed that is due.
 pub(crate) struct Due {
@@ -33,6 +32,10 @@ impl Due {
     /// Whose turn it is, for people.
     pub(crate) fn name(&self) -> &str {
         self.instance.id.as_str()
+    }
+
+    fn seed(&self) -> u64 {
+        foretwin_core::fnv64(self.instance.id.as_str().as_bytes()) ^ self.version
     }
 }
 
@@ -84,34 +87,65 @@ impl Pipeline {
         let Some(window) = self.history(due)? else { return Ok(false) };
         let settled = due.span_s >= self.config.training.settled_s;
         let phase = if settled { Phase::Learned } else { Phase::Provisional };
-        let seed = foretwin_core::fnv64(due.instance.id.as_str().as_bytes()) ^ due.version;
         let job = Job {
             window: &window,
-            seed,
+            seed: due.seed(),
             version: due.version,
             trained_at: due.to,
             config: &self.config.learn,
             lstm: true,
         };
+        let took = Instant::now();
         let model = foretwin_learn::fit(&job, &mut |_| match cancel.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         });
         let model = match model {
-            Ok(model) => Arc::new(model),
+            Ok(model) => model,
             Err(foretwin_learn::Error::Cancelled | foretwin_learn::Error::TooShort { .. }) => {
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
         };
-        // A model that cannot be written still judges, until a restart.
-        let trained = Trained { model: model.clone(), phase, recent: recent(&window) };
-        self.install(&due.instance.id, due.schema, trained);
-        if let Err(error) = self.registry.promote(&due.instance, due.schema, &model, phase) {
+        let provenance = self.provenance(due, &window, &model, (phase, took.elapsed()));
+        let keep = self.config.training.keep_versions;
+        let (instance, schema) = (&due.instance, due.schema);
+        let seated = self.registry.succeed(instance, schema, (&model, &provenance), keep);
+        let seated = seated.unwrap_or_else(|error| {
+            // A model that cannot be written still judges, until a restart.
             tracing::warn!("{}; the model is trained again after a restart", Chain(&error));
-        }
+            let renewed = model.trained_at();
+            Seated { model: Arc::new(model), phase, renewed }
+        });
+        self.install(&due.instance.id, due.schema, seated);
         self.counters.trained.add(1);
         Ok(true)
+    }
+
+    fn provenance(
+        &self,
+        due: &Due,
+        window: &Window,
+        model: &Model,
+        (phase, took): (Phase, Duration),
+    ) -> Provenance {
+        let gain = |trial: &Trial| (format!("gain by {}", trial.what), 1.0 - trial.after / trial.before);
+        Provenance {
+            instance: due.instance.id.as_str().to_owned(),
+            metrics: window.schema.metrics().iter().map(foretwin_core::Metric::key).collect(),
+            from_us: window.times.first().copied().unwrap_or(due.from),
+            to_us: window.times.last().copied().unwrap_or(due.to),
+            rows: window.len(),
+            phase: Some(phase),
+            seed: due.seed(),
+            held_out: model.trials().iter().map(gain).collect(),
+            parent: due.version.checked_sub(1).filter(|&parent| parent > 0),
+            seconds: took.as_secs_f64(),
+            reason: "schedule".into(),
+            // Settings are plain numbers and texts.
+            config: serde_json::to_value(&self.config.learn).unwrap_or_default(),
+            ..Provenance::default()
+        }
     }
 
     fn history(&self, due: &Due) -> Result<Option<Window>, Error> {
@@ -123,31 +157,20 @@ impl Pipeline {
     }
 }
 
-/// The last frames of a window.
-fn recent(window: &Window) -> Vec<(Timestamp, Vec<Value>)> {
-    let first = window.len().saturating_sub(WARM);
-    let frame = |row: usize| {
-        let mut values = Vec::new();
-        window.frame(row, &mut values);
-        (window.times[row], values)
-    };
-    (first..window.len()).map(frame).collect()
-}
-
 /// How overdue a feed is: above 1 is due, none has nothing to train on. A feed without a model comes before all others;
 /// then a model is renewed whenever its history has grown by a factor, at last at a fixed interval.
 fn urgency(feed: &Feed, training: &Training) -> Option<f64> {
     if feed.frames < (training.first_frames as u64).max(feed.wants_frames) {
         return None;
     }
-    let Some((model, _)) = feed.model() else { return Some(f64::INFINITY) };
-    let age_s = feed.last.since(model.trained_at());
+    let Some(renewed) = feed.renewed() else { return Some(f64::INFINITY) };
+    let age_s = feed.last.since(renewed);
     if age_s < 0.0 {
         // The clock was set back since: by it, the model would never grow old.
         return Some(1.0);
     }
     // What it was trained on can be less than what there was: the newest part that fits.
-    let had_s = model.trained_at().since(feed.first).max(1.0);
+    let had_s = renewed.since(feed.first).max(1.0);
     let grown = (had_s + age_s) / (had_s * training.growth);
     let aged = age_s / training.interval_s;
     let urgency = if had_s >= training.settled_s { aged } else { grown.max(aged) };

@@ -3,4 +3,5 @@
 
 mod lifecycle;
 mod recording;
+mod rollback;
 mod world;
