@@ -125,6 +125,14 @@ impl Handle {
         self.pipeline.registry.set_reference(&self.pipeline.line(of)?, version, reason)
     }
 
+    /// Says that a challenger is of no use.
+    ///
+    /// # Errors
+    /// If there is no such version, or the change cannot be made durable.
+    pub fn dismiss_model(&self, of: &ModelLine, version: u64, reason: &str) -> Result<(), Error> {
+        self.pipeline.registry.dismiss(&self.pipeline.line(of)?, version, reason)
+    }
+
     /// Keeps a version from pruning, or no longer.
     ///
     /// # Errors

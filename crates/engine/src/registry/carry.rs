@@ -8,11 +8,10 @@ use foretwin_disk::Disk;
 use foretwin_learn::{Model, Provenance};
 use serde::Deserialize;
 
+use crate::Error;
 use crate::error::Chain;
-use crate::handle::wall_clock;
 use crate::registry::manifest::Because;
 use crate::registry::{Line, Registry};
-use crate::{Error, registry};
 
 /// What such a file says before the model's own bytes.
 #[derive(Deserialize)]
@@ -62,13 +61,10 @@ impl Registry {
             reason: "taken over from format 1".into(),
             ..Provenance::default()
         };
-        let because = Because { at: wall_clock(), reason: &provenance.reason };
-        self.add_and(
-            line,
-            &label.workload,
-            (model, &provenance),
-            |manifest: &mut registry::Manifest, version| manifest.promote(version, because),
-        )?;
+        // Its number goes on: judgements of before name it.
+        self.add_and(line, &label.workload, (model, &provenance), |manifest, version, at| {
+            manifest.promote(version, Because { at, reason: &provenance.reason })
+        })?;
         Ok(())
     }
 }

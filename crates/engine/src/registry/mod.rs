@@ -118,11 +118,6 @@ impl Registry {
         self.shelf.newest(line)?.ok_or_else(unknown)
     }
 
-    /// The versions of a line, oldest first; none if there is no line.
-    pub(crate) fn versions(&self, line: &Line) -> Result<Vec<ModelEntry>, Error> {
-        Ok(self.shelf.newest(line)?.map(|manifest| manifest.versions).unwrap_or_default())
-    }
-
     /// The file of a version.
     pub(crate) fn file(&self, line: &Line, version: u64) -> Result<Vec<u8>, Error> {
         self.shelf.file(line, self.line(line)?.entry(version)?)
@@ -131,14 +126,6 @@ impl Registry {
     /// A version's model.
     pub(crate) fn model(&self, line: &Line, version: u64) -> Result<Arc<Model>, Error> {
         Ok(Arc::new(Model::decode(&self.file(line, version)?)?))
-    }
-
-    /// The frozen reference of a line, if one was set.
-    pub(crate) fn reference(&self, line: &Line) -> Result<Option<Arc<Model>>, Error> {
-        match self.shelf.newest(line)?.and_then(|manifest| manifest.reference) {
-            Some(version) => self.model(line, version).map(Some),
-            None => Ok(None),
-        }
     }
 
     /// Takes a model in as a challenger, durably, and gives it its version.
@@ -150,11 +137,11 @@ impl Registry {
         provenance: &Provenance,
     ) -> Result<u64, Error> {
         let line = Line::new(&instance.id, schema);
-        self.add_and(&line, &instance.workload, (model, provenance), |_, _| Ok(()))
+        self.add_and(&line, &instance.workload, (model, provenance), |_, _, _| Ok(()))
     }
 
     /// Takes a model in, makes it champion and prunes, all in one change: what a training that needs no comparison ends
-    /// with.
+    /// with. The first that has settled also becomes the reference.
     pub(crate) fn succeed(
         &self,
         instance: &Instance,
@@ -163,9 +150,13 @@ impl Registry {
         keep: usize,
     ) -> Result<Seated, Error> {
         let line = Line::new(&instance.id, schema);
-        let because = Because { at: wall_clock(), reason: &provenance.reason };
-        self.add_and(&line, &instance.workload, (model, provenance), |manifest, version| {
+        self.add_and(&line, &instance.workload, (model, provenance), |manifest, version, at| {
+            let because = Because { at, reason: &provenance.reason };
             manifest.promote(version, because)?;
+            if manifest.reference.is_none() && provenance.phase == Some(Phase::Learned) {
+                manifest
+                    .set_reference(version, Because { reason: "the first that has settled", ..because })?;
+            }
             manifest.prune(keep, Because { reason: "of no further use", ..because });
             Ok(())
         })?;
@@ -234,7 +225,7 @@ impl Registry {
         line: &Line,
         workload: &WorkloadId,
         (model, provenance): (&Model, &Provenance),
-        further: impl Fn(&mut Manifest, u64) -> Result<(), Error>,
+        further: impl Fn(&mut Manifest, u64, Timestamp) -> Result<(), Error>,
     ) -> Result<u64, Error> {
         let _commit = self.commits();
         // A new line goes on with the number that the model has: judgements may name it already.
@@ -253,8 +244,9 @@ impl Registry {
             // The number went to a file that no manifest names.
             manifest.next_version += 1;
         };
-        manifest.add(&model, provenance, &bytes, wall_clock());
-        further(&mut manifest, model.version())?;
+        let at = wall_clock();
+        manifest.add(&model, provenance, &bytes, at);
+        further(&mut manifest, model.version(), at)?;
         if !self.commit(line, &mut manifest)? {
             return Err(self.fenced(line));
         }

@@ -1,8 +1,10 @@
 //! What each command does.
 
 pub mod check;
+pub mod client;
 pub mod doctor;
 pub mod evaluate;
+pub mod models;
 pub mod predict;
 pub mod replay;
 pub mod run;

@@ -4,3 +4,4 @@ mod behaviour;
 mod codec;
 mod simulated;
 mod time;
+mod torch;
