@@ -61,7 +61,8 @@ impl Registry {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
         let at = |operation| move |source| Error::File { operation, path: dir.to_path_buf(), source };
         disk.create_dir(dir).map_err(at("creating"))?;
-        let shelf = Shelf::new(Blobs::new(disk.clone(), dir));
+        let old = disk.clone();
+        let shelf = Shelf::new(Blobs::new(disk, dir));
         let (mut index, mut latest) = (Index::default(), 0);
         for partition in 0..PARTITIONS {
             shelf.open(partition, &mut |manifest| {
@@ -72,7 +73,7 @@ impl Registry {
         // A clock that was set back must not make this life older than the one before.
         let epoch = wall_clock().0.cast_unsigned().max(latest + 1);
         let registry = Self { shelf, epoch, index: Mutex::new(index), commits: Mutex::default() };
-        registry.carry_over(disk.as_ref(), dir)?;
+        registry.carry_over(old.as_ref(), dir)?;
         Ok(registry)
     }
 

@@ -91,7 +91,7 @@ impl Shelf {
                     own.iter().try_for_each(|name| self.blobs.delete(name))?;
                 }
                 None => {
-                    tracing::warn!("models/{line}: no manifest can be read; its models are trained again")
+                    tracing::warn!("models/{line}: no manifest can be read; its models are trained again");
                 }
             }
         }
