@@ -53,6 +53,13 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name, which must not exist yet: the one step that makes something visible whole or not at
+    /// all, and only once. Durable after [`Disk::sync_dir`].
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the new name is taken; otherwise what the system says.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file; durable after [`Disk::sync_dir`].
     ///
     /// # Errors

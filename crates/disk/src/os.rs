@@ -60,6 +60,10 @@ impl Disk for OsDisk {
         fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -151,6 +155,10 @@ mod tests {
         disk.sync_dir(&dir).unwrap();
         disk.truncate(&second, 5).unwrap();
         assert_eq!(disk.length(&second).unwrap(), 5);
+        disk.link(&second, &first).unwrap();
+        assert_eq!(disk.link(&second, &first).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(disk.read(&first, 0, 9).unwrap(), b"hello");
+        disk.remove(&first).unwrap();
         assert_eq!(disk.list(&dir).unwrap(), std::slice::from_ref(&second));
         disk.remove(&second).unwrap();
         assert!(disk.list(&dir).unwrap().is_empty());

@@ -189,6 +189,17 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.running()?;
+        let inode = state.inode(from)?;
+        state.check_dir_of(to)?;
+        if state.seen.contains_key(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        state.change(Change::Link(to.to_owned(), inode));
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.running()?;
         state.inode(path)?;
@@ -359,6 +370,21 @@ mod tests {
         assert_eq!(disk.read(path, 0, 3).unwrap(), [0, 4, 0]);
         disk.cut(path, 1).unwrap();
         assert_eq!(disk.length(path).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_link_is_a_second_name_and_never_replaces() {
+        let disk = SimDisk::new(1);
+        for name in ["/d/a", "/d/taken"] {
+            written(&disk, name, name.as_bytes()).sync().unwrap();
+        }
+        let [a, b] = [Path::new("/d/a"), Path::new("/d/b")];
+        let refused = disk.link(a, Path::new("/d/taken")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+        disk.link(a, b).unwrap();
+        disk.remove(a).unwrap();
+        disk.sync_dir(Path::new("/d")).unwrap();
+        assert_eq!(disk.crash().read(b, 0, 9).unwrap(), b"/d/a");
     }
 
     #[test]

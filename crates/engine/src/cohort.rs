@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use foretwin_core::{InstanceId, Partition, SchemaId, Timestamp};
 
 use crate::feed::Feed;
-use crate::pipeline::{Pipeline, Trained};
+use crate::pipeline::Pipeline;
+use crate::registry::Seated;
 use crate::shard::Watched;
 use crate::view::Event;
 
@@ -66,20 +67,24 @@ impl Pipeline {
     pub(crate) fn seat(&self, watched: &mut Watched, schema: SchemaId) {
         let Watched { instance, feeds, .. } = watched;
         let feed = feeds.iter_mut().find(|feed| feed.schema.id() == schema && feed.model().is_none());
-        if let Some(feed) = feed {
-            self.registry
-                .seat(instance, schema, |model, phase| feed.install(model, phase, std::iter::empty()));
+        if let Some(feed) = feed
+            && let Some(Seated { model, phase, renewed }) = self.registry.seat(instance, schema)
+        {
+            feed.install((model, phase), renewed, std::iter::empty());
         }
     }
 
-    /// Puts a newly trained model to work: for the instance it was trained on, and for its cohort if that shares one.
-    pub(crate) fn install(&self, id: &InstanceId, schema: SchemaId, trained: Trained) {
-        let Trained { model, phase, recent } = trained;
+    /// Puts a model to work, from the next frame on: for the instance it belongs to, and for its cohort if that shares
+    /// one. Its state is warmed by stored frames, read while the feed stands still, so that at most the frames of the
+    /// record at work are missing.
+    pub(crate) fn install(&self, id: &InstanceId, schema: SchemaId, seated: Seated) {
+        let Seated { model, phase, renewed } = seated;
         let mut shard = self.shard(id.partition());
         let Some(watched) = shard.watched.get_mut(id) else { return };
         let cohort = watched.cohort;
         let Some(feed) = watched.feed_of(schema) else { return };
-        feed.install(model.clone(), phase, recent.into_iter());
+        let recent = self.recent(id, feed, model.step_s());
+        feed.install((model.clone(), phase), renewed, recent.into_iter());
         let learning = feed.learning(&self.config.training);
         drop(shard);
         let instance = id.clone();
@@ -93,7 +98,7 @@ impl Pipeline {
                 if watched.instance.id != *id
                     && let Some(feed) = watched.feed_of(schema)
                 {
-                    feed.install(model.clone(), phase, std::iter::empty());
+                    feed.install((model.clone(), phase), renewed, std::iter::empty());
                 }
             }
         }

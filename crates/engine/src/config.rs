@@ -46,6 +46,8 @@ pub struct Training {
     pub left_out_share: f64,
     /// Share of one core that training may take, 0 to 1.
     pub cpu_share: f64,
+    /// Earlier champions that are kept to roll back to, and challengers.
+    pub keep_versions: usize,
 }
 
 impl Default for Training {
@@ -58,6 +60,7 @@ impl Default for Training {
             drift_interval_s: 3600.0,
             left_out_share: 0.25,
             cpu_share: 0.25,
+            keep_versions: 5,
         }
     }
 }

@@ -61,6 +61,41 @@ pub enum Error {
     /// A frame uses a schema that was not announced.
     #[error("schema {0} is not known; send the schema record before the first batch that uses it")]
     UnknownSchema(foretwin_core::SchemaId),
+    /// There is no such model.
+    #[error(
+        "{instance} has no model{}; GET /api/v1/models/{{instance}} lists those it has",
+        version.map(|version| format!(" of version {version}")).unwrap_or_default()
+    )]
+    UnknownModel {
+        /// Whose.
+        instance: String,
+        /// Which; none: it has none at all.
+        version: Option<u64>,
+    },
+    /// A model that cannot serve the instance it is meant for.
+    #[error("{0}")]
+    ModelRefused(String),
+    /// A change that the present state does not allow.
+    #[error("{0}")]
+    Conflict(String),
+    /// A model's file is not what was written.
+    #[error("models/{name} is damaged or missing: restore it from a copy, or promote another version")]
+    DamagedModel {
+        /// Its name.
+        name: String,
+    },
+    /// Another process has taken over the models.
+    #[error("the models of {instance} are kept by another process by now: stop this one")]
+    Fenced {
+        /// Whose.
+        instance: String,
+    },
+    /// A manifest cannot be written as JSON.
+    #[error("writing a manifest of models")]
+    Manifest {
+        /// Why.
+        source: serde_json::Error,
+    },
     /// A record that is well formed and cannot be meant.
     #[error("{0}")]
     Refused(String),
@@ -100,6 +135,12 @@ impl Error {
             Self::Thread { .. } => "thread",
             Self::UnknownInstance(_) => "unknown_instance",
             Self::UnknownSchema(_) => "unknown_schema",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::ModelRefused(_) => "invalid_model",
+            Self::Conflict(_) => "conflict",
+            Self::DamagedModel { .. } => "damaged_model",
+            Self::Fenced { .. } => "fenced",
+            Self::Manifest { .. } => "manifest",
         }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Feed {
     heir: Option<Box<Judge>>,
     /// The watch for drift under the model at work.
     vigil: Option<Vigil>,
+    /// When the newest model was trained, whichever judges.
+    renewed: Option<Timestamp>,
     resources: Vec<Resource>,
 }
 
@@ -81,6 +83,7 @@ impl Feed {
             judge: None,
             heir: None,
             vigil: None,
+            renewed: None,
             resources,
         }
     }
@@ -202,25 +205,29 @@ impl Feed {
         self.resources.iter().flat_map(|r| [r.metric.clone(), r.capacity.limit.clone()]).collect()
     }
 
-    /// Puts a model to work, warmed by the frames that `recent` gives. Without any, the one before goes on until the
-    /// new one has seen enough.
+    /// Puts a model to work, warmed by the frames that `recent` gives. If another one judges and this one is not abreast
+    /// yet, the other goes on until it is: no frame stays without a score.
     pub(crate) fn install(
         &mut self,
-        model: Arc<Model>,
-        phase: Phase,
+        (model, phase): (Arc<Model>, Phase),
+        renewed: Timestamp,
         recent: impl Iterator<Item = (Timestamp, Vec<Value>)>,
     ) {
         let mut judge = Judge::new(model, phase);
-        let mut ready = self.judge.is_none();
         for (at, values) in recent {
             judge.take(at, &values);
-            ready = true;
         }
-        if ready {
+        self.renewed = self.renewed.max(Some(renewed));
+        if self.judge.is_none() || judge.has_judged(self.last) {
             self.enthrone(judge);
         } else {
             self.heir = Some(Box::new(judge));
         }
+    }
+
+    /// When the newest model of this feed was trained: after a rollback that is not the one that judges.
+    pub(crate) fn renewed(&self) -> Option<Timestamp> {
+        self.renewed
     }
 
     /// Puts a warm judge to work; the watch for drift begins anew under it, its reference stays.

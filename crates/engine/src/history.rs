@@ -133,7 +133,7 @@ fn empty(metric: &Metric) -> SeriesView {
 }
 
 /// What a chart shows of a sample: the level of a gauge, the rate of a counter since the sample before it.
-fn observed(window: &Window, column: usize, metric: &Metric, row: usize) -> f64 {
+pub(crate) fn observed(window: &Window, column: usize, metric: &Metric, row: usize) -> f64 {
     let values = &window.columns[column];
     if metric.kind == Kind::Gauge {
         return values[row].to_f64(metric.storage);

@@ -39,6 +39,11 @@ impl Judge {
         taken == Taken::Judged
     }
 
+    /// Whether the frame of a moment was judged, and is the last it took.
+    pub(crate) fn has_judged(&self, at: Timestamp) -> bool {
+        self.judged == Some(at)
+    }
+
     /// What the model carries from frame to frame.
     pub(crate) fn state(&self) -> &State {
         &self.state

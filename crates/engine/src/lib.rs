@@ -19,6 +19,7 @@ mod handle;
 mod history;
 mod ingest;
 mod judge;
+mod models;
 mod node;
 mod outputs;
 mod pace;
@@ -38,7 +39,12 @@ pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;
 pub use handle::Handle;
+pub use models::{
+    FeatureView, InfluenceView, ModelComparison, ModelLine, ModelLineView, ModelOnWindow, ModelView,
+    Switched, Vectors,
+};
 pub use node::{Node, Roles};
+pub use registry::{ModelChange, ModelEntry};
 pub use replay::{Replay, Replayed};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,

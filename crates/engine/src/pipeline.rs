@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Phase, Position, Record, Risk, Schema,
+    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema,
     SchemaId, Score, Timestamp, Value,
 };
 use foretwin_store::{Query, Statistic, Store};
@@ -23,6 +23,8 @@ use crate::{Error, outputs};
 /// After a restart foresight recalls the last hour as it was, and peaks of the day before it.
 const RECENT_US: i64 = HOUR_US;
 const RECALL_POINTS: usize = 1000;
+/// Frames that warm a new model's state.
+const WARM: u32 = 120;
 
 /// Everything between the log and the answers.
 pub(crate) struct Pipeline {
@@ -236,6 +238,31 @@ impl Pipeline {
         let hour = read(recent, before, None).unwrap_or_default();
         day.iter().chain(&hour).for_each(|window| feed.recall(window));
     }
+
+    /// The last stored frames of a feed, enough to warm a model's state.
+    pub(crate) fn recent(
+        &self,
+        id: &InstanceId,
+        feed: &crate::feed::Feed,
+        step_s: f64,
+    ) -> Vec<(Timestamp, Vec<Value>)> {
+        let from = feed.last - (f64::from(WARM) * step_s * 1e6) as i64;
+        let all = Query::new(id.clone(), from, feed.last + 1);
+        let read = self.store.read(&Query { schema: Some(feed.schema.id()), ..all });
+        let windows = read.unwrap_or_else(|error| {
+            tracing::debug!("{id}: a model starts without recent frames: {}", Chain(&error));
+            Vec::new()
+        });
+        let Some(window) = windows.into_iter().find(|window| window.schema.id() == feed.schema.id()) else {
+            return Vec::new();
+        };
+        let frame = |row: usize| {
+            let mut values = Vec::new();
+            window.frame(row, &mut values);
+            (window.times[row], values)
+        };
+        (0..window.len()).map(frame).collect()
+    }
 }
 
 /// What is now thought of an instance. Only the feed with the most series speaks, so that an instance has one output a
@@ -243,13 +270,6 @@ impl Pipeline {
 fn verdict(watched: &Watched, schema: &Arc<Schema>) -> Option<[Value; outputs::WIDTH]> {
     let speaks = watched.main().is_some_and(|main| main.schema.id() == schema.id());
     speaks.then(|| outputs::frame(watched.score(), watched.probabilities))
-}
-
-/// A model and the frames to warm it with.
-pub(crate) struct Trained {
-    pub(crate) model: Arc<foretwin_learn::Model>,
-    pub(crate) phase: Phase,
-    pub(crate) recent: Vec<(Timestamp, Vec<Value>)>,
 }
 
 /// The probability that any of the risks strikes within a horizon.

@@ -20,6 +20,7 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   foretwin run                                   watch this machine; then open http://127.0.0.1:7878
   foretwin predict web-1/system.slice/app.service --horizon 6h
+  foretwin models show web-1                     what its model looks at and what it does with every metric
   foretwin doctor                                what this machine offers and lacks
   foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
 
@@ -33,6 +34,8 @@ pub enum Command {
     Server(RunArgs),
     /// Say what will fail, when and why
     Predict(PredictArgs),
+    /// List, show, compare, switch, export, import and prune models
+    Models(crate::commands::models::ModelsArgs),
     /// Check a configuration file
     Check(CheckArgs),
     /// Say what this machine offers and lacks, with remedies

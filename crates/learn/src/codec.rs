@@ -1,10 +1,9 @@
-//! Models and states as bytes: a mark, a version, a JSON header, tensors in little endian, a checksum.
+//! States as bytes, and models as they were written until format 2: a mark, a version, a JSON header, tensors in little
+//! endian, a checksum.
 //!
 //! `mark (4) | version u32 | header length u32 | header | tensors | FNV-1a u64 of all before`. The lengths of the
 //! tensors follow from the header and must fill the rest exactly, so nothing is allocated for what is not there.
 //! Readers of old versions stay: a version is only ever added.
-
-use std::sync::Arc;
 
 use foretwin_core::{MISSING, Timestamp, Value, fnv64};
 use serde::de::DeserializeOwned;
@@ -12,12 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::adapt::Tail;
-use crate::cycle::Profile;
-use crate::feature::{Duty, Reading, Transform};
-use crate::linear::Linear;
-use crate::lookback::Lookback;
-use crate::lstm::Weights;
+use crate::feature::Reading;
 use crate::model::{Header, Model};
+use crate::safetensors::{Container, Tensor};
 use crate::state::{Clock, State, Watch};
 
 const VERSION: u32 = 1;
@@ -30,6 +26,26 @@ struct Format {
 
 const MODEL: Format = Format { mark: *b"FTwM", object: "model" };
 const STATE: Format = Format { mark: *b"FTwS", object: "state" };
+/// Tensors of the first model format in their order.
+const FIRST_ORDER: [&str; 10] = [
+    "skip.own",
+    "skip.others",
+    "deviation",
+    "calm",
+    "lstm.weight_ih_l0",
+    "lstm.weight_hh_l0",
+    "lstm.bias_ih_l0",
+    "head.weight",
+    "head.bias",
+    "unit",
+];
+/// Torch has two biases of the gates, the first format had one.
+const UNUSED_BIAS: &str = "lstm.bias_hh_l0";
+
+/// Whether bytes begin as the first model format does.
+pub(crate) fn is_first_format(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MODEL.mark)
+}
 
 impl Format {
     fn wrong(&self, problem: impl Into<String>) -> Error {
@@ -93,111 +109,32 @@ impl Format {
     }
 }
 
-impl Model {
-    /// The model as bytes.
-    ///
-    /// # Errors
-    /// If a number in its header cannot be written as JSON.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let network = self.network.as_ref().map_or(&[][..], |network| &network.values[..]);
-        let lookback = self.lookback.as_ref();
-        let lookback = lookback
-            .map_or([&[][..]; 3], |lookback| [&lookback.own[..], &lookback.deviation, &lookback.calm]);
-        let profile = self.profile.as_ref().map_or(&[][..], |profile| &profile.values);
-        let linear = [&self.linear.own[..], &self.linear.others, &self.deviation, &self.calm];
-        let tensors = [&linear[..], &[network, &self.unit], &lookback, &[profile]].concat();
-        MODEL.seal(&self.header, &tensors)
+/// A model of format version 1: its header, and its tensors as they are named today.
+pub(crate) fn read_first_format(bytes: &[u8]) -> Result<(Header, Container), Error> {
+    let (header, block): (Header, _) = MODEL.open(bytes)?;
+    let recurrent = header.recurrent.as_ref();
+    let plan = crate::file::plan(&header).map_err(|problem| MODEL.wrong(problem))?;
+    // There the gates' bias stood as one, and the network before its unit.
+    let mut order: Vec<&(&str, Vec<usize>)> = plan.iter().filter(|(name, _)| *name != UNUSED_BIAS).collect();
+    order.sort_by_key(|(name, _)| FIRST_ORDER.iter().position(|other| other == name));
+    let mut rest = &block[..];
+    let mut container = Container::default();
+    for (name, shape) in order {
+        let length = shape.iter().try_fold(1usize, |length, &side| length.checked_mul(side));
+        let cut = length.and_then(|length| rest.split_at_checked(length));
+        let (values, behind) =
+            cut.ok_or_else(|| MODEL.wrong("the tensors have other sizes than the header says"))?;
+        container.tensors.push(Tensor::new(name, shape, values.to_vec()));
+        rest = behind;
     }
-
-    /// A model from bytes.
-    ///
-    /// # Errors
-    /// [`Error::Decode`] for anything that [`Model::encode`] did not write.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let (header, block): (Header, _) = MODEL.open(bytes)?;
-        check(&header, block.len()).map_err(|problem| MODEL.wrong(problem))?;
-        let (targets, shape) = (header.shape.targets.len(), &header.shape);
-        let recurrent = header.recurrent.as_ref();
-        let others = if shape.joint.is_empty() { 0 } else { shape.regressors() * shape.joint.len() };
-        let lengths = [
-            targets * (shape.lags + 1),
-            others,
-            targets,
-            targets,
-            recurrent.map_or(0, |shape| shape.size.parameters()),
-            recurrent.map_or(0, |shape| shape.outputs.len()),
-            if header.lookback { targets * (shape.lags + 1) } else { 0 },
-            if header.lookback { targets } else { 0 },
-            if header.lookback { targets } else { 0 },
-            header.cycle.as_ref().map_or(0, |cycle| cycle.bins * cycle.columns.len()),
-        ];
-        let [own, others, deviation, calm, values, unit, far_own, far_deviation, far_calm, shape] =
-            MODEL.cut(&block, lengths)?;
-        if deviation.iter().chain(&far_deviation).any(|&deviation| deviation <= 0.0) {
-            return Err(MODEL.wrong("a deviation is not above zero"));
-        }
-        let network = recurrent.map(|shape| Arc::new(Weights { size: shape.size, values }));
-        let linear = Linear { shape: header.shape.clone(), own, others };
-        let lookback =
-            header.lookback.then_some(Lookback { own: far_own, deviation: far_deviation, calm: far_calm });
-        let profile = header.cycle.clone().map(|cycle| Profile { cycle, values: shape });
-        Ok(Self { header, linear, deviation, calm, lookback, profile, network, unit })
+    if !rest.is_empty() {
+        return Err(MODEL.wrong("the tensors have other sizes than the header says"));
     }
-}
-
-/// Whether a header makes sense: every index in range, every size within what `numbers` tensors can fill.
-fn check(header: &Header, numbers: usize) -> Result<(), &'static str> {
-    let (shape, width) = (&header.shape, header.recipe.features.len());
-    let within = |indices: &[u32], end: usize| indices.iter().all(|&index| (index as usize) < end);
-    let mut columns =
-        within(&shape.targets, width) && within(&shape.inputs, width) && within(&header.constants, width);
-    for feature in &header.recipe.features {
-        columns &= match feature.transform {
-            Transform::Ratio { limit } => limit < width,
-            _ => true,
-        };
-        columns &= !matches!(feature.duty, Duty::Duplicate { of } if of >= width);
+    if let Some(shape) = recurrent {
+        let zeros = vec![0.0; 4 * shape.size.hidden];
+        container.tensors.push(Tensor::new(UNUSED_BIAS, &[zeros.len()], zeros));
     }
-    if !columns || !within(&shape.joint, shape.targets.len()) {
-        return Err("a column lies outside the schema");
-    }
-    if !(1..=32).contains(&shape.lags)
-        || shape.inputs.len() > width
-        || shape.joint.len() > shape.targets.len()
-    {
-        return Err("a size is out of range");
-    }
-    let positive = |x: f64| x.is_finite() && x > 0.0;
-    if !positive(header.step_s) || !positive(header.judge.threshold) || header.judge.believed <= 0.0 {
-        return Err("a step, threshold or bound is not above zero");
-    }
-    if header.recipe.features.iter().any(|feature| !positive(feature.scale)) {
-        return Err("a scale is not above zero");
-    }
-    if header.cycle.as_ref().is_some_and(|cycle| {
-        !positive(cycle.period_s) || !(1..=numbers).contains(&cycle.bins) || !within(&cycle.columns, width)
-    }) {
-        return Err("the cycle does not fit the features");
-    }
-    let targets = shape.targets.len();
-    if !header.growth.as_ref().is_none_or(|growth| growth.is_sound(targets))
-        || !header.rhythm.as_ref().is_none_or(|rhythm| rhythm.is_sound(targets))
-    {
-        return Err("what is known of later steps or of the clock does not fit the targets");
-    }
-    if header.tail.as_ref().is_some_and(|tail| !tail.is_sound()) {
-        return Err("the tail is out of range");
-    }
-    let Some(recurrent) = &header.recurrent else { return Ok(()) };
-    let size = recurrent.size;
-    let fits = [size.inputs, size.hidden, size.outputs].iter().all(|&n| n <= numbers && n <= 1 << 16)
-        && size.hidden > 0
-        && size.outputs == recurrent.outputs.len()
-        && size.inputs == recurrent.inputs.len() + 2 * usize::from(recurrent.daily);
-    if !fits || !within(&recurrent.inputs, width) || !within(&recurrent.outputs, shape.targets.len()) {
-        return Err("the network does not fit the features");
-    }
-    Ok(())
+    Ok((header, container))
 }
 
 /// What of a state is not a tensor.

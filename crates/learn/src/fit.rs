@@ -14,6 +14,7 @@ use crate::lookback::Lookback;
 use crate::lstm::Series;
 use crate::model::{Header, Judge, Model, RecurrentShape};
 use crate::network::{Gain, Start, add_network};
+use crate::provenance::Trial;
 use crate::span::Span;
 use crate::spread::Sizes;
 use crate::step::gather;
@@ -184,11 +185,14 @@ pub(crate) fn linear_model(job: &Job, data: &Data) -> Model {
     let inputs = rank_inputs(&data.table, data.learned(), candidates, &targets, job.config.max_inputs);
     let own = Shape { lags: job.config.lags, targets, inputs, joint: Vec::new() };
     let mut linear = Linear::fit(&data.table, data.learned(), own.clone(), job.config);
+    let mut trials = Vec::new();
     if data.usable.len() >= JOINT_ROWS && own.targets.len() + own.inputs.len() > 1 {
         let joint = (0..own.targets.len() as u32).collect();
         let all = Linear::fit(&data.table, data.learned(), Shape { joint, ..own }, job.config);
         let (without, with) = (errors(&linear, data), errors(&all, data));
         linear = all.keep_joint(|t| with[t] < (1.0 - WORTH) * without[t]);
+        let kept = linear.shape.joint.len();
+        trials.push(trial("past of other metrics", data, (&without, &with), (kept, 0)));
     }
     let deviation = deviations(&linear, data, data.learned(), job.config);
     let lookback = Lookback::fit(&data.table, data.learned(), &linear.shape, job.config);
@@ -216,13 +220,28 @@ pub(crate) fn linear_model(job: &Job, data: &Data) -> Model {
         influences: Vec::new(),
         gain: Gain::default(),
         tail: None,
+        trials,
     };
     let (calm, profile) = (vec![1.0; deviation.len()], data.profile.clone());
     Model { header, linear, deviation, calm, lookback, profile, network: None, unit: Vec::new() }
 }
 
+/// What a trial came to: per target, the summed held-out error without and with it.
+pub(crate) fn trial(
+    what: &str,
+    data: &Data,
+    (before, after): (&[f64], &[f64]),
+    (kept, epochs): (usize, usize),
+) -> Trial {
+    let mean = |errors: &[f64]| {
+        errors.iter().sum::<f64>() / (errors.len().max(1) * data.held_out().len().max(1)) as f64
+    };
+    let (before, after, of) = (mean(before), mean(after), before.len());
+    Trial { what: what.into(), before, after, kept, of, epochs }
+}
+
 /// Held-out squared error of each target, with wild surprises held to the size of the largest ordinary ones.
-fn errors(linear: &Linear, data: &Data) -> Vec<f64> {
+pub(crate) fn errors(linear: &Linear, data: &Data) -> Vec<f64> {
     let width = linear.shape.targets.len();
     let mut sums = vec![1e-12; width];
     for residuals in linear.residuals(&data.table, data.held_out()).chunks_exact(width.max(1)) {

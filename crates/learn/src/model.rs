@@ -14,6 +14,7 @@ use crate::linear::{Linear, Shape};
 use crate::lookback::{self, Lookback};
 use crate::lstm::{Memory, Size, Weights};
 use crate::network::Gain;
+use crate::provenance::Trial;
 use crate::rhythm::Rhythm;
 use crate::state::{Clock, Past, Scratch, State, Watch};
 
@@ -54,6 +55,9 @@ pub(crate) struct Header {
     /// The tail of evidence at the end of calibration, from where each state's follows its stream.
     #[serde(default)]
     pub tail: Option<Tail>,
+    /// What was tried while it was fitted.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
 }
 
 /// How surprises become a score.
@@ -170,6 +174,19 @@ impl Model {
     #[must_use]
     pub fn cycle(&self) -> Option<(f64, &[u32])> {
         self.header.cycle.as_ref().map(|cycle| (cycle.period_s, &cycle.columns[..]))
+    }
+
+    /// What was tried while it was fitted, and what came of it on held-out data.
+    #[must_use]
+    pub fn trials(&self) -> &[Trial] {
+        &self.header.trials
+    }
+
+    /// The same model under another version: whoever keeps models numbers them.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.header.version = version;
+        self
     }
 
     /// A state that has seen nothing.

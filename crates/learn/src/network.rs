@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::cohort::Cohort;
-use crate::fit::{Data, Job, WORTH, series};
+use crate::fit::{Data, Job, WORTH, errors, series, trial};
 use crate::lstm::{Size, Training, Weights, evaluate, train, train_from};
 use crate::model::{Model, RecurrentShape};
 
@@ -99,7 +99,7 @@ pub(crate) fn add_network(
 fn own(
     job: &Job,
     data: &Data,
-    model: &Model,
+    model: &mut Model,
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Result<(Candidate, usize), Error> {
     let inputs = model.linear.shape.inputs.clone();
@@ -122,6 +122,10 @@ fn own(
     };
     let ControlFlow::Continue((network, errors, epochs)) = trained else { return Err(Error::Cancelled) };
     shape.outputs.retain(|&t| errors[t as usize] < 1.0 - WORTH);
+    let before = self::errors(&model.linear, data);
+    let after: Vec<f64> = before.iter().zip(&errors).map(|(before, q)| before * q).collect();
+    let kept = shape.outputs.len();
+    model.header.trials.push(trial("LSTM", data, (&before, &after), (kept, epochs)));
     let network = Arc::new(network.keep_outputs(&shape.outputs));
     shape.size = network.size;
     Ok((Candidate { shape, network, errors }, epochs))

@@ -75,6 +75,9 @@ impl From<foretwin_engine::Error> for ApiError {
     fn from(error: foretwin_engine::Error) -> Self {
         let (status, field) = match error.code() {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
+            "unknown_model" => (StatusCode::NOT_FOUND, Some("version")),
+            "invalid_model" => (StatusCode::BAD_REQUEST, Some("body")),
+            "conflict" | "fenced" => (StatusCode::CONFLICT, None),
             "unknown_schema" | "invalid_record" => (StatusCode::BAD_REQUEST, None),
             "busy" => (StatusCode::TOO_MANY_REQUESTS, None),
             "disk_full" | "timeout" => (StatusCode::SERVICE_UNAVAILABLE, None),

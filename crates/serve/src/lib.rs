@@ -12,6 +12,7 @@ mod health;
 mod host;
 mod ingest;
 mod live;
+mod models;
 mod page;
 mod when;
 
@@ -77,6 +78,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
+        .merge(model_routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
@@ -84,6 +86,24 @@ fn router(state: State) -> Router {
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(from_fn_with_state(state.clone(), host::ours))
         .with_state(state)
+}
+
+/// Routes of models.
+fn model_routes() -> Router<State> {
+    let import = post(models::import).layer(DefaultBodyLimit::max(models::MOST_BYTES));
+    Router::new()
+        .route("/api/v1/models/{id}", get(models::list))
+        .route("/api/v1/models/{id}/compare", get(models::compare))
+        .route("/api/v1/models/{id}/rollback", post(models::rollback))
+        .route("/api/v1/models/{id}/import", import)
+        .route("/api/v1/models/{id}/prune", post(models::prune))
+        .route("/api/v1/models/{id}/{version}", get(models::show))
+        .route("/api/v1/models/{id}/{version}/promote", post(models::promote))
+        .route("/api/v1/models/{id}/{version}/reference", post(models::reference))
+        .route("/api/v1/models/{id}/{version}/dismiss", post(models::dismiss))
+        .route("/api/v1/models/{id}/{version}/pin", post(models::pin))
+        .route("/api/v1/models/{id}/{version}/export", get(models::export))
+        .route("/api/v1/models/{id}/{version}/vectors", get(models::vectors))
 }
 
 /// What every request can reach.

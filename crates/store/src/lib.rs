@@ -12,6 +12,7 @@
 //! What is damaged on disk is left out of answers and listed by [`Store::damage`]; everything else is still read.
 
 mod apply;
+mod blobs;
 mod bytes;
 mod catalog;
 mod column;
@@ -40,6 +41,7 @@ mod store;
 mod summary;
 mod tiers;
 
+pub use blobs::Blobs;
 pub use catalog::Entry;
 pub use config::{Config, Tiers};
 pub use error::{Damage, Error};

@@ -10,9 +10,10 @@ mod trial;
 mod urgency;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Value, Window};
-use foretwin_learn::{Job, Model, Span, Start};
+use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Window};
+use foretwin_learn::{Excluded, Job, Model, Provenance, Span, Start, Trial};
 
 pub(crate) use budget::Budget;
 use reach::Reach;
@@ -22,10 +23,8 @@ pub(crate) use urgency::Cause;
 use crate::Error;
 use crate::error::Chain;
 use crate::feed::Feed;
-use crate::pipeline::{Pipeline, Trained};
-
-/// Frames that warm a new model's state.
-const WARM: usize = 120;
+use crate::pipeline::Pipeline;
+use crate::registry::{Line, Seated};
 
 /// A feed that is due.
 pub(crate) struct Due {
@@ -116,6 +115,7 @@ impl Pipeline {
             start: due.champion.as_ref().map_or(Start::Fresh, |(model, _)| Start::Parent(model)),
             ..Job::new(&window, &self.config.learn)
         };
+        let took = Instant::now();
         let decision = match trial::decide(&job, due.settled().map(Arc::as_ref), budget) {
             Ok(decision) => decision,
             Err(foretwin_learn::Error::Cancelled | foretwin_learn::Error::TooShort { .. }) => {
@@ -124,18 +124,20 @@ impl Pipeline {
             Err(error) => return Err(error.into()),
         };
         self.counters.trained.add(1);
+        let story = |model: &Model| self.provenance(due, &job, model, took.elapsed());
         match decision {
             Decision::Promote(model, verdict) => {
-                if let Some(verdict) = verdict {
-                    let (name, cause, version) = (due.name(), due.cause, model.version());
-                    tracing::info!("{name}: {cause} model {version} takes over, {}", trial::words(&verdict));
-                }
-                self.crown(due, &Arc::new(*model), &window);
+                let why = verdict.as_ref().map_or("the first".into(), |verdict| trial::words(verdict));
+                tracing::info!("{}: {} model takes over, {why}", due.name(), due.cause);
+                let provenance = Provenance { reason: format!("{}: {why}", due.cause), ..story(&model) };
+                self.crown(due, *model, &provenance);
             }
             Decision::Keep(challenger, verdict) => {
                 self.counters.challengers_lost.add(1);
-                let (name, cause, version) = (due.name(), due.cause, challenger.version());
-                tracing::info!("{name}: {cause} challenger {version} loses, {}", trial::words(&verdict));
+                let why = trial::words(&verdict);
+                tracing::info!("{}: {} challenger loses, {why}", due.name(), due.cause);
+                let provenance = Provenance { reason: format!("{}: {why}", due.cause), ..story(&challenger) };
+                self.dismiss(due, &challenger, &provenance);
             }
         }
         Ok(true)
@@ -154,25 +156,52 @@ impl Pipeline {
     }
 
     /// Puts a model to work and keeps it, durably.
-    fn crown(&self, due: &Due, model: &Arc<Model>, window: &Window) {
-        let settled = due.reach.to.since(due.first) >= self.config.training.settled_s;
-        let phase = if settled { Phase::Learned } else { Phase::Provisional };
-        let trained = Trained { model: model.clone(), phase, recent: recent(window) };
-        self.install(&due.instance.id, due.schema, trained);
-        // A model that cannot be written still judges, until a restart.
-        if let Err(error) = self.registry.promote(&due.instance, due.schema, model, phase) {
+    fn crown(&self, due: &Due, model: Model, provenance: &Provenance) {
+        let (instance, schema) = (&due.instance, due.schema);
+        let keep = self.config.training.keep_versions;
+        let seated = self.registry.succeed(instance, schema, (&model, provenance), keep);
+        let seated = seated.unwrap_or_else(|error| {
+            // A model that cannot be written still judges, until a restart.
             tracing::warn!("{}; the model is trained again after a restart", Chain(&error));
+            let (phase, renewed) = (provenance.phase.unwrap_or(Phase::Provisional), model.trained_at());
+            Seated { model: Arc::new(model), phase, renewed }
+        });
+        self.install(&instance.id, schema, seated);
+    }
+
+    /// Keeps a challenger that lost, with its numbers.
+    fn dismiss(&self, due: &Due, challenger: &Model, provenance: &Provenance) {
+        let line = Line::new(&due.instance.id, due.schema);
+        let kept = self.registry.add(&due.instance, due.schema, challenger, provenance).and_then(|version| {
+            self.registry.dismiss(&line, version, &provenance.reason)?;
+            self.registry.prune(&line, self.config.training.keep_versions)
+        });
+        if let Err(error) = kept {
+            tracing::warn!("{}: the challenger that lost is not kept: {}", due.name(), Chain(&error));
         }
     }
-}
 
-/// The last frames of a window.
-fn recent(window: &Window) -> Vec<(Timestamp, Vec<Value>)> {
-    let first = window.len().saturating_sub(WARM);
-    let frame = |row: usize| {
-        let mut values = Vec::new();
-        window.frame(row, &mut values);
-        (window.times[row], values)
-    };
-    (first..window.len()).map(frame).collect()
+    /// Where a model came from.
+    fn provenance(&self, due: &Due, job: &Job, model: &Model, took: Duration) -> Provenance {
+        let settled = due.reach.to.since(due.first) >= self.config.training.settled_s;
+        let phase = if settled { Phase::Learned } else { Phase::Provisional };
+        let gain = |trial: &Trial| (format!("gain by {}", trial.what), 1.0 - trial.after / trial.before);
+        let excluded = |span: &Span| Excluded { from_us: span.0, to_us: span.1, reason: "not normal".into() };
+        Provenance {
+            instance: due.name().to_owned(),
+            metrics: job.window.schema.metrics().iter().map(foretwin_core::Metric::key).collect(),
+            from_us: job.window.times.first().copied().unwrap_or(due.reach.from),
+            to_us: job.window.times.last().copied().unwrap_or(due.reach.to),
+            rows: model.rows(),
+            phase: Some(phase),
+            excluded: job.left_out.iter().map(excluded).collect(),
+            seed: job.seed,
+            held_out: model.trials().iter().map(gain).collect(),
+            parent: due.champion.as_ref().map(|(model, _)| model.version()),
+            seconds: took.as_secs_f64(),
+            // Settings are plain numbers and texts.
+            config: serde_json::to_value(&self.config.learn).unwrap_or_default(),
+            ..Provenance::default()
+        }
+    }
 }

@@ -33,8 +33,8 @@ pub(crate) fn urgency(feed: &Feed, training: &Training) -> Option<(f64, Cause)> 
     if feed.frames < (training.first_frames as u64).max(feed.wants_frames) {
         return None;
     }
-    let Some((model, _)) = feed.model() else { return Some((f64::INFINITY, Cause::First)) };
-    let tried = model.trained_at().max(feed.tried);
+    let Some(renewed) = feed.renewed() else { return Some((f64::INFINITY, Cause::First)) };
+    let tried = renewed.max(feed.tried);
     let age_s = feed.last.since(tried);
     if age_s < 0.0 {
         // The clock was set back since: by it, the model would never grow old.

@@ -4,4 +4,5 @@
 mod cohort;
 mod lifecycle;
 mod recording;
+mod rollback;
 mod world;

@@ -1,9 +1,11 @@
 //! What each command does.
 
 pub mod check;
+pub mod client;
 pub mod doctor;
 pub mod evaluate;
 mod evaluate_forecast;
+pub mod models;
 pub mod predict;
 pub mod replay;
 pub mod run;

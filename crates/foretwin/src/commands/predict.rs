@@ -3,10 +3,11 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::cli::PredictArgs;
+use crate::commands::client::Client;
 
 pub fn predict(args: &PredictArgs) -> Result<ExitCode> {
     let predictions: Vec<Value> = match &args.instance {
@@ -27,42 +28,14 @@ pub fn predict(args: &PredictArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(std::time::Duration::from_secs(20)))
-        .build()
-        .into()
-}
-
-fn answer(
-    args: &PredictArgs,
-    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-) -> Result<Value> {
-    let mut response = response.with_context(|| {
-        format!("{}: no answer; is `foretwin run` running there? (--server sets another URL)", args.server)
-    })?;
-    let answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
-    match answer["error"]["message"].as_str() {
-        Some(message) => bail!("{message}"),
-        None => Ok(answer),
-    }
-}
-
 fn ask(args: &PredictArgs, instance: &str) -> Result<Value> {
-    let body = json!({"instance": instance, "horizon": args.horizon}).to_string();
-    let url = format!("{}/api/v1/twin/predict", base(args));
-    answer(args, agent().post(&url).header("content-type", "application/json").send(&body))
-}
-
-/// The server's URL, onto which paths go.
-fn base(args: &PredictArgs) -> &str {
-    args.server.trim_end_matches('/')
+    let body = json!({"instance": instance, "horizon": args.horizon});
+    Client::new(&args.server).post("/api/v1/twin/predict", &body)
 }
 
 /// Ids of all instances that are there.
 fn living(args: &PredictArgs) -> Result<Vec<String>> {
-    let all = answer(args, agent().get(&format!("{}/api/v1/instances", base(args))).call())?;
+    let all = Client::new(&args.server).get("/api/v1/instances")?;
     let instances = all["instances"].as_array().into_iter().flatten();
     let living = instances.filter(|one| one["alive"] == true);
     Ok(living.filter_map(|one| one["id"].as_str().map(str::to_owned)).collect())

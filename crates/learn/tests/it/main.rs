@@ -7,3 +7,4 @@ mod golden;
 mod horizon;
 mod simulated;
 mod time;
+mod torch;

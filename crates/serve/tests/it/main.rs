@@ -3,6 +3,7 @@
 
 mod agents;
 mod bad_requests;
+mod models;
 mod server;
 mod stop;
 mod surface;

@@ -82,6 +82,13 @@ impl Server {
         Self::answer(Self::http().get(&format!("http://{}{path}", self.address)).call())
     }
 
+    /// A file.
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        let mut response = Self::http().get(&format!("http://{}{path}", self.address)).call().unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        response.body_mut().read_to_vec().unwrap()
+    }
+
     pub fn post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
         let url = format!("http://{}{path}", self.address);
         Self::answer(Self::http().post(&url).header("content-type", kind).send(body))
@@ -120,15 +127,25 @@ impl Server {
 
     /// An instance made up by a client: `frames` frames of one gauge and its limit.
     pub fn ingest(&self, id: &str, frames: usize, value: impl Fn(usize) -> f64) -> Answer {
+        self.ingest_more(id, 0..frames, value)
+    }
+
+    /// Some of its frames.
+    pub fn ingest_more(
+        &self,
+        id: &str,
+        frames: std::ops::Range<usize>,
+        value: impl Fn(usize) -> f64,
+    ) -> Answer {
         let mode = foretwin_core::FailureMode::MemoryExhaustion;
         let gauge =
             Metric::gauge("used", "By", Role::Utilization).stored(Storage::F64).against("limit", mode);
         let limit = Metric::gauge("limit", "By", Role::Limit).stored(Storage::F64);
         let schema = Schema::new(vec![gauge, limit]);
-        let instance = Instance::new(id, InstanceKind::Application, "elsewhere", "test");
+        let instance = Instance::new(id, InstanceKind::Application, "elsewhere", id);
         let mut batch = Batch::new(schema.id(), 2);
         let start = Timestamp::from_seconds(1_700_000_000.0);
-        for n in 0..frames {
+        for n in frames {
             let at = start + n as i64 * 1_000_000;
             batch.push(&instance.id, at, &[Value::float(value(n)), Value::float(1000.0)]).unwrap();
         }

@@ -1,0 +1,94 @@
+//! Questions to a running node over HTTP.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// A node.
+pub struct Client {
+    base: String,
+    http: ureq::Agent,
+}
+
+impl Client {
+    /// The node at a URL.
+    pub fn new(server: &str) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let http = config.timeout_global(Some(Duration::from_secs(60))).build().into();
+        Self { base: server.trim_end_matches('/').to_owned(), http }
+    }
+
+    /// The JSON at a path.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.json(self.http.get(&self.url(path)).call())
+    }
+
+    /// The file at a path.
+    pub fn file(&self, path: &str) -> Result<Vec<u8>> {
+        let mut response = self.reached(self.http.get(&self.url(path)).call())?;
+        if response.status().is_success() {
+            let body = response.body_mut().with_config().limit(u64::MAX);
+            return Ok(body.read_to_vec()?);
+        }
+        self.json(Ok(response))?;
+        bail!("{path}: the answer is no file")
+    }
+
+    /// The answer to a document.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.http.post(&self.url(path)).header("content-type", "application/json");
+        self.json(request.send(&body.to_string()))
+    }
+
+    /// The answer to a file.
+    pub fn send(&self, path: &str, file: &[u8]) -> Result<Value> {
+        let request = self.http.post(&self.url(path)).header("content-type", "application/octet-stream");
+        self.json(request.send(file))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn reached(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<ureq::http::Response<ureq::Body>> {
+        response.with_context(|| {
+            format!("{}: no answer; is `foretwin run` running there? (--server sets another URL)", self.base)
+        })
+    }
+
+    fn json(&self, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let mut response = self.reached(response)?;
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+        let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
+        match answer["error"]["message"].as_str() {
+            Some(message) => bail!("{message}"),
+            None => Ok(answer),
+        }
+    }
+}
+
+/// Percent-encodes a name for a path (RFC 3986).
+pub fn encoded(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_one_segment() {
+        assert_eq!(encoded("web-1/a b.service"), "web-1%2Fa%20b.service");
+    }
+}

@@ -1,0 +1,255 @@
+//! Models as files: safetensors with the names of `torch.nn.LSTM` and `torch.nn.Linear`, and a versioned header.
+//!
+//! Which tensors there are, under which name and of which shape, is said once, in [`plan`]; [`Model::tensors`] and
+//! [`assemble`] follow it. The texts beside them: `format` is `foretwin.model`, `format_version` a number, `header` the
+//! model's [`Header`] and `provenance` its [`Provenance`], both JSON. Fields may be added to either (with a default)
+//! without a new version; a tensor, or another meaning of one, is a new version, and readers of old ones stay.
+
+use std::sync::Arc;
+
+use crate::codec::{is_first_format, read_first_format};
+use crate::cycle::Profile;
+use crate::feature::{Duty, Transform};
+use crate::linear::Linear;
+use crate::lookback::Lookback;
+use crate::lstm::Weights;
+use crate::model::{Header, Model};
+use crate::safetensors::{Container, Tensor};
+use crate::{Error, Provenance};
+
+const FORMAT: &str = "foretwin.model";
+const VERSION: u32 = 2;
+const OBJECT: &str = "model";
+
+/// Name and shape of every tensor of a model with this header. Torch's gates have two biases that are added: ours is
+/// the first, the second is zero.
+pub(crate) fn plan(header: &Header) -> Result<Vec<(&'static str, Vec<usize>)>, String> {
+    check(header)?;
+    let (shape, targets) = (&header.shape, header.shape.targets.len());
+    let mut plan = vec![("skip.own", vec![targets, shape.lags + 1])];
+    if !shape.joint.is_empty() {
+        plan.push(("skip.others", vec![shape.regressors(), shape.joint.len()]));
+    }
+    plan.extend([("deviation", vec![targets]), ("calm", vec![targets])]);
+    if header.lookback {
+        plan.extend([
+            ("lookback.own", vec![targets, shape.lags + 1]),
+            ("lookback.deviation", vec![targets]),
+            ("lookback.calm", vec![targets]),
+        ]);
+    }
+    if let Some(cycle) = &header.cycle {
+        plan.push(("cycle", vec![cycle.bins, cycle.columns.len()]));
+    }
+    if let Some(recurrent) = &header.recurrent {
+        let size = recurrent.size;
+        let gates = 4 * size.hidden;
+        plan.extend([
+            ("lstm.weight_ih_l0", vec![gates, size.inputs]),
+            ("lstm.weight_hh_l0", vec![gates, size.hidden]),
+            ("lstm.bias_ih_l0", vec![gates]),
+            ("lstm.bias_hh_l0", vec![gates]),
+            ("head.weight", vec![size.outputs, size.hidden]),
+            ("head.bias", vec![size.outputs]),
+            ("unit", vec![size.outputs]),
+        ]);
+    }
+    Ok(plan)
+}
+
+impl Model {
+    /// The model as a safetensors file that does not say where it came from.
+    ///
+    /// # Errors
+    /// If a number in its header cannot be written as JSON.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        self.encode_with(&Provenance::default())
+    }
+
+    /// The model and its provenance as a safetensors file.
+    ///
+    /// # Errors
+    /// If a number in a header cannot be written as JSON, or the model contradicts itself.
+    pub fn encode_with(&self, provenance: &Provenance) -> Result<Vec<u8>, Error> {
+        let failed = |source| Error::Encode { object: OBJECT, source };
+        let mut container = Container { tensors: self.tensors()?, ..Container::default() };
+        let mut say = |key: &str, text| container.metadata.insert(key.into(), text);
+        say("format", FORMAT.into());
+        say("format_version", VERSION.to_string());
+        say("header", serde_json::to_string(&self.header).map_err(failed)?);
+        say("provenance", serde_json::to_string(provenance).map_err(failed)?);
+        container.encode().map_err(failed)
+    }
+
+    /// A model from bytes, whichever format they are.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for anything that is not a whole model of finite numbers.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        Self::decode_with(bytes).map(|(model, _)| model)
+    }
+
+    /// A model and its provenance, which files of the first format do not have.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for anything that is not a whole model of finite numbers: names what is wrong, and the remedy.
+    pub fn decode_with(bytes: &[u8]) -> Result<(Self, Provenance), Error> {
+        if is_first_format(bytes) {
+            let (header, container) = read_first_format(bytes)?;
+            let model = assemble(header, container).map_err(wrong)?;
+            return Ok((model, Provenance::default()));
+        }
+        let container = Container::decode(bytes).map_err(wrong)?;
+        let (header, provenance) = texts(&container).map_err(wrong)?;
+        Ok((assemble(header, container).map_err(wrong)?, provenance))
+    }
+
+    /// The tensors in the order of the plan.
+    fn tensors(&self) -> Result<Vec<Tensor>, Error> {
+        let values = |name: &str| -> Vec<f32> {
+            let network =
+                |range: fn(&Weights) -> &[f32]| self.network.as_deref().map_or(&[][..], range).to_vec();
+            match name {
+                "skip.own" => self.linear.own.clone(),
+                "skip.others" => self.linear.others.clone(),
+                "deviation" => self.deviation.clone(),
+                "calm" => self.calm.clone(),
+                "lookback.own" => self.lookback.as_ref().map_or(Vec::new(), |back| back.own.clone()),
+                "lookback.deviation" => {
+                    self.lookback.as_ref().map_or(Vec::new(), |back| back.deviation.clone())
+                }
+                "lookback.calm" => self.lookback.as_ref().map_or(Vec::new(), |back| back.calm.clone()),
+                "cycle" => self.profile.as_ref().map_or(Vec::new(), |profile| profile.values.clone()),
+                "lstm.weight_ih_l0" => network(|w| &w.values[w.size.ih()]),
+                "lstm.weight_hh_l0" => network(|w| &w.values[w.size.hh()]),
+                "lstm.bias_ih_l0" => network(|w| &w.values[w.size.bias()]),
+                "lstm.bias_hh_l0" => vec![0.0; self.network.as_ref().map_or(0, |w| w.size.bias().len())],
+                "head.weight" => network(|w| &w.values[w.size.out()]),
+                "head.bias" => network(|w| &w.values[w.size.out_bias()]),
+                _ => self.unit.clone(),
+            }
+        };
+        let plan = plan(&self.header).map_err(wrong)?;
+        Ok(plan.into_iter().map(|(name, shape)| Tensor::new(name, &shape, values(name))).collect())
+    }
+}
+
+fn wrong(problem: impl Into<String>) -> Error {
+    Error::Decode { object: OBJECT, problem: problem.into() }
+}
+
+/// Header and provenance.
+fn texts(container: &Container) -> Result<(Header, Provenance), String> {
+    let text = |key: &str| {
+        let found = container.metadata.get(key);
+        found.ok_or_else(|| format!("__metadata__ has no {key}: start from a file that Foretwin exported"))
+    };
+    if text("format")? != FORMAT {
+        return Err(format!("__metadata__ says that the format is not {FORMAT}"));
+    }
+    let version = text("format_version")?;
+    if version.parse() != Ok(VERSION) {
+        return Err(format!(
+            "format version {version} is unknown, this program reads 1 and {VERSION}: update it"
+        ));
+    }
+    let header = serde_json::from_str(text("header")?);
+    let provenance = container.metadata.get("provenance").map_or(Ok(Provenance::default()), |text| {
+        serde_json::from_str(text).map_err(|error| format!("__metadata__.provenance: {error}"))
+    });
+    Ok((header.map_err(|error| format!("__metadata__.header: {error}"))?, provenance?))
+}
+
+/// A model from its header and its tensors, which must be those of the plan.
+fn assemble(header: Header, mut container: Container) -> Result<Model, String> {
+    let mut found = Vec::new();
+    for (name, shape) in plan(&header)? {
+        found.push((name, container.take(name, &shape)?));
+    }
+    if let Some(tensor) = container.tensors.first() {
+        return Err(format!("tensor {} is not part of a model with this header: leave it out", tensor.name));
+    }
+    let mut take = |wanted: &str| {
+        let at = found.iter().position(|(name, _)| *name == wanted);
+        at.map(|at| found.swap_remove(at).1).unwrap_or_default()
+    };
+    let (deviation, calm) = (take("deviation"), take("calm"));
+    if deviation.iter().any(|&deviation| deviation <= 0.0) {
+        return Err("tensor deviation: every standard deviation must be above zero".into());
+    }
+    let network = header.recurrent.as_ref().map(|recurrent| {
+        let mut values = take("lstm.weight_ih_l0");
+        values.extend(take("lstm.weight_hh_l0"));
+        let biases = take("lstm.bias_ih_l0").into_iter().zip(take("lstm.bias_hh_l0"));
+        values.extend(biases.map(|(input, hidden)| input + hidden));
+        values.extend(take("head.weight"));
+        values.extend(take("head.bias"));
+        Arc::new(Weights { size: recurrent.size, values })
+    });
+    let linear = Linear { shape: header.shape.clone(), own: take("skip.own"), others: take("skip.others") };
+    let lookback = header.lookback.then(|| Lookback {
+        own: take("lookback.own"),
+        deviation: take("lookback.deviation"),
+        calm: take("lookback.calm"),
+    });
+    if lookback.iter().flat_map(|back| &back.deviation).any(|&deviation| deviation <= 0.0) {
+        return Err("tensor lookback.deviation: every standard deviation must be above zero".into());
+    }
+    let profile = header.cycle.clone().map(|cycle| Profile { cycle, values: take("cycle") });
+    Ok(Model { linear, deviation, calm, lookback, profile, network, unit: take("unit"), header })
+}
+
+/// Whether a header makes sense: every index in range, every size within reason.
+fn check(header: &Header) -> Result<(), &'static str> {
+    let (shape, width) = (&header.shape, header.recipe.features.len());
+    let within = |indices: &[u32], end: usize| indices.iter().all(|&index| (index as usize) < end);
+    let mut columns =
+        within(&shape.targets, width) && within(&shape.inputs, width) && within(&header.constants, width);
+    for feature in &header.recipe.features {
+        columns &= match feature.transform {
+            Transform::Ratio { limit } => limit < width,
+            _ => true,
+        };
+        columns &= !matches!(feature.duty, Duty::Duplicate { of } if of >= width);
+    }
+    if !columns || !within(&shape.joint, shape.targets.len()) {
+        return Err("a column lies outside the schema");
+    }
+    if !(1..=32).contains(&shape.lags)
+        || shape.inputs.len() > width
+        || shape.joint.len() > shape.targets.len()
+    {
+        return Err("a size is out of range");
+    }
+    let positive = |x: f64| x.is_finite() && x > 0.0;
+    if !positive(header.step_s) || !positive(header.judge.threshold) || header.judge.believed <= 0.0 {
+        return Err("a step, threshold or bound is not above zero");
+    }
+    if header.recipe.features.iter().any(|feature| !positive(feature.scale)) {
+        return Err("a scale is not above zero");
+    }
+    if header.cycle.as_ref().is_some_and(|cycle| {
+        !positive(cycle.period_s) || !(1..=1 << 16).contains(&cycle.bins) || !within(&cycle.columns, width)
+    }) {
+        return Err("the cycle does not fit the features");
+    }
+    let targets = shape.targets.len();
+    if !header.growth.as_ref().is_none_or(|growth| growth.is_sound(targets))
+        || !header.rhythm.as_ref().is_none_or(|rhythm| rhythm.is_sound(targets))
+    {
+        return Err("what is known of later steps or of the clock does not fit the targets");
+    }
+    if header.tail.as_ref().is_some_and(|tail| !tail.is_sound()) {
+        return Err("the tail is out of range");
+    }
+    let Some(recurrent) = &header.recurrent else { return Ok(()) };
+    let size = recurrent.size;
+    let fits = [size.inputs, size.hidden, size.outputs].iter().all(|&n| n <= 1 << 16)
+        && size.hidden > 0
+        && size.outputs == recurrent.outputs.len()
+        && size.inputs == recurrent.inputs.len() + 2 * usize::from(recurrent.daily);
+    if !fits || !within(&recurrent.inputs, width) || !within(&recurrent.outputs, shape.targets.len()) {
+        return Err("the network does not fit the features");
+    }
+    Ok(())
+}
