@@ -8,6 +8,7 @@
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
+mod baseline;
 mod codec;
 mod config;
 mod detect;
@@ -17,6 +18,7 @@ mod fit;
 mod linear;
 mod lstm;
 mod model;
+mod novelty;
 mod outcome;
 mod recipe;
 mod solve;
@@ -25,11 +27,13 @@ mod step;
 mod table;
 mod tail;
 
+pub use baseline::Baseline;
 pub use config::Config;
 pub use detect::detect;
 pub use error::Error;
 pub use feature::{Duty, Feature, Recipe, Transform};
 pub use fit::{Job, Progress, Stage, fit};
 pub use model::Model;
+pub use novelty::Novelty;
 pub use outcome::{Outcome, Part, Taken};
 pub use state::State;
