@@ -6,6 +6,9 @@
 //! [`Outcome`]: expectations in the metrics' own units, a score above 1 where the frame is anomalous, and the metrics
 //! that made it. Models and states encode and decode, versioned.
 //!
+//! [`Novelty`] needs no training: it judges one slow series by all that the series ever did. [`Baseline`] holds plain
+//! linear detectors to compare with.
+//!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
 mod baseline;
