@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema,
-    SchemaId, Score, Timestamp, Value,
+    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema, SchemaId,
+    Score, Timestamp, Value,
 };
 use foretwin_store::{Query, Statistic, Store};
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A running stand-in for every machine, VM, container and service: it learns what is normal and says what will fail,
 /// when, and why, before production feels it.
@@ -119,7 +119,7 @@ pub struct ReplayArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Evaluate {
-    /// Train on NAME.train.parquet, score NAME.test.parquet, write OUT/NAME.csv with label,score
+    /// Train on NAME.train.parquet, score NAME.test.parquet, write OUT/NAME.csv with label,score; or stream NAB's files
     Detection(DetectionArgs),
     /// Forecast 1, 10, 60 and 600 steps ahead, against VAR, seasonal naive and ETS
     Forecast(ForecastArgs),
@@ -153,16 +153,56 @@ pub struct ForecastArgs {
 
 #[derive(Debug, Args)]
 pub struct DetectionArgs {
-    /// Directory of NAME.train.parquet and NAME.test.parquet
+    /// Directory of NAME.train.parquet and NAME.test.parquet; of GROUP/FILE.csv for NAB
     #[arg(long)]
     pub data: PathBuf,
     /// Directory for the scores
     #[arg(long)]
     pub out: PathBuf,
+    /// How the data lie, and what is written
+    #[arg(long, value_enum, default_value_t = Format::Parquet)]
+    pub format: Format,
+    /// What scores: Foretwin, or a plain linear detector to compare it with
+    #[arg(long, value_enum, default_value_t = Method::Foretwin)]
+    pub method: Method,
+    /// Name that NAB's result files begin with
+    #[arg(long, default_value = "foretwin")]
+    pub detector: String,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Layouts of labelled data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One file to learn from and one to score, per series
+    Parquet,
+    /// The Numenta Anomaly Benchmark: one file per series, learned and scored as it streams
+    Nab,
+}
+
+/// Detectors of the evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// The product's model
+    Foretwin,
+    /// Vector autoregression of order 3, residuals by their training deviation, moving average of 5
+    Var,
+    /// The same with floors under the scales and an exponential average
+    VarFloors,
+}
+
+impl Method {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Foretwin => "foretwin",
+            Self::Var => "var",
+            Self::VarFloors => "var-floors",
+        }
+    }
 }

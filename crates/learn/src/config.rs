@@ -32,6 +32,8 @@ pub struct Config {
     pub lstm_max_rows: usize,
     /// A metric's scale is at least this part of its range, so that nearly constant metrics do not shout.
     pub scale_floor: f64,
+    /// The scale of a share (a part of a whole, unit "1") is at least this: what moves by less of the whole says little.
+    pub share_floor: f64,
     /// The scale of a surprise is at least this part of the metric's scale.
     pub residual_floor: f64,
     /// Weight of the newest frame in the exponential average of evidence.
@@ -59,6 +61,7 @@ impl Default for Config {
             lstm_min_rows: 3_000,
             lstm_max_rows: 40_000,
             scale_floor: 0.05,
+            share_floor: 0.02,
             residual_floor: 0.1,
             smoothing: 0.1,
             false_alarm_rate: 1e-5,
@@ -85,6 +88,7 @@ impl Config {
         need((1..=1024).contains(&self.max_inputs), "max_inputs", "must be 1 to 1024")?;
         need((1..=1024).contains(&self.hidden), "hidden", "must be 1 to 1024")?;
         need(part(self.scale_floor), "scale_floor", "must be above 0, at most 1")?;
+        need((0.0..=1.0).contains(&self.share_floor), "share_floor", "must be 0 to 1")?;
         need(part(self.residual_floor), "residual_floor", "must be above 0, at most 1")?;
         need(part(self.smoothing), "smoothing", "must be above 0, at most 1")?;
         let rate = self.false_alarm_rate;

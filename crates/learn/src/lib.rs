@@ -6,10 +6,14 @@
 //! [`Outcome`]: expectations in the metrics' own units, a score above 1 where the frame is anomalous, and the metrics
 //! that made it. Models and states encode and decode, versioned.
 //!
+//! [`Novelty`] needs no training: it judges one slow series by all that the series ever did. [`Baseline`] holds plain
+//! linear detectors to compare with.
+//!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no threads, no randomness but the job's seed.
 
 mod adapt;
 mod ahead;
+mod baseline;
 mod codec;
 mod cohort;
 mod compare;
@@ -28,6 +32,7 @@ mod lookback;
 pub mod lstm;
 mod model;
 mod network;
+mod novelty;
 mod outcome;
 mod provenance;
 mod recipe;
@@ -42,6 +47,7 @@ mod table;
 mod tail;
 
 pub use ahead::{Ahead, AheadConfig, Choice, Member, Method, better};
+pub use baseline::Baseline;
 pub use cohort::{Cohort, cohort};
 pub use compare::{HeldOut, Margins, Performance, Reason, Verdict, compare};
 pub use config::Config;
@@ -53,6 +59,7 @@ pub use fit::{Job, Progress, Stage, fit};
 pub use influence::Influence;
 pub use model::Model;
 pub use network::{Gain, Start};
+pub use novelty::Novelty;
 pub use outcome::{Outcome, Part, Taken};
 pub use provenance::{Excluded, Provenance, Trial};
 pub use span::Span;

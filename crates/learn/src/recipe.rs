@@ -108,9 +108,9 @@ impl Spread {
 /// Duty, center and scale of a feature whose spread is known.
 fn settle(feature: &mut Feature, metric: &Metric, spread: &Spread, config: &Config) {
     feature.center = spread.mean;
+    let share = metric.unit == "1" || matches!(feature.transform, Transform::Ratio { .. });
     if spread.range <= 1e-9 * spread.largest {
         // No range to measure by: a whole for shares, else the level itself, and at least one thing (per second).
-        let share = metric.unit == "1" || matches!(feature.transform, Transform::Ratio { .. });
         let range = if share { 1.0 } else { spread.largest.max(1.0) };
         feature.scale = config.scale_floor * range;
         feature.duty = if metric.is_scored() { Duty::Constant } else { Duty::Ignored };
@@ -118,7 +118,8 @@ fn settle(feature: &mut Feature, metric: &Metric, spread: &Spread, config: &Conf
     }
     // A short history has not seen the range yet: then the level is a hint of what may still come.
     let hint = 5.0 * spread.mean.abs() / spread.count;
-    feature.scale = spread.deviation.max(config.scale_floor * spread.range).max(hint);
+    let least = if share { config.share_floor } else { 0.0 };
+    feature.scale = spread.deviation.max(config.scale_floor * spread.range).max(hint).max(least);
     feature.duty = if metric.is_scored() { Duty::Modelled } else { Duty::Input };
 }
 

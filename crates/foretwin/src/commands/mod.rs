@@ -4,7 +4,6 @@ pub mod check;
 pub mod client;
 pub mod doctor;
 pub mod evaluate;
-mod evaluate_forecast;
 pub mod models;
 pub mod predict;
 pub mod replay;

@@ -19,7 +19,7 @@ use forecasts::Cohort;
 use report::Measured;
 
 /// Measures every series and reports, one by one and pooled.
-pub fn forecast(args: &ForecastArgs) -> Result<ExitCode> {
+pub(super) fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let series = match (&args.data, args.simulated) {
         (Some(data), _) => load::load(data)?,
         (None, Some(seeds)) => simulated::simulated(seeds),

@@ -1,4 +1,4 @@
-//! `foretwin evaluate`: measures by contracts that anyone can judge.
+//! `foretwin evaluate detection`: trains on one file of a series, scores the other, row by row.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,23 +9,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use foretwin_core::Window;
-use foretwin_learn::{Job, Model, Outcome};
+use foretwin_learn::{Baseline, Job};
 use serde_json::{Value, json};
 
-use crate::cli::{DetectionArgs, Evaluate};
+use super::cpu_s;
+use crate::cli::{DetectionArgs, Method};
 use crate::commands::replay::bar;
 use crate::settings::Settings;
 use crate::table;
 
-pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
-    match args {
-        Evaluate::Detection(args) => detection(args),
-        Evaluate::Forecast(args) => super::evaluate_forecast::forecast(args),
-    }
-}
-
 /// Trains on `NAME.train.parquet`, scores `NAME.test.parquet` row by row, writes `OUT/NAME.csv`.
-fn detection(args: &DetectionArgs) -> Result<ExitCode> {
+pub(super) fn run(args: &DetectionArgs) -> Result<ExitCode> {
     let names = series(&args.data)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("making {}", args.out.display()))?;
     let config = Settings::default().learn;
@@ -44,7 +38,7 @@ fn detection(args: &DetectionArgs) -> Result<ExitCode> {
         summary.insert(name.clone(), one);
     }
     if args.json {
-        println!("{}", json!({"series": summary, "seed": args.seed}));
+        println!("{}", json!({"series": summary, "method": args.method.name(), "seed": args.seed}));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -78,35 +72,47 @@ fn score_series(args: &DetectionArgs, name: &str, config: &foretwin_learn::Confi
     if train.names != test.names {
         bail!("the metrics of train and test differ");
     }
-    let progress = bar(100, name);
+    let (train, test) = (train.window(name), test.window(name));
+    let scored = match args.method {
+        Method::Foretwin => by_model(&train, &test, args.seed, config)?,
+        Method::Var => by_baseline(Baseline::Var, &train, &test)?,
+        Method::VarFloors => by_baseline(Baseline::VarFloors, &train, &test)?,
+    };
+    write(&args.out.join(format!("{name}.csv")), &labels, &scored.scores)?;
+    Ok(json!({"rows": scored.scores.len(), "metrics": test.schema.width(), "train_cpu_s": scored.train_cpu_s,
+        "rows_per_s": scored.rows_per_s}))
+}
+
+/// Scores of a series, and what they cost.
+struct Scored {
+    scores: Vec<f64>,
+    train_cpu_s: f64,
+    rows_per_s: f64,
+}
+
+fn by_model(train: &Window, test: &Window, seed: u64, config: &foretwin_learn::Config) -> Result<Scored> {
+    let progress = bar(100, train.instance.as_str());
     let mut observe = |step: foretwin_learn::Progress| {
         progress.set_position((step.done * 100.0) as u64);
         ControlFlow::Continue(())
     };
-    let (train, test) = (train.window(name), test.window(name));
-    let trained_at = train.times.last().copied().unwrap_or_default();
     let started = cpu_s();
-    let job = Job { window: &train, seed: args.seed, version: 1, trained_at, config, lstm: true };
+    let job = Job { seed, ..Job::new(train, config) };
     let model = foretwin_learn::fit(&job, &mut observe)?;
-    let trained = cpu_s();
+    let train_cpu_s = cpu_s() - started;
     progress.finish_and_clear();
     let began = Instant::now();
-    let scores = scores(&model, &test);
-    let seconds = began.elapsed().as_secs_f64();
-    write(&args.out.join(format!("{name}.csv")), &labels, &scores)?;
-    Ok(json!({"rows": scores.len(), "metrics": test.schema.width(), "train_cpu_s": trained - started,
-        "rows_per_s": scores.len() as f64 / seconds.max(1e-9)}))
+    let scores = foretwin_learn::scores(&model, train, test);
+    let rows_per_s = scores.len() as f64 / began.elapsed().as_secs_f64().max(1e-9);
+    Ok(Scored { scores, train_cpu_s, rows_per_s })
 }
 
-/// One score per row, each from rows up to its own.
-fn scores(model: &Model, test: &Window) -> Vec<f64> {
-    let (mut state, mut outcome, mut frame) = (model.start(), Outcome::default(), Vec::new());
-    let score = |row: usize| {
-        test.frame(row, &mut frame);
-        model.step(&mut state, test.times[row], &frame, &mut outcome);
-        outcome.score
-    };
-    (0..test.len()).map(score).collect()
+/// A baseline learns and scores in one call: its CPU seconds hold both.
+fn by_baseline(baseline: Baseline, train: &Window, test: &Window) -> Result<Scored> {
+    let (started, began) = (cpu_s(), Instant::now());
+    let scores = baseline.detect(train, test)?;
+    let rows_per_s = scores.len() as f64 / began.elapsed().as_secs_f64().max(1e-9);
+    Ok(Scored { scores, train_cpu_s: cpu_s() - started, rows_per_s })
 }
 
 fn write(path: &Path, labels: &[f64], scores: &[f64]) -> Result<()> {
@@ -116,12 +122,4 @@ fn write(path: &Path, labels: &[f64], scores: &[f64]) -> Result<()> {
         let _ = writeln!(text, "{label},{score}");
     }
     std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
-}
-
-/// CPU seconds of this process so far.
-pub(super) fn cpu_s() -> f64 {
-    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return f64::NAN };
-    // The fields after the command's closing parenthesis; utime and stime are the 12th and 13th, in ticks of 10 ms.
-    let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -64,11 +64,7 @@ fn config(args: &ForecastArgs, lstm: bool) -> AheadConfig {
 
 fn model(window: &foretwin_core::Window, lstm: bool, seed: u64) -> Option<Model> {
     let config = Config::default();
-    let trained_at = window.times.last().copied()?;
-    fit(&Job { window, seed, version: 1, trained_at, config: &config, lstm }, &mut |_| {
-        ControlFlow::Continue(())
-    })
-    .ok()
+    fit(&Job { seed, lstm, ..Job::new(window, &config) }, &mut |_| ControlFlow::Continue(())).ok()
 }
 
 /// The forecasts of one method at every origin: origins × horizons × metrics.
