@@ -375,14 +375,14 @@ mod tests {
         let schema = Schema::new(vec![metric(0), metric(1)]);
         let mut feed = Feed::new(&schema);
         feed.install(
-            trained(&schema, 1),
-            Phase::Learned,
+            (trained(&schema, 1), Phase::Learned),
+            frame(200).0,
             (190..200).map(|s| (frame(s).0, frame(s).1.to_vec())),
         );
         let mut versions = Vec::new();
         for second in 200..220 {
             if second == 210 {
-                feed.install(trained(&schema, 2), Phase::Learned, std::iter::empty());
+                feed.install((trained(&schema, 2), Phase::Learned), frame(210).0, std::iter::empty());
             }
             let (at, values) = frame(second);
             assert!(feed.take(at, &values));
@@ -398,7 +398,7 @@ mod tests {
         let metric = |n| Metric::gauge(&format!("g{n}"), "1", Role::Saturation);
         let schema = Schema::new(vec![metric(0), metric(1)]);
         let (model, mut feed) = (trained(&schema, 1), Feed::new(&schema));
-        feed.install(model.clone(), Phase::Learned, std::iter::empty());
+        feed.install((model.clone(), Phase::Learned), frame(200).0, std::iter::empty());
         let (mut state, mut outcome) = (model.start(), foretwin_learn::Outcome::default());
         for second in 200..230 {
             let (at, mut values) = frame(second);

@@ -75,8 +75,7 @@ fn judge(values: &[f64], seed: u64) -> Result<Alarms, Box<dyn Error>> {
     let at = |row: usize| Timestamp(row as i64 * 1_000_000);
     learned.iter().enumerate().for_each(|(row, &x)| train.push(at(row), &[Value::float(x)]));
     let config = Config::default();
-    let job =
-        Job { window: &train, seed, version: 1, trained_at: at(learned.len()), config: &config, lstm: true };
+    let job = Job { seed, ..Job::new(&train, &config) };
     let model = fit(&job, &mut |_| ControlFlow::Continue(()))?;
     let (mut state, mut out) = (model.start(), Outcome::default());
     let mut alarms = Alarms { frames: judged.len(), alarmed: 0, episodes: 0, longest: 0 };

@@ -55,6 +55,9 @@ fn train(batch: usize, steps: usize) {
     }
 }
 
+/// A network's step: inputs, memory, outputs.
+type Step<'a> = dyn FnMut(&[f32], &mut Memory, &mut [f32]) + 'a;
+
 /// One frame of one instance: weights as stored, packed, and packed as bf16.
 fn step() {
     let (weights, inputs) = (Weights::new(SIZE, 1), noise(38, 3));
@@ -62,7 +65,7 @@ fn step() {
     let (mut memory, mut out) = (Memory::new(64), vec![0.0; 38]);
     let count = 20_000;
     for level in Level::all() {
-        let mut tell = |name: &str, step: &mut dyn FnMut(&[f32], &mut Memory, &mut [f32])| {
+        let mut tell = |name: &str, step: &mut Step<'_>| {
             let ns = median_ns(|| (0..count).for_each(|_| step(black_box(&inputs), &mut memory, &mut out)));
             println!("step_{name}_{} {:.3} us", level.name(), ns / f64::from(count) / 1e3);
         };

@@ -24,7 +24,7 @@ fn model(trained_at: i64) -> Model {
     (0..40).for_each(|t| window.push(Timestamp(t * 1_000_000), &[Value::float((t * t % 7) as f64)]));
     let config = Config::default();
     let trained_at = Timestamp(trained_at);
-    let job = Job { window: &window, seed: 1, version: 1, trained_at, config: &config, lstm: false };
+    let job = Job { trained_at, lstm: false, ..Job::new(&window, &config) };
     fit(&job, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 

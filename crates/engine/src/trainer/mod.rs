@@ -127,7 +127,7 @@ impl Pipeline {
         let story = |model: &Model| self.provenance(due, &job, model, took.elapsed());
         match decision {
             Decision::Promote(model, verdict) => {
-                let why = verdict.as_ref().map_or("the first".into(), |verdict| trial::words(verdict));
+                let why = verdict.as_ref().map_or("there was none to compare with".into(), trial::words);
                 tracing::info!("{}: {} model takes over, {why}", due.name(), due.cause);
                 let provenance = Provenance { reason: format!("{}: {why}", due.cause), ..story(&model) };
                 self.crown(due, *model, &provenance);

@@ -69,7 +69,7 @@ mod tests {
             array.resize(length);
             array.fill(7.0);
             let copy = array.clone();
-            assert!(array.as_ptr().addr() % LINE == 0 && copy.as_ptr().addr() % LINE == 0);
+            assert!([array.as_ptr(), copy.as_ptr()].iter().all(|start| start.addr().is_multiple_of(LINE)));
             assert!(copy.len() == length && copy.iter().all(|x| *x == 7.0));
         }
     }

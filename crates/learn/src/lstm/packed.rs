@@ -270,6 +270,9 @@ fn columns<V: Vector, E: Element, const FETCH: bool, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A network's step: inputs, memory, outputs.
+    type Step<'a> = dyn FnMut(&[f32], &mut Memory, &mut [f32]) + 'a;
     use crate::lstm::Bf16;
     use foretwin_core::Rng;
 
@@ -309,7 +312,7 @@ mod tests {
             let wide = rounded.weights();
             for level in Level::all() {
                 let run =
-                    |step: &mut dyn FnMut(&[f32], &mut Memory, &mut [f32])| run(weights.size, &inputs, step);
+                    |step: &mut Step<'_>| run(weights.size, &inputs, step);
                 let stored = run(&mut |x, memory, out| weights.step_at(Level::PORTABLE, x, memory, out));
                 let here = run(&mut |x, memory, out| packed.step_at(level, x, memory, out));
                 assert!(distance(&stored, &here) < 1e-5, "{} {sizes:?}", level.name());
@@ -356,7 +359,7 @@ mod tests {
         for (n, network) in networks.iter().enumerate() {
             let width = network.size().inputs;
             let alone = run(network.size(), &settings[n].1[..3 * width], |x, memory, out| {
-                network.step(x, memory, out)
+                network.step(x, memory, out);
             });
             assert_eq!(outputs[n], alone[alone.len() - outputs[n].len()..]);
         }

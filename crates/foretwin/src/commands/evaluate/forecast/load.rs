@@ -153,7 +153,7 @@ fn many(path: &Path) -> Result<Vec<Series>> {
             match field {
                 Field::Str(text) if NAMES.contains(&column.as_str()) => name = text.clone(),
                 Field::Str(text) if TIMES.contains(&column.as_str()) => {
-                    time = moment(text).unwrap_or(f64::NAN)
+                    time = moment(text).unwrap_or(f64::NAN);
                 }
                 field if TIMES.contains(&column.as_str()) => {
                     numbered = column == "step";
