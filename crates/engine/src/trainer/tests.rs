@@ -52,15 +52,15 @@ impl World {
         let schema = Schema::new(vec![metric("a"), metric("b")]);
         let mut world =
             Self { pipeline, id, schema, offset, rng: Rng::new(5), levels: [0.0; 2], second: 1_000_000 };
-        world.apply(Record::Instance(Instance::new("one", InstanceKind::Application, "one", "one")));
-        world.apply(Record::Schema(world.schema.clone()));
+        world.apply(&Record::Instance(Instance::new("one", InstanceKind::Application, "one", "one")));
+        world.apply(&Record::Schema(world.schema.clone()));
         world
     }
 
-    fn apply(&mut self, record: Record) {
+    fn apply(&mut self, record: &Record) {
         let position = Position { partition: self.id.partition(), offset: self.offset };
         self.offset += 1;
-        self.pipeline.apply(position, &record).unwrap();
+        self.pipeline.apply(position, record).unwrap();
     }
 
     fn now(&self) -> Timestamp {
@@ -70,7 +70,7 @@ impl World {
     fn frame(&mut self, at: Timestamp, values: &[Value]) {
         let mut batch = Batch::new(self.schema.id(), self.schema.width());
         batch.push(&self.id, at, values).unwrap();
-        self.apply(Record::Batch(batch));
+        self.apply(&Record::Batch(batch));
     }
 
     /// Seconds of ordinary behaviour around a level. What is due is trained once a minute.
@@ -164,7 +164,7 @@ fn recorded_failures_and_planned_work_are_not_learned() {
         let from = world.now();
         world.live(400, 200.0);
         let (instance, note) = (world.id.clone(), String::new());
-        world.apply(match planned {
+        world.apply(&match planned {
             true => Record::Maintenance(Maintenance { instance, from, to: world.now() + 1, note }),
             false => Record::Failure(Failure {
                 instance,
@@ -293,7 +293,7 @@ fn a_new_metric_gets_a_model_and_a_vanished_one_takes_its_model_along() {
     let before = world.schema.clone();
     for schema in [Schema::new(vec![metric("a"), metric("b"), metric("c")]), Schema::new(vec![metric("a")])] {
         world.schema = schema;
-        world.apply(Record::Schema(world.schema.clone()));
+        world.apply(&Record::Schema(world.schema.clone()));
         world.live(300, 0.0);
         let model = world.model().expect("the new schema is modelled within minutes");
         assert_eq!(model.recipe().features.len(), world.schema.width());

@@ -83,9 +83,8 @@ fn score_series(args: &DetectionArgs, name: &str, config: &foretwin_learn::Confi
         ControlFlow::Continue(())
     };
     let (train, test) = (train.window(name), test.window(name));
-    let trained_at = train.times.last().copied().unwrap_or_default();
     let started = cpu_s();
-    let job = Job { window: &train, seed: args.seed, version: 1, trained_at, config, lstm: true };
+    let job = Job { seed: args.seed, ..Job::new(&train, config) };
     let model = foretwin_learn::fit(&job, &mut observe)?;
     let trained = cpu_s();
     progress.finish_and_clear();
