@@ -10,7 +10,7 @@ use foretwin_learn::{
 use crate::simulated::{Server, at};
 
 fn go(job: &Job) -> Model {
-    fit(job, &mut |_| ControlFlow::Continue(())).unwrap()
+    fit(job, &mut |_| ControlFlow::Continue(())).expect("the window is long enough and nobody stops it")
 }
 
 /// Ordinary seconds with `strange` ones in the middle, in which the processor works a lot more.
