@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::tail::{ORDINARY, excess_over};
 
 /// Peaks kept.
-const PEAKS: usize = 128;
+const PEAKS: usize = 256;
 /// Fewest peaks that a tail is fitted to.
 const FEWEST_PEAKS: usize = 20;
 /// Levels tried for what is ordinary, the highest first: that one serves from which on there are peaks enough.

@@ -11,8 +11,9 @@ use crate::fit::{Data, Job, Progress, Stage, linear_model, series, tell};
 use crate::lstm::{Series, Size, Training, Weights, train};
 use crate::model::RecurrentShape;
 
-/// What the cohort found counts like this many held-out rows of an instance's own.
-const PRIOR_ROWS: f64 = 200.0;
+/// Doubt: a cohort's network counts as no better than the linear part on this many held-out rows beside those seen. What
+/// it was worth to others does not open the gate: on short histories that was found to mislead.
+const DOUBTED_ROWS: f64 = 200.0;
 
 /// A network shared by instances of one schema. What is individual stays with each model: scaling, linear part,
 /// deviations, threshold, and which metrics the network corrects.
@@ -104,11 +105,11 @@ impl Cohort {
     pub(crate) fn series(&self, own: &Series, targets: &[u32]) -> Series {
         remapped(own, targets, &self.outputs)
     }
+}
 
-    /// What to think of output `n` whose relative error was `found` on some `rows` of an instance.
-    pub(crate) fn pooled(&self, n: usize, found: f64, rows: f64) -> f64 {
-        (PRIOR_ROWS * self.errors[n] + rows * found) / (PRIOR_ROWS + rows)
-    }
+/// What to think of a network whose relative error was `found` on some `rows`.
+pub(crate) fn doubted(found: f64, rows: f64) -> f64 {
+    (DOUBTED_ROWS + rows * found) / (DOUBTED_ROWS + rows)
 }
 
 /// A series whose targets stand in the order of other columns; NaN where there is none.

@@ -131,7 +131,7 @@ impl Drift {
             if f64::from(self.seen[t]) < MATURE {
                 continue;
             }
-            let mean = f64::from(self.means[t] / self.seen[t]).abs();
+            let mean = (f64::from(self.means[t]) / f64::from(self.seen[t])).abs();
             (sum, count) = (sum + mean * mean, count + 1.0);
             far += f64::from(u8::from(mean > 3.0));
             if mean > found.shift {

@@ -7,7 +7,7 @@ use foretwin_core::DAY_US;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::cohort::Cohort;
+use crate::cohort::{Cohort, doubted};
 use crate::fit::{Data, Job, WORTH, errors, series, trial};
 use crate::lstm::{Size, Training, Weights, evaluate, train, train_from};
 use crate::model::{Model, RecurrentShape};
@@ -131,7 +131,7 @@ fn own(
     Ok((Candidate { shape, network, errors }, epochs))
 }
 
-/// The cohort's network as it does here. Where little was seen here, what the cohort found counts too.
+/// The cohort's network as it does here. Where little was seen here, little is believed.
 fn shared(job: &Job, data: &Data, model: &Model, cohort: &Cohort) -> Option<Candidate> {
     if cohort.schema != model.header.schema {
         return None;
@@ -147,7 +147,7 @@ fn shared(job: &Job, data: &Data, model: &Model, cohort: &Cohort) -> Option<Cand
     let mut outputs = vec![0; size.outputs];
     for (n, column) in cohort.outputs.iter().enumerate() {
         if let Ok(target) = targets.binary_search(column) {
-            errors[target] = cohort.pooled(n, found[n], rows);
+            errors[target] = doubted(found[n], rows);
             outputs[n] = target as u32;
         }
     }

@@ -311,8 +311,7 @@ mod tests {
             let rounded = Packed::<Bf16>::new(&weights);
             let wide = rounded.weights();
             for level in Level::all() {
-                let run =
-                    |step: &mut Step<'_>| run(weights.size, &inputs, step);
+                let run = |step: &mut Step<'_>| run(weights.size, &inputs, step);
                 let stored = run(&mut |x, memory, out| weights.step_at(Level::PORTABLE, x, memory, out));
                 let here = run(&mut |x, memory, out| packed.step_at(level, x, memory, out));
                 assert!(distance(&stored, &here) < 1e-5, "{} {sizes:?}", level.name());
