@@ -2,7 +2,7 @@
 
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -182,12 +182,12 @@ fn ask(args: &ModelsArgs) -> Result<Value> {
         Action::Export { instance, version, out } => {
             let line = of(instance);
             let bytes = line.client.file(&line.path(&format!("/{version}/export"), ""))?;
-            write(out.clone().unwrap_or_else(|| format!("model-{version}.safetensors").into()), &bytes)
+            write(&out.clone().unwrap_or_else(|| format!("model-{version}.safetensors").into()), &bytes)
         }
         Action::Vectors { instance, version, rows, out } => {
             let vectors = of(instance).get(&format!("/{version}/vectors"), &format!("rows={rows}"))?;
             let out = out.clone().unwrap_or_else(|| format!("vectors-{version}.json").into());
-            write(out, &serde_json::to_vec(&vectors)?)
+            write(&out, &serde_json::to_vec(&vectors)?)
         }
         Action::Import { instance, file, promote } => import(&of(instance), file, *promote),
         Action::Dismiss { instance, version, reason } => {
@@ -203,7 +203,7 @@ fn ask(args: &ModelsArgs) -> Result<Value> {
     }
 }
 
-fn import(line: &Line, file: &PathBuf, promote: bool) -> Result<Value> {
+fn import(line: &Line, file: &Path, promote: bool) -> Result<Value> {
     let bytes = std::fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
     let mut answer = line.client.send(&line.path("/import", ""), &bytes)?;
     if promote {
@@ -214,8 +214,8 @@ fn import(line: &Line, file: &PathBuf, promote: bool) -> Result<Value> {
 }
 
 /// Writes a file that must not be there yet.
-fn write(path: PathBuf, bytes: &[u8]) -> Result<Value> {
-    let mut file = match std::fs::File::create_new(&path) {
+fn write(path: &Path, bytes: &[u8]) -> Result<Value> {
+    let mut file = match std::fs::File::create_new(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!("{} is there already; --out names another file", path.display())
         }
