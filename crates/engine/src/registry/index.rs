@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
-use foretwin_core::{Phase, SchemaId, Timestamp, WorkloadId};
+use foretwin_core::{SchemaId, Timestamp, WorkloadId};
 use foretwin_learn::Model;
 
-use crate::registry::manifest::Manifest;
+use crate::registry::manifest::{Manifest, ModelEntry};
 use crate::registry::shelf::Line;
 
 /// The champion of a line.
 #[derive(Clone)]
 pub(crate) struct Seat {
     workload: WorkloadId,
-    pub(crate) version: u64,
-    pub(crate) phase: Phase,
-    trained_at: Timestamp,
+    pub(crate) entry: ModelEntry,
     pub(crate) renewed: Timestamp,
     /// Alive while somebody judges by it.
     pub(crate) model: Weak<Model>,
@@ -38,18 +36,16 @@ impl Index {
         let champion = manifest.champion().and_then(|version| manifest.entry(version).ok());
         let seat = champion.map(|entry| Seat {
             workload: manifest.workload.clone(),
-            version: entry.version,
-            phase: entry.phase,
-            trained_at: entry.trained_at,
+            entry: entry.clone(),
             renewed: manifest.renewed().unwrap_or(entry.trained_at),
             model: before
-                .filter(|seat| seat.version == entry.version)
+                .filter(|seat| seat.entry.version == entry.version)
                 .map(|seat| seat.model)
                 .unwrap_or_default(),
         });
         if let Some(seat) = &seat {
             let workload = self.workloads.entry((seat.workload.clone(), line.schema)).or_default();
-            workload.insert((seat.trained_at, line.clone()));
+            workload.insert((seat.entry.trained_at, line.clone()));
         }
         self.lines.insert(line, seat);
     }
@@ -59,7 +55,7 @@ impl Index {
         let seat = self.lines.remove(line).flatten()?;
         let key = (seat.workload.clone(), line.schema);
         if let Some(workload) = self.workloads.get_mut(&key) {
-            workload.remove(&(seat.trained_at, line.clone()));
+            workload.remove(&(seat.entry.trained_at, line.clone()));
             if workload.is_empty() {
                 self.workloads.remove(&key);
             }
@@ -84,7 +80,7 @@ impl Index {
     /// Lets others find a champion's model while somebody uses it.
     pub(crate) fn share(&mut self, line: &Line, model: &Arc<Model>) {
         if let Some(Some(seat)) = self.lines.get_mut(line)
-            && seat.version == model.version()
+            && seat.entry.version == model.version()
         {
             seat.model = Arc::downgrade(model);
         }

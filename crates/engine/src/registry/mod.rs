@@ -92,11 +92,12 @@ impl Registry {
 
     /// The champion's model, from whoever uses it or from its file.
     fn take_seat(&self, line: &Line, seat: &Seat) -> Option<Seated> {
-        let (phase, renewed) = (seat.phase, seat.renewed);
+        let (phase, renewed) = (seat.entry.phase, seat.renewed);
         if let Some(model) = seat.model.upgrade() {
             return Some(Seated { model, phase, renewed });
         }
-        match self.model(line, seat.version) {
+        let read = || Ok::<_, Error>(Arc::new(Model::decode(&self.shelf.file(line, &seat.entry)?)?));
+        match read() {
             Ok(model) => {
                 self.index().share(line, &model);
                 Some(Seated { model, phase, renewed })

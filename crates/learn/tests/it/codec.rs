@@ -63,7 +63,7 @@ proptest! {
 
 fn a_model() -> Vec<u8> {
     let config = Config { epochs: 1, hidden: 4, ..Config::default() };
-    learn_with(&Server::new(33).window(3200), true, &config).encode().expect("a model can be written")
+    learn_with(&Server::new(33).window(3200), true, &config).encode().expect("a fitted model encodes")
 }
 
 #[test]

@@ -77,8 +77,8 @@ fn python() -> Option<PathBuf> {
 
 fn run(python: &Path, tool: &str, args: &[&str]) -> String {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools").join(tool);
-    let done =
-        Command::new(python).arg(&tool).args(args).env("OMP_NUM_THREADS", "1").output().expect("python runs");
+    let done = Command::new(python).arg(&tool).args(args).env("OMP_NUM_THREADS", "1").output();
+    let done = done.expect("FORETWIN_PYTHON names a program");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(done.status.success(), "{} {}", text(&done.stdout), text(&done.stderr));
     eprint!("{tool}: {}", text(&done.stdout), tool = tool.display());

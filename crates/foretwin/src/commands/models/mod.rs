@@ -203,7 +203,7 @@ fn ask(args: &ModelsArgs) -> Result<Value> {
     }
 }
 
-fn import(line: &Line, file: &PathBuf, promote: bool) -> Result<Value> {
+fn import(line: &Line, file: &Path, promote: bool) -> Result<Value> {
     let bytes = std::fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
     let mut answer = line.client.send(&line.path("/import", ""), &bytes)?;
     if promote {
