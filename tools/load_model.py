@@ -19,6 +19,8 @@ GAP_STEPS = 3.5  # a longer pause ends the past
 ABSENT_FADE = 0.9  # what stays of a value, each frame that its metric is missing
 LARGEST = 1e6  # standardised numbers beyond this say nothing more
 DAY_US = 86_400_000_000
+DEBIAS = 0.001  # weight of the newest frame in how far an expectation has been off lately
+ORDINARY = 3.0  # surprises beyond this many deviations teach the bias no more than one of this size
 
 
 class Model:
@@ -46,6 +48,7 @@ class Model:
         """Forgets everything."""
         self.newest, self.readings = None, [None] * len(self.features)
         self.past = [torch.zeros(len(self.features)) for _ in range(self.shape["lags"])]
+        self.bias = torch.zeros(len(self.shape["targets"]))
         self.forget()
 
     def forget(self):
@@ -88,6 +91,28 @@ class Model:
             mean[self.shape["joint"]] += inputs @ self.tensors["skip.others"]
         return mean
 
+    def repeating(self, time_us):
+        """What repeats, as a day does, per column at a moment: it is taken from every sample before all else."""
+        offset, cycle = torch.zeros(len(self.features)), self.header.get("cycle")
+        if cycle:
+            bins, period_us = cycle["bins"], cycle["period_s"] * 1e6
+            place = time_us % period_us / period_us * bins - 0.5
+            before = math.floor(place)
+            a, b = (self.tensors["cycle"][n % bins] for n in (before, before + 1))
+            offset[cycle["columns"]] = a + (b - a) * (place - before)
+        return offset
+
+    def usual(self, time_us):
+        """Shift and widening of surprises by the clock, per target; of day and week the wider."""
+        shift, widening = torch.zeros(len(self.bias)), torch.ones(len(self.bias))
+        for cycle in (self.header.get("rhythm") or {"cycles": []})["cycles"]:
+            interval = time_us % cycle["length_us"] // max(cycle["length_us"] // cycle["intervals"], 1)
+            for effect in dict(cycle["effects"]).get(interval, []):
+                if effect["widening"] >= widening[effect["target"]]:
+                    shift[effect["target"]] = effect["shift"]
+                    widening[effect["target"]] = effect["widening"]
+        return shift, widening
+
     def seen(self, time_us):
         """What the network sees of the newest row."""
         seen = self.past[0][self.network["inputs"]].clamp(-4, 4)
@@ -102,11 +127,17 @@ class Model:
         if self.newest is None or (time_us - self.newest) / 1e6 / self.header["step_s"] > GAP_STEPS:
             self.forget()
         self.newest = time_us
-        z, mean = self.standardised(time_us, frame), None
+        offset, mean = self.repeating(time_us), None
+        z, targets = self.standardised(time_us, frame) - offset, self.shape["targets"]
         if self.age >= self.shape["lags"]:
-            mean = self.linear()
+            mean = self.linear() + self.bias
             if self.correction is not None:
-                mean[self.network["outputs"]] += self.correction * self.tensors["unit"]
+                # An output that serves no metric stands at the first one, and is worth nothing.
+                mean.index_add_(0, torch.tensor(self.network["outputs"]), self.correction * self.tensors["unit"])
+            (shift, widening), deviation = self.usual(time_us), self.tensors["deviation"]
+            surprise = ((z[targets] - mean) / deviation - shift) / widening
+            self.bias = self.bias + DEBIAS * surprise.clamp(-ORDINARY, ORDINARY).nan_to_num(0.0) * deviation
+            mean = mean + offset[targets] + shift * deviation
         self.past = [torch.where(z.isnan(), ABSENT_FADE * self.past[0], z)] + self.past[:-1]
         self.age += 1
         if self.network:
