@@ -8,7 +8,7 @@ use foretwin_core::{DAY_US, SchemaId};
 use crate::Error;
 use crate::feature::Duty;
 use crate::fit::{Data, Job, Progress, Stage, linear_model, series, tell};
-use crate::lstm::{Series, Size, Training, Weights, train};
+use crate::lstm::{Packed, Series, Size, Training, train};
 use crate::model::RecurrentShape;
 
 /// Doubt: a cohort's network counts as no better than the linear part on this many held-out rows beside those seen. What
@@ -25,7 +25,7 @@ pub struct Cohort {
     pub(crate) daily: bool,
     /// Columns that it has an output for, ascending.
     pub(crate) outputs: Vec<u32>,
-    pub(crate) network: Arc<Weights>,
+    pub(crate) network: Arc<Packed<f32>>,
     /// Per output, its squared error relative to the linear part on the members' held-out rows.
     pub(crate) errors: Vec<f64>,
 }
@@ -85,14 +85,14 @@ pub fn cohort(jobs: &[Job], observe: &mut dyn FnMut(Progress) -> ControlFlow<()>
         return Err(Error::Cancelled);
     };
     let RecurrentShape { inputs, daily, .. } = shape;
-    Ok(Cohort { schema, inputs, daily, outputs, network: Arc::new(network), errors })
+    Ok(Cohort { schema, inputs, daily, outputs, network: Arc::new(Packed::new(&network)), errors })
 }
 
 impl Cohort {
     /// Numbers in its network, which all its members share.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.network.values.len()
+        self.network.size().parameters()
     }
 
     /// Held-out squared error relative to the linear parts, mean over metrics.

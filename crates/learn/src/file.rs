@@ -12,7 +12,7 @@ use crate::cycle::Profile;
 use crate::feature::{Duty, Transform};
 use crate::linear::Linear;
 use crate::lookback::Lookback;
-use crate::lstm::Weights;
+use crate::lstm::{Packed, Weights};
 use crate::model::{Header, Model};
 use crate::safetensors::{Container, Tensor};
 use crate::{Error, Provenance};
@@ -106,9 +106,9 @@ impl Model {
 
     /// The tensors in the order of the plan.
     fn tensors(&self) -> Result<Vec<Tensor>, Error> {
+        let weights = self.network.as_ref().map(|network| network.weights());
         let values = |name: &str| -> Vec<f32> {
-            let network =
-                |range: fn(&Weights) -> &[f32]| self.network.as_deref().map_or(&[][..], range).to_vec();
+            let network = |range: fn(&Weights) -> &[f32]| weights.as_ref().map_or(&[][..], range).to_vec();
             match name {
                 "skip.own" => self.linear.own.clone(),
                 "skip.others" => self.linear.others.clone(),
@@ -123,7 +123,7 @@ impl Model {
                 "lstm.weight_ih_l0" => network(|w| &w.values[w.size.ih()]),
                 "lstm.weight_hh_l0" => network(|w| &w.values[w.size.hh()]),
                 "lstm.bias_ih_l0" => network(|w| &w.values[w.size.bias()]),
-                "lstm.bias_hh_l0" => vec![0.0; self.network.as_ref().map_or(0, |w| w.size.bias().len())],
+                "lstm.bias_hh_l0" => vec![0.0; weights.as_ref().map_or(0, |w| w.size.bias().len())],
                 "head.weight" => network(|w| &w.values[w.size.out()]),
                 "head.bias" => network(|w| &w.values[w.size.out_bias()]),
                 _ => self.unit.clone(),
@@ -184,7 +184,7 @@ fn assemble(header: Header, mut container: Container) -> Result<Model, String> {
         values.extend(biases.map(|(input, hidden)| input + hidden));
         values.extend(take("head.weight"));
         values.extend(take("head.bias"));
-        Arc::new(Weights { size: recurrent.size, values })
+        Arc::new(Packed::new(&Weights { size: recurrent.size, values }))
     });
     let linear = Linear { shape: header.shape.clone(), own: take("skip.own"), others: take("skip.others") };
     let lookback = header.lookback.then(|| Lookback {

@@ -116,7 +116,7 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
         add_network(job, &data, &mut model, &mut observe)?;
     }
     tell(observe, Stage::Threshold, 0.0)?;
-    model.header.rhythm = model.rhythm(job.window);
+    model.header.rhythm = model.rhythm(job.window, job.left_out);
     calibrate(job, &data, &mut model);
     model.header.growth =
         measure(&model, &data.table, data.held_out().first().map_or(0, |&row| row as usize));

@@ -154,7 +154,7 @@ pub(crate) fn measure(model: &Model, table: &Table, first: usize) -> Option<Grow
     let &longest = steps.last()?;
     let parameters = model.linear.own.len()
         + model.linear.others.len()
-        + model.network.as_ref().map_or(0, |network| network.values.len());
+        + model.network.as_ref().map_or(0, |network| network.size().parameters());
     let count = (WORK / (longest * parameters.max(1))).clamp(4, ORIGINS);
     let stride = ((room - longest) / count).max(1);
     let (mut sums, mut counts) =

@@ -12,7 +12,7 @@ use crate::forecast::Growth;
 use crate::influence::Influence;
 use crate::linear::{Linear, Shape};
 use crate::lookback::{self, Lookback};
-use crate::lstm::{Memory, Size, Weights};
+use crate::lstm::{Memory, Packed, Size};
 use crate::network::Gain;
 use crate::provenance::Trial;
 use crate::rhythm::Rhythm;
@@ -102,7 +102,8 @@ pub struct Model {
     /// The second look, where there were rows enough.
     pub(crate) lookback: Option<Lookback>,
     pub(crate) profile: Option<Profile>,
-    pub(crate) network: Option<Arc<Weights>>,
+    /// Packed for stepping; shared within a cohort.
+    pub(crate) network: Option<Arc<Packed<f32>>>,
     /// Per output of the network, what one unit is worth on the common scale.
     pub(crate) unit: Vec<f32>,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::cohort::{Cohort, doubted};
 use crate::fit::{Data, Job, WORTH, errors, series, trial};
-use crate::lstm::{Size, Training, Weights, evaluate, train, train_from};
+use crate::lstm::{Packed, Size, Training, Weights, evaluate, train, train_from};
 use crate::model::{Model, RecurrentShape};
 
 /// Where the network of a new model comes from.
@@ -47,7 +47,7 @@ pub struct Gain {
 /// A network that may be put into a model.
 struct Candidate {
     shape: RecurrentShape,
-    network: Arc<Weights>,
+    network: Arc<Packed<f32>>,
     /// Per target, its squared error relative to the linear part.
     errors: Vec<f64>,
 }
@@ -126,8 +126,8 @@ fn own(
     let after: Vec<f64> = before.iter().zip(&errors).map(|(before, q)| before * q).collect();
     let kept = shape.outputs.len();
     model.header.trials.push(trial("LSTM", data, (&before, &after), (kept, epochs)));
-    let network = Arc::new(network.keep_outputs(&shape.outputs));
-    shape.size = network.size;
+    let network = Arc::new(Packed::new(&network.keep_outputs(&shape.outputs)));
+    shape.size = network.size();
     Ok((Candidate { shape, network, errors }, epochs))
 }
 
@@ -136,12 +136,12 @@ fn shared(job: &Job, data: &Data, model: &Model, cohort: &Cohort) -> Option<Cand
     if cohort.schema != model.header.schema {
         return None;
     }
-    let size = cohort.network.size;
+    let size = cohort.network.size();
     let shape =
         RecurrentShape { size, inputs: cohort.inputs.clone(), daily: cohort.daily, outputs: Vec::new() };
     let targets = &model.linear.shape.targets;
     let series = cohort.series(&series(job, data, model, &shape), targets);
-    let found = evaluate(&series, &cohort.network);
+    let found = evaluate(&series, &cohort.network.weights());
     let rows = (series.keep.len() - series.head) as f64;
     let mut errors = vec![1.0; targets.len()];
     let mut outputs = vec![0; size.outputs];
@@ -180,7 +180,7 @@ fn adopt(job: &Job, model: &mut Model, candidate: Candidate) {
 /// Weights that do for the metrics of a parent what the parent's did: inputs and outputs are matched by column, new ones
 /// start at zero.
 fn inherited(parent: &Model, model: &Model, shape: &RecurrentShape, seed: u64) -> Option<Weights> {
-    let (old, known) = (parent.network.as_ref()?, parent.header.recurrent.as_ref()?);
+    let (old, known) = (parent.network.as_ref()?.weights(), parent.header.recurrent.as_ref()?);
     if parent.header.schema != model.header.schema || old.size.hidden != shape.size.hidden {
         return None;
     }

@@ -10,6 +10,7 @@ use foretwin_core::{DAY_US, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
+use crate::span::{Span, contains, merged};
 use crate::state::Arrival;
 
 /// Intervals of a day; fewer where frames are rarer.
@@ -233,15 +234,15 @@ impl Model {
     }
 
     /// Learns what is usual by the clock from the model's own surprises over a whole window: a thinned one would miss
-    /// most visits. Nothing before two full days.
-    pub(crate) fn rhythm(&self, window: &Window) -> Option<Rhythm> {
+    /// most visits. What is left out of learning is left out here too. Nothing before two full days.
+    pub(crate) fn rhythm(&self, window: &Window, left_out: &[Span]) -> Option<Rhythm> {
         let (&first, &last) = window.times.first().zip(window.times.last())?;
         if last.0 - first.0 < 2 * DAY_US - (self.header.step_s * 1e6) as i64 {
             return None;
         }
         let (mut state, mut gatherer) = (self.start(), Gatherer::new(self.header.step_s));
-        let recipe = &self.header.recipe;
-        for (row, &at) in window.times.iter().enumerate() {
+        let (recipe, left_out) = (&self.header.recipe, merged(left_out));
+        for (row, &at) in window.times.iter().enumerate().filter(|(_, at)| !contains(&left_out, **at)) {
             match state.clock.arrive(at, self.header.step_s) {
                 Arrival::Late => continue,
                 Arrival::Gap(steps) => self.pause(&mut state, steps),
@@ -252,6 +253,7 @@ impl Model {
                 let number = recipe.transformed(column, at, get, &mut state.readings[column]);
                 state.scratch.z[column] = feature.standardised(number);
             }
+            self.settle(&mut state, at);
             if self.judge(&mut state, at) {
                 let targets = self.header.shape.targets.iter().zip(&state.scratch.mean).zip(&self.deviation);
                 let z = &state.scratch.z;

@@ -4,7 +4,7 @@ use foretwin_core::{Expectation, MISSING, Timestamp, Value};
 
 use crate::adapt::Tail;
 use crate::feature::{Duty, Transform};
-use crate::lstm::Weights;
+use crate::lstm::Packed;
 use crate::model::{Model, RecurrentShape};
 use crate::outcome::{Outcome, Part, Taken};
 use crate::state::{Arrival, Scratch, State, Watch};
@@ -57,7 +57,7 @@ impl Model {
     }
 
     /// Takes from the samples what repeats.
-    fn settle(&self, state: &mut State, at: Timestamp) {
+    pub(crate) fn settle(&self, state: &mut State, at: Timestamp) {
         let Some(profile) = &self.profile else { return };
         let Scratch { z, offset, .. } = &mut state.scratch;
         offset.fill(0.0);
@@ -245,7 +245,7 @@ impl Watch {
 }
 
 /// The recurrent part takes the row just remembered and says what to add to the next expectation.
-fn foresee(shape: &RecurrentShape, network: &Weights, state: &mut State, at: Timestamp) {
+fn foresee(shape: &RecurrentShape, network: &Packed<f32>, state: &mut State, at: Timestamp) {
     let State { past, scratch, memory, correction, .. } = state;
     gather(shape, past.lag(0), at, &mut scratch.inputs);
     network.step(&scratch.inputs, memory, correction);
