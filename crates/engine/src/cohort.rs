@@ -12,7 +12,7 @@ use foretwin_core::{InstanceId, Partition, SchemaId, Timestamp};
 
 use crate::feed::Feed;
 use crate::pipeline::Pipeline;
-use crate::registry::Seated;
+use crate::registry::{Line, Seated};
 use crate::shard::Watched;
 use crate::view::Event;
 
@@ -71,6 +71,9 @@ impl Pipeline {
             && let Some(Seated { model, phase, renewed }) = self.registry.seat(instance, schema)
         {
             feed.install((model, phase), renewed, std::iter::empty());
+            if let Some(reference) = self.registry.reference(&Line::new(&instance.id, schema)) {
+                feed.refer_to(reference);
+            }
         }
     }
 

@@ -230,6 +230,13 @@ impl Feed {
         self.renewed
     }
 
+    /// Measures slow drift against this model from now on.
+    pub(crate) fn refer_to(&mut self, reference: Arc<Model>) {
+        if let Some(vigil) = &mut self.vigil {
+            vigil.refer_to(reference);
+        }
+    }
+
     /// Puts a warm judge to work; the watch for drift begins anew under it, its reference stays.
     fn enthrone(&mut self, judge: Judge) {
         let mut vigil = Vigil::new(&judge.model, self.vigil.take());

@@ -122,7 +122,15 @@ impl Handle {
     /// # Errors
     /// If there is no such version, or the change cannot be made durable.
     pub fn set_reference_model(&self, of: &ModelLine, version: u64, reason: &str) -> Result<(), Error> {
-        self.pipeline.registry.set_reference(&self.pipeline.line(of)?, version, reason)
+        let line = self.pipeline.line(of)?;
+        let model = self.pipeline.registry.model(&line, version)?;
+        self.pipeline.registry.set_reference(&line, version, reason)?;
+        let mut shard = self.pipeline.shard(of.instance.partition());
+        let watched = shard.watched.get_mut(&of.instance);
+        if let Some(feed) = watched.and_then(|watched| watched.feed_of(line.schema)) {
+            feed.refer_to(model);
+        }
+        Ok(())
     }
 
     /// Says that a challenger is of no use.

@@ -14,6 +14,8 @@ use crate::registry::shelf::Line;
 pub(crate) struct Seat {
     workload: WorkloadId,
     pub(crate) entry: ModelEntry,
+    /// The version that slow drift is measured against.
+    pub(crate) reference: Option<ModelEntry>,
     pub(crate) renewed: Timestamp,
     /// Alive while somebody judges by it.
     pub(crate) model: Weak<Model>,
@@ -37,6 +39,7 @@ impl Index {
         let seat = champion.map(|entry| Seat {
             workload: manifest.workload.clone(),
             entry: entry.clone(),
+            reference: manifest.reference.and_then(|version| manifest.entry(version).ok()).cloned(),
             renewed: manifest.renewed().unwrap_or(entry.trained_at),
             model: before
                 .filter(|seat| seat.entry.version == entry.version)

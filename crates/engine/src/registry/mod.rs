@@ -109,6 +109,14 @@ impl Registry {
         }
     }
 
+    /// The reference of a line, if it is not the champion itself.
+    pub(crate) fn reference(&self, line: &Line) -> Option<Arc<Model>> {
+        let seat = self.index().own(line)?;
+        let entry = seat.reference.filter(|entry| entry.version != seat.entry.version)?;
+        let read = || Ok::<_, Error>(Arc::new(Model::decode(&self.shelf.file(line, &entry)?)?));
+        read().inspect_err(|error| tracing::warn!("{}: no reference: {}", line.instance, Chain(error))).ok()
+    }
+
     /// Which schemas an instance has models for.
     pub(crate) fn lines(&self, id: &InstanceId) -> Vec<Line> {
         self.index().lines(id.as_str())
