@@ -91,7 +91,7 @@ export function openModels(app, id) {
   const [lead, about, versions] = [h('p', null, 'Asking …'), h('div'), h('div.scroll')];
   const said = h('p.small', { role: 'status' });
   const summary = h('summary', null, 'What is expected of each metric');
-  const recipe = h('div.scroll');
+  const recipe = h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': 'Metrics and their expectations' });
   const details = h('details.recipe', { hidden: true }, summary, recipe);
   const panel = h('section.panel.models', { tabindex: -1, 'aria-label': 'Model' }, title, lead,
     h('div.halves', null, h('div', null, about, details), h('div', null, versions, said)));
@@ -111,9 +111,8 @@ export function openModels(app, id) {
     poll.now();
   }
 
-  const promote = (to) => ask(`Let version ${to} judge, instead of version ${line.champion}?`, `${to}/promote`);
-  const rollBack = () => ask(
-    `Roll back from version ${line.champion} to version ${line.rollback_to}?`, 'rollback');
+  const promote = (to) => ask(`Let version ${to} judge from the next frame on?`, `${to}/promote`);
+  const rollBack = () => ask(`Roll back from version ${line.champion} to version ${line.rollback_to}?`, 'rollback');
 
   function versionRow(entry) {
     const of = entry.version;
@@ -135,8 +134,10 @@ export function openModels(app, id) {
 
   function showLead(others) {
     const { judging, champion, rollback_to: back } = line;
-    const judge = judging == null ? `No version judges now; version ${champion} will.`
-      : judging === champion ? `Version ${judging} judges.` : `Version ${judging} judges; the champion is ${champion}.`;
+    const judge = judging == null && champion == null ? 'No version judges: none is the champion.'
+      : judging == null ? `Nothing is judged now; version ${champion} will.`
+      : judging === champion ? `Version ${judging} judges.`
+        : `Version ${judging} judges; the champion is ${champion ?? 'none'}.`;
     swap(lead, h('b', null, judge), ' ',
       back != null && h('button', { onclick: rollBack }, `Roll back to version ${back}`),
       others > 0 && h('span.dim', null, `Other lists of metrics that it sends or sent, with models too: ${others}.`));
