@@ -139,7 +139,7 @@ impl Handle {
                 };
                 let version = feed.model().map_or(0, |(model, _)| model.version());
                 DriftView {
-                    schema: feed.schema.id(),
+                    schema: feed.schema.id().to_string(),
                     surprise: champion.map(|departure| departure.surprise),
                     champion: champion.map(|departure| of((departure, version))),
                     reference: reference.map(of),

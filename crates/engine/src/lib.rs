@@ -40,8 +40,8 @@ pub use error::Error;
 pub use events::Listener;
 pub use handle::Handle;
 pub use models::{
-    FeatureView, InfluenceView, ModelComparison, ModelLine, ModelLineView, ModelOnWindow, ModelView,
-    Switched, Vectors,
+    CycleView, FeatureView, InfluenceView, ModelComparison, ModelLine, ModelLineView, ModelOnWindow,
+    ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
 pub use registry::{ModelChange, ModelEntry};

@@ -1,7 +1,7 @@
 //! The answers of a node, as machines read them: what `serve` turns into JSON and the CLI prints.
 
 use foretwin_core::{
-    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, SchemaId, Timestamp,
+    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp,
 };
 use serde::Serialize;
 
@@ -194,8 +194,8 @@ impl Event {
 /// How far one schema of an instance is from where its models saw it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DriftView {
-    /// Which schema.
-    pub schema: SchemaId,
+    /// The schema's id, in hexadecimal digits.
+    pub schema: String,
     /// Mean evidence of the last hour relative to what is usual: above 1, expectations got worse.
     pub surprise: Option<f64>,
     /// Against the model at work; absent while too little was seen.

@@ -1,6 +1,7 @@
 // One instance: what may fail and why, how surprising it is, and its metrics against their expectation.
 
 import { Chart, Cursor, anomalousSpans } from './chart.js';
+import { openModels } from './model.js';
 import {
   choice, clock, expectation, h, meter, number, percent, quantity, riskLevel, riskWords, ruler, score, scoreLevel,
   sentence, seriesUnit, setText, span, swap, words,
@@ -142,11 +143,18 @@ export function openInstance(root, app, { path, id, params }) {
     remember();
     plot.now();
   });
+  const models = openModels(app, id);
   root.append(head, learning, h('div.panels', null, risks.panel, causes.panel, unusual.panel),
-    h('div.bar.sticky', null, ranges, picker), h('div.strips', null, strips.map(({ figure }) => figure)), grid);
+    h('div.bar.sticky', null, ranges, picker), h('div.strips', null, strips.map(({ figure }) => figure)), grid,
+    models.panel);
 
   function onOutside({ target }) {
     if (!picker.contains(target)) picker.open = false;
+  }
+
+  function showModels() {
+    models.panel.scrollIntoView();
+    models.panel.focus({ preventScroll: true });
   }
 
   function remember() {
@@ -212,7 +220,8 @@ export function openInstance(root, app, { path, id, params }) {
       ['id', id], ['workload', workload], ['host', host],
       parent && ['inside', link(parent)], view.twin_of && ['twin of', link(view.twin_of)],
       ['criticality', criticality], ['seen since', clock(first, false)],
-      ['model', view.learning.model_version ? `version ${view.learning.model_version}` : 'none yet'],
+      ['model', h('button.plain', { onclick: showModels },
+        view.learning.model_version ? `version ${view.learning.model_version}` : 'none yet')],
       ...Object.entries(labels ?? {}),
     ].filter(Boolean);
     swap(who,
@@ -378,7 +387,7 @@ export function openInstance(root, app, { path, id, params }) {
       Object.assign(view, { score: value, failure_probability, last_seen_us: at_us, alive: true });
       showHead();
     },
-    learned: () => [look, predict].forEach((poll) => poll.now()),
+    learned: () => [look, predict, models].forEach((poll) => poll.now()),
     vanished: () => look.now(),
   });
   const look = app.every(5000, refreshView);
@@ -388,7 +397,7 @@ export function openInstance(root, app, { path, id, params }) {
 
   function close() {
     root.removeEventListener('pointerdown', onOutside);
-    for (const poll of [look, plot, learn, predict]) poll.stop();
+    for (const poll of [look, plot, learn, predict, models]) poll.stop();
     for (const chart of [...strips, ...charts.values()]) chart.close();
   }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State as Extract};
 use axum::http::StatusCode;
-use foretwin_core::{Failure, FailureMode, InstanceId, Metric, Prediction, Timestamp};
+use foretwin_core::{Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, Timestamp};
 use foretwin_engine::{InstanceView, WindowQuery, WindowView};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ use crate::{State, when};
 /// Points of a series if none are asked for, and at most.
 const POINTS: usize = 600;
 const MOST_POINTS: usize = 20_000;
-/// Longest horizon that may be asked for: 30 days.
-const MOST_HORIZON_S: f64 = 30.0 * 86_400.0;
+/// Longest horizon that may be asked for, and longest maintenance: 30 days.
+const MOST_S: f64 = 30.0 * 86_400.0;
 
 /// `GET /api/v1/instances`
 pub(crate) async fn instances(Extract(state): Extract<State>) -> Result<Json<Value>, ApiError> {
@@ -50,6 +50,12 @@ fn describe(metric: &Metric) -> Value {
 pub(crate) async fn risks(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
     let risks = blocking(&state.handle, move |handle| handle.risks(&id)).await?;
     Ok(Json(json!({"risks": risks})))
+}
+
+/// `GET /api/v1/instances/{id}/drift`: how far it is from where its champion and its reference saw it, by schema.
+pub(crate) async fn drift(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
+    let drift = blocking(&state.handle, move |handle| handle.drift(&id)).await?;
+    Ok(Json(json!({"drift": drift})))
 }
 
 /// `GET /api/v1/instances/{id}/window?metric=..&metric=..&from=-15m&to=now&points=600`
@@ -139,23 +145,21 @@ pub(crate) async fn predict(
     Extract(state): Extract<State>,
     Body(request): Body<PredictRequest>,
 ) -> Result<Json<Prediction>, ApiError> {
-    let horizon_s = horizon(request.horizon.as_ref())?;
+    let horizon_s = request.horizon.as_ref().map_or(Ok(3600.0), |asked| lasting("horizon", asked))?;
     let id = InstanceId::new(&request.instance);
     Ok(Json(blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?))
 }
 
-fn horizon(asked: Option<&Value>) -> Result<f64, ApiError> {
+/// Seconds, or text such as `1h`.
+fn lasting(field: &'static str, asked: &Value) -> Result<f64, ApiError> {
     let seconds = match asked {
-        None | Some(Value::Null) => Some(3600.0),
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => when::seconds(text),
-        Some(_) => None,
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => when::seconds(text),
+        _ => None,
     };
-    seconds.filter(|&s| s > 0.0 && s <= MOST_HORIZON_S).ok_or_else(|| {
-        ApiError::field(
-            "horizon",
-            "horizon must be seconds above 0 and at most 30 days, such as 3600 or \"1h\"",
-        )
+    seconds.filter(|&s| s > 0.0 && s <= MOST_S).ok_or_else(|| {
+        let remedy = "must be seconds above 0 and at most 30 days, such as 3600 or \"1h\"";
+        ApiError::field(field, format!("{field} {remedy}"))
     })
 }
 
@@ -186,6 +190,34 @@ pub(crate) async fn failure(
     Ok((StatusCode::CREATED, Json(failure)))
 }
 
+/// The body of recorded maintenance.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MaintenanceRequest {
+    instance: String,
+    /// When it begins. Default: now.
+    #[serde(default)]
+    from: Option<String>,
+    /// Seconds, or text such as `1h`.
+    duration: Value,
+    #[serde(default)]
+    note: String,
+}
+
+/// `POST /api/v1/maintenance`: planned work; what happens during it is not learned.
+pub(crate) async fn maintenance(
+    Extract(state): Extract<State>,
+    Body(request): Body<MaintenanceRequest>,
+) -> Result<(StatusCode, Json<Maintenance>), ApiError> {
+    let now = state.handle.now();
+    let from = request.from.as_deref().map_or(Ok(now), |text| when::moment("from", text, now))?;
+    let to = from + (lasting("duration", &request.duration)? * 1e6) as i64;
+    let work = Maintenance { instance: InstanceId::new(&request.instance), from, to, note: request.note };
+    let recorded = work.clone();
+    blocking(&state.handle, move |handle| handle.record_maintenance(recorded)).await?;
+    Ok((StatusCode::CREATED, Json(work)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,12 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn horizons_are_seconds_or_spans() {
-        assert_eq!(horizon(None).unwrap(), 3600.0);
-        assert_eq!(horizon(Some(&json!(60))).unwrap(), 60.0);
-        assert_eq!(horizon(Some(&json!("6h"))).unwrap(), 21_600.0);
-        for bad in [json!(0), json!(-1), json!("soon"), json!([]), json!(1e12)] {
-            assert!(horizon(Some(&bad)).is_err(), "{bad}");
+    fn spans_are_seconds_or_text_and_the_field_is_named() {
+        assert_eq!(lasting("horizon", &json!(60)).unwrap(), 60.0);
+        assert_eq!(lasting("horizon", &json!("6h")).unwrap(), 21_600.0);
+        for bad in [json!(0), json!(-1), json!("soon"), json!([]), json!(null), json!(1e12)] {
+            let error = format!("{:?}", lasting("duration", &bad).unwrap_err());
+            assert!(error.contains("duration must be"), "{bad}: {error}");
         }
     }
 }

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("chart.js", SCRIPT, include_str!("../page/chart.js")),
     ("fleet.js", SCRIPT, include_str!("../page/fleet.js")),
     ("instance.js", SCRIPT, include_str!("../page/instance.js")),
+    ("model.js", SCRIPT, include_str!("../page/model.js")),
     ("words.js", SCRIPT, include_str!("../page/words.js")),
     ("style.css", "text/css; charset=utf-8", include_str!("../page/style.css")),
 ];

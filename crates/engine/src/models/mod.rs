@@ -18,7 +18,7 @@ use crate::pipeline::Pipeline;
 use crate::registry::{Line, Manifest, ModelChange, ModelEntry, Seated};
 
 pub use compare::{ModelComparison, ModelOnWindow};
-pub use show::{FeatureView, InfluenceView, ModelView};
+pub use show::{CycleView, FeatureView, InfluenceView, ModelView};
 pub use vectors::Vectors;
 
 /// Whose models are meant, and by which schema; none: the instance's main one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use foretwin_learn::{Model, Provenance, Transform, Trial};
+use foretwin_learn::{Gain, Model, Provenance, Transform, Trial};
 use serde::Serialize;
 
 use crate::Error;
@@ -29,10 +29,23 @@ pub struct ModelView {
     pub provenance: Provenance,
     /// What was tried while it was fitted, and what came of it on held-out data.
     pub trials: Vec<Trial>,
+    /// What an LSTM was worth on held-out data.
+    pub gain: Gain,
+    /// What repeats, if something does.
+    pub cycle: Option<CycleView>,
     /// The recipe: what becomes of every metric.
     pub features: Vec<FeatureView>,
     /// Whose past helps to expect whom, strongest first.
     pub influences: Vec<InfluenceView>,
+}
+
+/// What repeats.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CycleView {
+    /// Its length in seconds.
+    pub period_s: f64,
+    /// Keys of the metrics that follow it.
+    pub metrics: Vec<String>,
 }
 
 /// What a model does with one metric.
@@ -93,6 +106,8 @@ impl Handle {
             roles: roles.into_iter().filter(|(_, has)| *has).map(|(role, _)| role).collect(),
             step_s: model.step_s(),
             trials: model.trials().iter().chain(&provenance.log).cloned().collect(),
+            gain: model.gain(),
+            cycle: cycle(&model, &keys),
             features: features(&model, &keys),
             influences: strongest(&model).map(influence).collect(),
             provenance,
@@ -105,6 +120,14 @@ fn strongest(model: &Model) -> impl Iterator<Item = foretwin_learn::Influence> {
     let mut found = model.influences().to_vec();
     found.sort_by(|a, b| b.gain.total_cmp(&a.gain));
     found.into_iter().take(INFLUENCES)
+}
+
+fn cycle(model: &Model, keys: &[String]) -> Option<CycleView> {
+    let (period_s, columns) = model.cycle()?;
+    Some(CycleView {
+        period_s,
+        metrics: columns.iter().map(|&column| keys[column as usize].clone()).collect(),
+    })
 }
 
 fn features(model: &Model, keys: &[String]) -> Vec<FeatureView> {

@@ -16,6 +16,7 @@ fn unknown_things_are_named() {
     let server = server();
     refused(&server.get("/api/v1/instances/nobody"), 404, "nobody");
     refused(&server.get("/api/v1/instances/nobody/window"), 404, "nobody");
+    refused(&server.get("/api/v1/instances/nobody/drift"), 404, "nobody");
     refused(&server.get("/api/v1/nothing"), 404, "/api/v1");
     refused(&server.get("/nothing.js"), 404, "nothing.js");
     refused(&server.post_json("/api/v1/twin/predict", r#"{"instance": "nobody"}"#), 404, "nobody");
@@ -35,6 +36,11 @@ fn wrong_fields_are_named_with_a_remedy() {
     refused(&predict("{}"), 400, "instance");
     refused(&predict(r#"{"instance": "a", "horizon": -1}"#), 400, "horizon");
     refused(&predict(r#"{"instance": "a", "colour": 1}"#), 400, "colour");
+    let maintain = |body: &str| server.post_json("/api/v1/maintenance", body);
+    refused(&maintain(r#"{"instance": "nobody", "duration": "1h"}"#), 404, "nobody");
+    refused(&maintain(&format!(r#"{{"instance": "{host}"}}"#)), 400, "duration");
+    refused(&maintain(&format!(r#"{{"instance": "{host}", "duration": "never"}}"#)), 400, "duration");
+    refused(&maintain(&format!(r#"{{"instance": "{host}", "duration": 60, "from": "soon"}}"#)), 400, "from");
     let not_json = server.post("/api/v1/twin/predict", "text/plain", b"{}");
     refused(&not_json, 415, "application/json");
 }

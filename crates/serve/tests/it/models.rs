@@ -52,6 +52,11 @@ fn versions_are_listed_shown_switched_and_rolled_back() {
         "{shown}"
     );
 
+    let trials = shown["trials"].as_array().unwrap();
+    assert!(trials.iter().all(|one| one["before"].is_f64() && one["after"].is_f64()), "{shown}");
+    // Ten minutes are too short to see anything repeat.
+    assert!(shown["gain"]["shared"].is_boolean() && shown["cycle"].is_null(), "{shown}");
+
     let compared = server.get(&format!("{path}/compare?versions=1,{champion}&span=10m")).json();
     let second = &compared["versions"][1];
     assert!(second["judged"].as_u64() > Some(300) && second["log_error_ratio"].is_f64(), "{compared}");
@@ -76,6 +81,18 @@ fn versions_are_listed_shown_switched_and_rolled_back() {
         .map(|one| one["version"].as_u64().unwrap())
         .collect();
     assert!(left.contains(&1) && left.contains(&champion), "{left:?}");
+}
+
+#[test]
+fn drift_is_told_against_the_model_at_work() {
+    let (server, path) = taught("steady");
+    let drift = || server.get("/api/v1/instances/shop%2Fsteady.service/drift").json()["drift"][0].clone();
+    assert!(drift().is_object(), "{}", drift());
+    let judging = line(server, &path)["judging"].clone();
+    let told = drift();
+    assert_eq!(told["schema"], line(server, &path)["schema"], "{told}");
+    let champion = &told["champion"];
+    assert!(champion["shift"].is_f64() && champion["model_version"] == judging, "{told}");
 }
 
 #[test]

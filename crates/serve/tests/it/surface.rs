@@ -106,11 +106,24 @@ fn failures_can_be_recorded() {
 }
 
 #[test]
+fn maintenance_can_be_recorded() {
+    let server = server();
+    let host = server.host();
+    let post = |body: String| server.post_json("/api/v1/maintenance", &body);
+    let work = format!(r#"{{"instance": "{host}", "from": "-2m", "duration": "1m", "note": "a new disk"}}"#);
+    let answer = post(work);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let work = answer.json();
+    assert_eq!(work["to_us"].as_i64().unwrap() - work["from_us"].as_i64().unwrap(), 60_000_000);
+    assert_eq!((&work["instance"], &work["note"]), (&host.into(), &"a new disk".into()));
+}
+
+#[test]
 fn the_page_is_there() {
     let server = server();
     let page = server.get("/");
     assert!(page.status == 200 && page.body.contains("<html"));
-    for file in ["app.js", "style.css"] {
+    for file in ["app.js", "model.js", "style.css"] {
         assert_eq!(server.get(&format!("/{file}")).status, 200, "{file}");
     }
 }

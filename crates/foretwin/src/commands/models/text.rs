@@ -128,8 +128,34 @@ pub fn version(answer: &Value, paint: Paint) -> String {
             trial["epochs"].as_u64().filter(|&n| n > 0).map(|n| format!(", {n} epochs")).unwrap_or_default()
         );
     }
+    let _ = writeln!(text, "  {}", expectation(answer));
+    if let Some(period_s) = answer["cycle"]["period_s"].as_f64() {
+        let followers = items(&answer["cycle"]["metrics"]);
+        let _ = writeln!(text, "  repeats every {period_s:.0} s: {} metrics", followers.len());
+    }
     recipe(&mut text, answer, paint);
     text
+}
+
+/// What the LSTM does, and what it was worth.
+fn expectation(answer: &Value) -> String {
+    let features = items(&answer["features"]);
+    let modelled = features.iter().filter(|one| one["duty"] == "modelled").count();
+    let corrected = features.iter().filter(|one| one["corrected"] == true).count();
+    let gain = &answer["gain"];
+    let shared = gain["shared"] == true;
+    let ratio = if shared { &gain["cohort"] } else { &gain["own"] };
+    match ratio.as_f64() {
+        None if corrected == 0 => {
+            format!("expected by the linear part alone: {modelled} metrics, no LSTM tried")
+        }
+        None => format!("linear + LSTM for {corrected} of {modelled} metrics"),
+        Some(ratio) => format!(
+            "linear + LSTM for {corrected} of {modelled} metrics: held-out squared error {:+.1} % over all{}",
+            100.0 * (ratio - 1.0),
+            if shared { ", by weights of its workload" } else { "" }
+        ),
+    }
 }
 
 fn recipe(text: &mut String, answer: &Value, paint: Paint) {
@@ -264,11 +290,25 @@ mod tests {
             "trials": [{"what": "LSTM", "before": 1.0, "after": 0.5, "kept": 1, "of": 2, "epochs": 12}],
             "features": [feature("cpu", json!({"ratio": {"limit": 1}}), json!("modelled"), true),
                 feature("copy", json!("level"), json!({"duplicate": {"of": 0}}), false)],
+            "gain": {"own": 0.9, "shared": false, "epochs": 12}, "cycle": {"period_s": 86400.0, "metrics": ["cpu"]},
             "influences": [{"source": "cpu", "target": "queue", "gain": 0.25}]});
         let text = version(&answer, Paint(false));
-        for part in ["share", "+ LSTM", "duplicate", "1.500e9", "12 epochs", "left out", "cpu for queue"] {
+        for part in [
+            "share",
+            "+ LSTM",
+            "duplicate",
+            "1.500e9",
+            "12 epochs",
+            "left out",
+            "cpu for queue",
+            "every 86400 s: 1 m",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+        assert!(
+            text.contains("LSTM for 1 of 1 metrics: held-out squared error -10.0 % over all\n"),
+            "{text}"
+        );
     }
 
     #[test]
