@@ -8,11 +8,11 @@ use foretwin_learn::{Config, Error, Job, Outcome, detect, fit};
 use crate::simulated::{Live, Server, at, learn, learn_with};
 
 #[test]
-fn normal_stays_below_one_and_an_anomaly_goes_above() {
+fn an_anomaly_goes_above_one_and_names_its_metric() {
     let mut server = Server::new(10);
-    let model = learn(&server.window(20_000), false);
+    let model = learn(&server.window(6000), false);
     let mut live = Live::new(&model);
-    assert!(live.run(&mut server, 5000) < 1.0);
+    live.run(&mut server, 200);
     let onset = (0..20).position(|_| live.take(server.next(0.3)).score > 1.0);
     assert!(onset.is_some_and(|frames| frames < 5), "{onset:?}");
     assert_eq!(live.out.contributions[0].column, 0, "the metric at fault is named first");
@@ -33,6 +33,18 @@ fn expectations_are_in_the_metrics_units() {
     assert!((20.0..200.0).contains(&expected[3].mean), "requests per second: {:?}", expected[3]);
     assert!(expected[3].scale > 1.0 && expected[3].scale < 50.0, "{:?}", expected[3]);
     assert_eq!(expected[4].mean, 0.0, "errors that never happen");
+}
+
+/// At the default rate of 1e-5 per frame, 5000 frames alarm in one server of twenty: 3 of 60.
+#[test]
+fn normal_life_alarms_as_rarely_as_the_default_states() {
+    let alarmed = (100..160).filter(|&seed| {
+        let mut server = Server::new(seed);
+        let model = learn(&server.window(6000), false);
+        Live::new(&model).run(&mut server, 5000) >= 1.0
+    });
+    let alarmed = alarmed.count();
+    assert!(alarmed <= 8, "{alarmed} of 60");
 }
 
 /// At a rate of 1e-4 per frame, 200,000 frames should alarm about 20 times.
