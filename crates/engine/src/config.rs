@@ -46,6 +46,9 @@ pub struct Training {
     pub left_out_share: f64,
     /// Share of one core that training may take, 0 to 1.
     pub cpu_share: f64,
+    /// Most bytes of models in memory that instances have for themselves before members of large workloads get no more of
+    /// them; until then, and those that come later, are judged by the model of their workload.
+    pub individual_bytes: u64,
     /// Earlier champions that are kept to roll back to, and challengers.
     pub keep_versions: usize,
 }
@@ -60,6 +63,7 @@ impl Default for Training {
             drift_interval_s: 3600.0,
             left_out_share: 0.25,
             cpu_share: 0.25,
+            individual_bytes: 1 << 30,
             keep_versions: 5,
         }
     }

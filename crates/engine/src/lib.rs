@@ -44,7 +44,7 @@ pub use models::{
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
-pub use registry::{ModelChange, ModelEntry};
+pub use registry::{ModelChange, ModelEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
