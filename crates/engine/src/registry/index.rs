@@ -21,13 +21,16 @@ pub(crate) struct Seat {
     pub(crate) model: Weak<Model>,
 }
 
+/// Whether a champion was made for all of its workload, its age, and whose it is.
+type Rank = (bool, Timestamp, Line);
+
 /// All lines that have versions.
 #[derive(Default)]
 pub(crate) struct Index {
     /// None: there are versions and no champion.
     lines: BTreeMap<Line, Option<Seat>>,
     /// Champions of a workload: those of single members by age, then those made for all, the newest last.
-    workloads: HashMap<(WorkloadId, SchemaId), BTreeSet<(bool, Timestamp, Line)>>,
+    workloads: HashMap<(WorkloadId, SchemaId), BTreeSet<Rank>>,
     /// Networks that versions of a line name, and how many lines name each.
     networks: HashMap<Line, Vec<NetworkId>>,
     named: HashMap<NetworkId, usize>,
@@ -36,7 +39,7 @@ pub(crate) struct Index {
 }
 
 /// Where a champion stands among those of its workload.
-fn rank(seat: &Seat, line: &Line) -> (bool, Timestamp, Line) {
+fn rank(seat: &Seat, line: &Line) -> Rank {
     (seat.entry.cohort, seat.entry.trained_at, line.clone())
 }
 

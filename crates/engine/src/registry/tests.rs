@@ -327,7 +327,7 @@ fn a_stop_at_every_sync_point_leaves_no_version_without_its_network() {
     life(&open(&quiet)).unwrap();
     for point in 1..=quiet.sync_points() {
         for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::SyncFails, Fault::Full] {
-            let disk = SimDisk::new(point as u64);
+            let disk = SimDisk::new(point);
             disk.fail_at(point, fault);
             let done = life(&open(&disk)).is_ok();
             let registry = open(&disk.crash());

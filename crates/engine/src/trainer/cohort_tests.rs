@@ -191,12 +191,12 @@ fn members_keep_their_own_scale_around_one_network_and_the_strange_one_earns_wei
     assert_eq!(trained.len(), MEMBERS - 1, "each in its turn, once: {trained:?}");
 
     let fresh = fleet.live(900);
-    for n in 1..MEMBERS {
+    for (n, fresh) in fresh.iter().enumerate().skip(1) {
         let (model, individual) = fleet.model(n);
         let gain = model.gain();
         assert!(individual && model.version() != whole.version(), "member {n} has a version of its own");
-        let likelihoods = [&whole, &model].map(|model| nll(model, &fresh[n]));
-        let rates = [&whole, &model].map(|model| alarms(model, &fresh[n]));
+        let likelihoods = [&whole, &model].map(|model| nll(model, fresh));
+        let rates = [&whole, &model].map(|model| alarms(model, fresh));
         println!("member {n}: nll {likelihoods:.3?}, alarms {rates:.4?}, {gain:?}");
         assert!(rates[1] < 0.01, "member {n} alarms in {} of its frames", rates[1]);
         let manifest = fleet.pipeline.registry.line(&fleet.line(n)).unwrap();
