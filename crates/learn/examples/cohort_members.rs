@@ -47,10 +47,10 @@ fn measured(model: &Model, window: &Window, reference: &Model) -> (f64, f64) {
         }
         frames += 1;
         alarms += u64::from(outcome.score > 1.0);
-        for column in 0..values.len() {
-            let storage = window.schema.metrics()[column].storage;
-            let (expected, unit) = (outcome.expectations[column], basis.1.expectations[column].scale);
-            let z = (values[column].to_f64(storage) - expected.mean) / expected.scale;
+        let expected = outcome.expectations.iter().zip(&basis.1.expectations);
+        for ((value, metric), (expected, basis)) in values.iter().zip(window.schema.metrics()).zip(expected) {
+            let unit = basis.scale;
+            let z = (value.to_f64(metric.storage) - expected.mean) / expected.scale;
             if z.is_finite() && expected.scale > 0.0 && unit > 0.0 {
                 sum += (expected.scale / unit).ln() + 0.5 * z.clamp(-BELIEVED, BELIEVED).powi(2);
                 count += 1;
@@ -66,22 +66,46 @@ fn model(job: &Job) -> Option<(Model, f64)> {
     Some((model, started.elapsed().as_secs_f64()))
 }
 
+fn table(found: &[Vec<Found>; 3]) {
+    println!("                   nll median  mean | frames in alarm, median  mean | KiB on disk | s to fit");
+    for (name, list) in ["whole of another", "network shared", "network of its own"].into_iter().zip(found) {
+        let of = |value: fn(&Found) -> f64| {
+            let mut all: Vec<f64> = list.iter().map(value).collect();
+            all.sort_by(f64::total_cmp);
+            (all[all.len() / 2], all.iter().sum::<f64>() / all.len() as f64)
+        };
+        let (nll, alarms) = (of(|found| found.nll), of(|found| found.alarms));
+        println!(
+            "{name:18} {:8.3} {:8.3} | {:9.6} {:9.6} | {:7.1} | {:6.2}",
+            nll.0,
+            nll.1,
+            alarms.0,
+            alarms.1,
+            of(|found| found.bytes / 1024.0).1,
+            of(|found| found.seconds).1
+        );
+    }
+}
+
+/// Each machine's history and what came later.
+fn histories(dir: &Path, most: usize, rows: usize) -> Result<Vec<(Window, Window)>, Box<dyn Error>> {
+    let mut parts = Vec::new();
+    for name in data::names(dir)?.iter().take(most) {
+        let window = data::read(&dir.join(format!("{name}.train.parquet")))?.0;
+        let end = window.len() - MEASURED;
+        let history = data::rows(&window, end.saturating_sub(rows)..end);
+        parts.push((history, data::rows(&window, end..window.len())));
+    }
+    Ok(parts)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let dir = Path::new(arguments.first().ok_or("usage: cohort_members DATA_DIR [MOST_MACHINES [ROWS]]")?);
     let most = arguments.get(1).map_or(Ok(usize::MAX), |text| text.parse())?;
     let rows: usize = arguments.get(2).map_or(Ok(usize::MAX), |text| text.parse())?;
     let config = Config::default();
-    let windows: Vec<Window> = data::names(dir)?
-        .iter()
-        .take(most)
-        .map(|name| Ok(data::read(&dir.join(format!("{name}.train.parquet")))?.0))
-        .collect::<Result<_, Box<dyn Error>>>()?;
-    let split = |window: &Window| {
-        let end = window.len() - MEASURED;
-        (data::rows(window, end.saturating_sub(rows)..end), data::rows(window, end..window.len()))
-    };
-    let parts: Vec<(Window, Window)> = windows.iter().map(split).collect();
+    let parts = histories(dir, most, rows)?;
     let teachers = parts.len().min(TEACHERS);
     let shared = Config { lstm_max_rows: (config.lstm_max_rows / teachers).max(1000), ..config.clone() };
     let jobs: Vec<Job> = parts.iter().take(teachers).map(|(window, _)| Job::new(window, &shared)).collect();
@@ -118,23 +142,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         found[0].len(),
         network.encode()?.1.len() / 1024
     );
-    println!("                   nll median  mean | frames in alarm, median  mean | KiB on disk | s to fit");
-    for (name, list) in ["whole of another", "network shared", "network of its own"].into_iter().zip(&found) {
-        let of = |value: fn(&Found) -> f64| {
-            let mut all: Vec<f64> = list.iter().map(value).collect();
-            all.sort_by(f64::total_cmp);
-            (all[all.len() / 2], all.iter().sum::<f64>() / all.len() as f64)
-        };
-        let (nll, alarms) = (of(|found| found.nll), of(|found| found.alarms));
-        println!(
-            "{name:18} {:8.3} {:8.3} | {:9.6} {:9.6} | {:7.1} | {:6.2}",
-            nll.0,
-            nll.1,
-            alarms.0,
-            alarms.1,
-            of(|found| found.bytes / 1024.0).1,
-            of(|found| found.seconds).1
-        );
-    }
+    table(&found);
     Ok(())
 }

@@ -2,8 +2,6 @@
 //! drift, and only if the new model stands a comparison with the one at work.
 
 mod budget;
-#[cfg(test)]
-mod cohort_tests;
 mod member;
 mod pool;
 mod reach;

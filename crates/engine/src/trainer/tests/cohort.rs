@@ -13,7 +13,7 @@ use foretwin_disk::{Disk, OsDisk};
 use foretwin_learn::{Model, Outcome, Provenance};
 use foretwin_store::Store;
 
-use super::{Budget, Cause};
+use super::super::{Budget, Cause};
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::registry::{Line, Registry, Weights};
