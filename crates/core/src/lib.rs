@@ -5,6 +5,7 @@
 //! model expected is an [`Expectation`], how surprising the truth was a [`Score`], and what may fail a [`Risk`].
 
 mod batch;
+mod contrast;
 mod hash;
 mod instance;
 mod judgement;
@@ -19,6 +20,7 @@ mod value;
 mod window;
 
 pub use batch::{Batch, BatchError, Origin, Row};
+pub use contrast::{Contrast, Fidelity, Verdict, VerdictClass};
 pub use hash::{Fnv64, fnv64};
 pub use instance::{Instance, InstanceId, InstanceKind, WorkloadId};
 pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score};
