@@ -133,11 +133,14 @@ impl Store {
         slice: &Slice,
     ) -> Result<(), Error> {
         let mut all: BTreeMap<(InstanceId, SchemaId), Frames> = BTreeMap::new();
+        let pieces = run.iter().filter(|hot| slice.blocks(&hot.file).next().is_some()).count();
         for hot in run {
             for block in slice.blocks(&hot.file) {
-                for series in self.patient_reader().block(&hot.file, block, |name, _| slice.holds(name))? {
-                    all.entry((series.instance, series.schema)).or_default().append(series.frames);
-                }
+                self.patient_reader().visit(&hot.file, block, |name, schema, packed| {
+                    if slice.holds(name) {
+                        packed.append_to(all.entry((InstanceId::new(name), schema)).or_default(), pieces);
+                    }
+                })?;
             }
         }
         for ((instance, schema), mut frames) in all {

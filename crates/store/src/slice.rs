@@ -59,3 +59,85 @@ impl Slice {
         blocks[first.min(end)..end].iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use foretwin_core::{PARTITIONS, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bytes::Place;
+
+    const PARTITION: u8 = 3;
+
+    /// A hot file whose blocks hold these names.
+    fn hot(blocks: &[Vec<String>]) -> Counted<HotFile> {
+        let block = |names: &Vec<String>| Block {
+            partition: PARTITION,
+            instance: InstanceId::new(&names[0]),
+            first: Timestamp(0),
+            last: Timestamp(0),
+            place: Place { offset: 0, length: 1, crc: 0 },
+        };
+        let file = HotFile {
+            path: "hot".into(),
+            sequence: 0,
+            written_at: Timestamp(0),
+            bytes: 0,
+            samples: 0,
+            applied: [0; PARTITIONS],
+            changes: None,
+            blocks: blocks.iter().map(block).collect(),
+        };
+        Counted { file: Arc::new(file), superseded: 0 }
+    }
+
+    /// Blocks of some names in order, each name perhaps with several schemas.
+    fn blocks() -> impl Strategy<Value = Vec<Vec<String>>> {
+        let names = prop::collection::vec((0u8..12, 1usize..3), 1..20);
+        (names, 1usize..5).prop_map(|(mut names, length)| {
+            names.sort_unstable();
+            let all: Vec<String> =
+                names.iter().flat_map(|(n, count)| vec![format!("i{n:02}"); *count]).collect();
+            all.chunks(length).map(<[String]>::to_vec).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_frame_is_in_one_slice_and_its_block_is_read(
+            files in prop::collection::vec(blocks(), 1..4),
+            blocks_a_slice in 0u64..6,
+        ) {
+            let run: Vec<_> = files.iter().map(|blocks| hot(blocks)).collect();
+            let slices = Slice::all(&run, PARTITION, blocks_a_slice * BLOCK_BYTES);
+            for (hot, blocks) in run.iter().zip(&files) {
+                for (at, names) in blocks.iter().enumerate() {
+                    for name in names {
+                        let holding: Vec<_> = slices.iter().filter(|slice| slice.holds(name)).collect();
+                        prop_assert_eq!(holding.len(), 1, "{} in {:?}", name, slices);
+                        let read = holding[0].blocks(&hot.file).any(|one| std::ptr::eq(one, &hot.file.blocks[at]));
+                        prop_assert!(read, "block {} with {} for {:?}", at, name, holding[0]);
+                    }
+                }
+            }
+            // As small as one may ask for, but for an instance with many blocks of its own.
+            for slice in &slices {
+                let begun = run.iter().flat_map(|hot| hot.file.of(PARTITION));
+                let firsts: Vec<_> = begun.filter(|block| slice.holds(block.instance.as_str())).collect();
+                let of_one = |name: &InstanceId| firsts.iter().filter(|block| block.instance == *name).count();
+                let most = firsts.iter().map(|block| of_one(&block.instance)).max().unwrap_or(0);
+                prop_assert!(firsts.len() <= blocks_a_slice as usize + most.max(1), "{:?}", slices);
+            }
+        }
+
+        #[test]
+        fn there_is_always_a_slice(partition in 0u8..64) {
+            let slices = Slice::all(&[hot(&[])], partition, 1);
+            prop_assert_eq!(slices.len(), 1);
+            prop_assert!(slices[0].holds("") && slices[0].holds("z"));
+        }
+    }
+}
