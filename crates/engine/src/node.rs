@@ -194,22 +194,30 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
     threads.start("keeper", move || {
         lower_priority();
         let pipeline = &handle.pipeline;
-        for look in (0..LOOKS).cycle() {
-            if !pause(&stop, LOOK) {
-                return;
-            }
-            if look == 0 {
+        let mut searched = None;
+        // Silence is noticed while a large store is being compacted, too.
+        let mut search = || {
+            if searched.is_none_or(|at: Instant| at.elapsed() >= LOOKS * LOOK) {
+                searched = Some(Instant::now());
                 guarded(pipeline, "presence", || dismiss(&handle, started));
             }
-            guarded(pipeline, "maintenance", || keep(&handle, &log, &stop));
+        };
+        while pause(&stop, LOOK) {
+            guarded(pipeline, "maintenance", || keep((&handle, &log), &stop, &mut search));
         }
     })
 }
 
-/// Flushes, compacts, deletes and trims.
-fn keep(handle: &Handle, log: &Log, stop: &AtomicBool) {
+/// Flushes, compacts, deletes and trims, and does what else is due between the steps of that.
+fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnMut()) {
     let store = &handle.pipeline.store;
-    let maintained = store.maintain(wall_clock()).map_err(Error::from);
+    let mut clock = || {
+        between();
+        // What a flush between two steps made durable leaves the log at once. If that fails, the trim below says why.
+        let _ = log.trim(&store.durable());
+        (!stop.load(Ordering::Relaxed)).then(wall_clock)
+    };
+    let maintained = store.maintain_in_steps(&mut clock).map_err(Error::from);
     match maintained.and_then(|_| log.trim(&store.durable()).map_err(Error::from)) {
         Ok(trimmed) if trimmed.over_bytes > 0 => tracing::warn!(
             "the log holds {} bytes more than stream.retain_bytes that the store has not made durable",
