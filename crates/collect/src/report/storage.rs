@@ -23,7 +23,7 @@ pub(super) fn section(tree: &Tree) -> Value {
     let text = tree.text("/proc/self/mountinfo").or_else(|| tree.text("/proc/mountinfo"));
     let mounted = mounts(text.unwrap_or_default().as_bytes());
     let (entries, errors) = fstab(tree, &mounted);
-    let targets: HashSet<String> = entries.iter().filter(|e| is_read_only(e)).map(|e| target(e)).collect();
+    let targets: HashSet<String> = entries.iter().filter(|e| is_read_only(e)).map(target).collect();
     json!({
         "devices": devices(tree),
         "mounts": mounted_ones(tree, &mounted, &targets),

@@ -59,7 +59,7 @@ impl Issues {
     #[must_use]
     pub fn flags(&self, document: &Value) -> Vec<Flag> {
         let mut flags: Vec<Flag> = self.0.iter().filter_map(|rule| rule.flag(document)).collect();
-        flags.sort_by(|a, b| b.severity.cmp(&a.severity));
+        flags.sort_by_key(|flag| std::cmp::Reverse(flag.severity));
         flags
     }
 
