@@ -26,6 +26,8 @@ pub struct Config {
     pub foresee: foretwin_foresee::Config,
     /// Where an agent sends what it collects.
     pub forward: Forward,
+    /// Operating information reports and known issues.
+    pub reports: crate::reports::Config,
 }
 
 /// Schedule and budget of training.
@@ -96,6 +98,7 @@ impl Default for Config {
             training: Training::default(),
             foresee: foretwin_foresee::Config::default(),
             forward: Forward::default(),
+            reports: crate::reports::Config::default(),
         }
     }
 }
@@ -111,6 +114,10 @@ impl Config {
         self.store.validate()?;
         self.learn.check()?;
         self.foresee.clone().validate()?;
+        self.reports.issues()?.check()?;
+        if self.reports.keep == 0 {
+            return Err(Error::Config { field: "reports.keep", remedy: "at least 1, for instance 1000" });
+        }
         let training = &self.training;
         let invalid = |field, remedy| Err(Error::Config { field, remedy });
         if !(training.cpu_share > 0.0 && training.cpu_share <= 1.0) {
