@@ -41,6 +41,19 @@ impl<'a> Cursor<'a> {
         Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| Error::Short { what })?))
     }
 
+    pub(crate) fn u16(&mut self, what: &'static str) -> Result<u16, Error> {
+        let bytes = self.take(2, what)?;
+        Ok(u16::from_le_bytes(bytes.try_into().map_err(|_| Error::Short { what })?))
+    }
+
+    pub(crate) fn f32(&mut self, what: &'static str) -> Result<f32, Error> {
+        Ok(f32::from_bits(self.u32(what)?))
+    }
+
+    pub(crate) fn f64(&mut self, what: &'static str) -> Result<f64, Error> {
+        Ok(f64::from_bits(self.u64(what)?))
+    }
+
     /// LEB128, at most ten bytes.
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, Error> {
         let mut value = 0u64;

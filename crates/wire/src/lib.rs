@@ -3,6 +3,8 @@
 //! - [`record`]: one entry of the log. Rare ones (instances, failures) are JSON, so that any tool can read them;
 //!   batches are columns of zigzag differences, shuffled into byte planes, LZ4 on top.
 //! - [`envelope`]: a run of records on their way from an agent to a server, each with its length and checksum.
+//! - [`order`] and [`profile`]: what a runner is told to do, whole and checksummed, however it gets there.
+//! - [`frame`]: what a runner reports, over channels that lose and damage bytes.
 //!
 //! Decoding trusts nothing: lengths are checked against the bytes that are there before anything is allocated, and what one envelope may
 //! unpack to is bounded.
@@ -11,6 +13,9 @@ mod batch;
 mod cursor;
 pub mod envelope;
 mod error;
+pub mod frame;
+pub mod order;
+pub mod profile;
 pub mod record;
 
 pub use error::Error;

@@ -1,0 +1,66 @@
+//! One small static binary that stands in for an instance: it probes what fixed work costs here, and replays what the
+//! original does, as a plain process, a container's entrypoint, or the init of a microVM.
+//!
+//! [`options`] say where the order comes from and where the report goes; [`runner`] obeys and reports; [`probe`] is the
+//! set of probes at normal priority. All system calls that the standard library lacks are in [`sys`].
+
+mod board;
+mod channel;
+mod gate;
+mod meter;
+mod options;
+mod probe;
+mod runner;
+mod sys;
+mod threads;
+mod work;
+
+use std::process::ExitCode;
+
+use channel::{Channel, Event};
+use options::Options;
+
+fn main() -> ExitCode {
+    let began_ns = sys::monotonic_ns();
+    match run(began_ns) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            eprintln!("{line}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(began_ns: u64) -> Result<(), String> {
+    // Before anything can use memory: whoever looks for a victim takes the twin first. Without /proc there is none.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let is_init = std::process::id() == 1;
+    let options = Options::parse(std::env::args().skip(1), is_init)?;
+    if options.asks_help {
+        print!("{}", options::HELP);
+        return Ok(());
+    }
+    if options.dies_with_parent {
+        let parent = sys::parent();
+        sys::die_with_parent();
+        // It may have ended just before.
+        if sys::parent() != parent {
+            return Ok(());
+        }
+    }
+    sys::hold_signals();
+    let order = options::first_order(options.order.as_deref(), |name| std::env::var(name).ok())?;
+    let (events, seen) = std::sync::mpsc::channel();
+    let signals = events.clone();
+    let await_end = move || {
+        sys::await_signal();
+        let _ = signals.send(Event::End);
+    };
+    let named = std::thread::Builder::new().name("signals".into()).stack_size(32 << 10);
+    named.spawn(await_end).map_err(|error| format!("signals: no thread can be started: {error}"))?;
+    let channel = Channel::new(options.report, options.control, events);
+    let mut runner = runner::Runner::new(channel, work::calibrate(), began_ns);
+    runner.obey(order);
+    runner.run(&seen);
+    Ok(())
+}
