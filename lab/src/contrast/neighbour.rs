@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,9 +14,11 @@ use crate::work;
 
 /// Seconds in which a duty is kept on average.
 const PERIOD_S: f64 = 0.05;
-const BLOCK: usize = 1 << 20;
-/// Blocks of the file that is written over and over.
+const BLOCK: usize = 256 << 10;
+/// Blocks of each file that is written over and over.
 const BLOCKS: u64 = 64;
+/// Threads that write at once.
+const WRITERS: usize = 4;
 /// Bytes that the memory hog takes or lets go of in one step.
 const GULP: f64 = (4 << 20) as f64;
 /// What a full duty of the memory hog takes and lets go of, beside what it holds.
@@ -34,12 +37,20 @@ pub fn cpu(orders: &Told) {
     }
 }
 
-/// Writes and syncs a share of the time.
+/// Writes and syncs a share of the time, with several writes under way at once.
 ///
 /// # Errors
-/// If the file cannot be made.
+/// If a file or thread cannot be made.
 pub fn disk(scratch: &Path, orders: &Told) -> io::Result<()> {
-    let mut file = File::create(scratch.join("hog"))?;
+    for writer in 1..WRITERS {
+        let (file, orders) = (File::create(scratch.join(format!("hog-{writer}")))?, Arc::clone(orders));
+        thread::Builder::new().spawn(move || keep_writing(file, &orders))?;
+    }
+    keep_writing(File::create(scratch.join("hog-0"))?, orders);
+    Ok(())
+}
+
+fn keep_writing(mut file: File, orders: &Told) {
     let block = vec![0x5a; BLOCK];
     loop {
         let duty = told(orders).duty;

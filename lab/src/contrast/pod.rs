@@ -84,7 +84,7 @@ impl Pod {
             pod.start(name, part, config.seed)?;
         }
         if let Some(runner) = &config.runner {
-            pod.start_runner(runner)?;
+            pod.start_runner(runner, config.seed)?;
         }
         Ok(pod)
     }
@@ -147,11 +147,11 @@ impl Pod {
     }
 
     /// The runner is told by a file, and writes frames to its standard output.
-    fn start_runner(&mut self, runner: &Path) -> Result<()> {
+    fn start_runner(&mut self, runner: &Path, seed: u64) -> Result<()> {
         let directory = self.scratch.join("probe");
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         let file = self.scratch.join("order");
-        fs::write(&file, super::order::probes(&directory))
+        fs::write(&file, super::order::probes(&directory, seed))
             .with_context(|| format!("writing {}", file.display()))?;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let words = vec![text(runner), "--order".into(), text(&file), "--report".into(), "stdout".into()];
