@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::campaign::{Mixture, campaign};
 use crate::clean::clean;
+use crate::contrast::{self, ContrastConfig};
 use crate::group::Hierarchies;
 use crate::host::{Host, HostConfig};
 use crate::judge::{JudgeConfig, Judgement, judge};
@@ -58,10 +59,23 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Record a service, its twin and its neighbours through one fault after another
+    Contrast {
+        #[command(flatten)]
+        config: ContrastConfig,
+        #[command(flatten)]
+        host: HostConfig,
+    },
     /// Remove what a killed lab left behind
     Clean {
         #[arg(long, default_value = "/var/tmp")]
         scratch: PathBuf,
+    },
+    /// A process of the contrast lab
+    #[command(hide = true)]
+    ContrastWorker {
+        /// What to do, as JSON
+        order: String,
     },
     /// The process under test
     #[command(hide = true)]
@@ -125,6 +139,11 @@ pub fn main() -> Result<ExitCode> {
             let removed = clean(&Ledger::open(&scratch)?, &Hierarchies::find()?)?;
             println!("removed {}", if removed.is_empty() { "nothing".into() } else { removed.join(", ") });
         }
+        Command::Contrast { config, host } => {
+            sys::catch_signals();
+            contrast::contrast(&host, &config)?;
+        }
+        Command::ContrastWorker { order } => contrast::work(&order)?,
         Command::Worker { order } => worker::work(&order)?,
     }
     // As a shell reports an interrupted command.

@@ -88,6 +88,8 @@ pub struct Limits {
     pub pids: Option<u64>,
     /// Cores.
     pub cores: Option<f64>,
+    /// Weight beside its siblings, of 1024.
+    pub shares: Option<u64>,
 }
 
 /// A group in every hierarchy of the machine.
@@ -152,13 +154,31 @@ impl Group {
         if let Some(count) = limits.pids {
             self.write("pids", ["pids.max"; 2], &count.to_string())?;
         }
-        if let Some(cores) = limits.cores {
-            let quota = (cores * 100_000.0) as u64;
+        if limits.cores.is_some() {
+            self.set_cores(limits.cores)?;
+        }
+        if let Some(shares) = limits.shares {
             let v2 = self.hierarchies.home("cpu").is_some_and(|(_, v2)| v2);
-            let value = if v2 { format!("{quota} 100000") } else { quota.to_string() };
-            self.write("cpu", ["cpu.cfs_quota_us", "cpu.max"], &value)?;
+            // Version 2 counts from 100.
+            let value = if v2 { (shares * 100 / 1024).max(1) } else { shares };
+            self.write("cpu", ["cpu.shares", "cpu.weight"], &value.to_string())?;
         }
         Ok(())
+    }
+
+    /// Changes the quota, in cores; none takes it away.
+    ///
+    /// # Errors
+    /// Where the user may not, or the controller is missing.
+    pub fn set_cores(&self, cores: Option<f64>) -> Result<()> {
+        let v2 = self.hierarchies.home("cpu").is_some_and(|(_, v2)| v2);
+        let value = match cores.map(|cores| (cores * 100_000.0) as u64) {
+            Some(quota) if v2 => format!("{quota} 100000"),
+            Some(quota) => quota.to_string(),
+            None if v2 => "max 100000".into(),
+            None => "-1".into(),
+        };
+        self.write("cpu", ["cpu.cfs_quota_us", "cpu.max"], &value)
     }
 
     /// The file of a controller, by its names in version 1 and 2, and whether it is version 2.

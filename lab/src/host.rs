@@ -96,7 +96,7 @@ impl Host {
 
     fn surround(&self) -> Result<Group> {
         let memory = Some(self.config.host_memory_mb << 20);
-        let limits = Limits { memory, cores: Some(self.config.host_cores), pids: Some(4096) };
+        let limits = Limits { memory, cores: Some(self.config.host_cores), pids: Some(4096), shares: None };
         Group::create(&self.hierarchies, HOST_GROUP, &limits)
     }
 
@@ -135,7 +135,8 @@ impl Host {
     }
 
     fn make_room_for(&self, plan: &Plan, place: &mut Place<'_>) -> Result<()> {
-        let limits = Limits { memory: Some(plan.memory_bytes()), pids: Some(plan.pids), cores: None };
+        let limits =
+            Limits { memory: Some(plan.memory_bytes()), pids: Some(plan.pids), cores: None, shares: None };
         let path = format!("{HOST_GROUP}/{}", plan.name());
         // Another lab may have removed the host while it was empty.
         if !self.group.as_ref().is_some_and(Group::exists) {

@@ -2,11 +2,13 @@
 //!
 //! Each run is one worker process in a control group of its own below the lab host `/foretwin-lab`. Foretwin knows
 //! nothing of the lab: it watches these groups as it would watch any. `list` names the scenarios, `run` and
-//! `campaign` run and record them, `judge` measures how well a running Foretwin foresees them.
+//! `campaign` run and record them, `judge` measures how well a running Foretwin foresees them, `contrast` records a service, its
+//! twin and bad neighbours.
 
 mod campaign;
 mod clean;
 mod cli;
+mod contrast;
 mod group;
 mod hoard;
 mod host;

@@ -27,6 +27,13 @@ pub fn monotonic_s() -> f64 {
     now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
 }
 
+/// Processor seconds that the calling thread has used.
+pub fn thread_cpu_s() -> f64 {
+    let mut used = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut used) };
+    used.tv_sec as f64 + used.tv_nsec as f64 * 1e-9
+}
+
 /// The effective user.
 pub fn user() -> u32 {
     unsafe { libc::geteuid() }

@@ -232,6 +232,7 @@ fn check(header: &Header) -> Result<(), &'static str> {
     let within = |indices: &[u32], end: usize| indices.iter().all(|&index| (index as usize) < end);
     let mut columns =
         within(&shape.targets, width) && within(&shape.inputs, width) && within(&header.constants, width);
+    columns &= within(&shape.known, width);
     for feature in &header.recipe.features {
         columns &= match feature.transform {
             Transform::Ratio { limit } => limit < width,
@@ -243,7 +244,7 @@ fn check(header: &Header) -> Result<(), &'static str> {
         return Err("a column lies outside the schema");
     }
     if !(1..=32).contains(&shape.lags)
-        || shape.inputs.len() > width
+        || shape.inputs.len().max(shape.known.len()) > width
         || shape.joint.len() > shape.targets.len()
     {
         return Err("a size is out of range");

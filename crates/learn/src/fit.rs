@@ -183,7 +183,8 @@ pub(crate) fn linear_model(job: &Job, data: &Data) -> Model {
     let targets = data.recipe.columns(|duty| duty == Duty::Modelled);
     let candidates = data.recipe.columns(|duty| matches!(duty, Duty::Modelled | Duty::Input));
     let inputs = rank_inputs(&data.table, data.learned(), candidates, &targets, job.config.max_inputs);
-    let own = Shape { lags: job.config.lags, targets, inputs, joint: Vec::new() };
+    let known = data.recipe.columns(|duty| duty == Duty::Input);
+    let own = Shape { lags: job.config.lags, targets, inputs, known, joint: Vec::new() };
     let mut linear = Linear::fit(&data.table, data.learned(), own.clone(), job.config);
     let mut trials = Vec::new();
     if data.usable.len() >= JOINT_ROWS && own.targets.len() + own.inputs.len() > 1 {

@@ -125,6 +125,8 @@ impl Loop {
         let at = state.clock.newest.unwrap_or(Timestamp(0));
         let mut state = state.clone();
         state.scratch.mean.resize(model.header.shape.targets.len(), 0.0);
+        // Nobody knows what will be commanded: it stays as it is.
+        state.scratch.z.fill(f32::NAN);
         Self { state, row, at }
     }
 

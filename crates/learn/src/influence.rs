@@ -83,11 +83,7 @@ fn linear(model: &Model, table: &Table, rows: &[u32], kept: &mut [f64]) {
     for block in rows.chunks(512) {
         x.clear();
         for &row in block {
-            for k in 0..lags {
-                let past = table.row(row as usize - 1 - k);
-                x.extend(shape.inputs.iter().map(|&column| past[column as usize]));
-            }
-            x.push(1.0);
+            shape.gather(table, row as usize, &mut x);
         }
         add_cross(&mut g, (&x, n), (&x, n), &mut scratch);
         for left in model.linear.residuals(table, block).chunks_exact(shape.targets.len()) {

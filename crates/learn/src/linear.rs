@@ -24,7 +24,8 @@ pub(crate) struct Linear {
     pub shape: Shape,
     /// Own lags, newest first, then the constant: targets × (lags + 1). They give the change from the last value.
     pub own: Vec<f32>,
-    /// Lags of all inputs, newest first, then the constant: (lags × inputs + 1) × joint targets.
+    /// Lags of all inputs, newest first, what is known of the frame itself, then the constant:
+    /// (lags × inputs + known + 1) × joint targets.
     pub others: Vec<f32>,
 }
 
@@ -36,6 +37,9 @@ pub(crate) struct Shape {
     pub targets: Vec<u32>,
     /// Columns whose past explains.
     pub inputs: Vec<u32>,
+    /// Columns that are commanded: known of the frame that is expected, not only of those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<u32>,
     /// Which targets, as indices into `targets`, are also explained by the past of others.
     pub joint: Vec<u32>,
 }
@@ -43,7 +47,18 @@ pub(crate) struct Shape {
 impl Shape {
     /// Regressors of the second step.
     pub fn regressors(&self) -> usize {
-        self.lags * self.inputs.len() + 1
+        self.lags * self.inputs.len() + self.known.len() + 1
+    }
+
+    /// Appends the regressors of the second step for a row of a table, the constant last.
+    pub fn gather(&self, table: &Table, row: usize, x: &mut Vec<f32>) {
+        for k in 0..self.lags {
+            let past = table.row(row - 1 - k);
+            x.extend(self.inputs.iter().map(|&column| past[column as usize]));
+        }
+        let now = table.row(row);
+        x.extend(self.known.iter().map(|&column| now[column as usize]));
+        x.push(1.0);
     }
 }
 
@@ -60,10 +75,16 @@ impl Linear {
         linear
     }
 
-    /// Expects the next frame on the common scale. `lag(k)` is the full-width row k + 1 frames ago.
-    /// `room` is worked in.
-    pub fn expect<'a>(&self, lag: impl Fn(usize) -> &'a [f32], room: &mut Room, mean: &mut [f32]) {
-        let Shape { lags, targets, inputs, joint } = &self.shape;
+    /// Expects the next frame on the common scale. `lag(k)` is the full-width row k + 1 frames ago, `now` the row that
+    /// is expected, of which only what is known beforehand is read; NaN there stands for what it was.
+    pub fn expect<'a>(
+        &self,
+        lag: impl Fn(usize) -> &'a [f32],
+        now: &[f32],
+        room: &mut Room,
+        mean: &mut [f32],
+    ) {
+        let Shape { lags, targets, inputs, known, joint } = &self.shape;
         mean[..targets.len()].fill(0.0);
         room.past.clear();
         for k in 0..*lags {
@@ -82,6 +103,10 @@ impl Linear {
         if joint.is_empty() {
             return;
         }
+        room.past.extend(known.iter().map(|&column| {
+            let told = now[column as usize];
+            if told.is_nan() { last[column as usize] } else { told }
+        }));
         room.joint.clear();
         room.joint.extend_from_slice(&self.others[self.others.len() - joint.len()..]);
         add_products(&room.past, &self.others, &mut room.joint);
@@ -107,7 +132,7 @@ impl Linear {
         let mut mean = vec![0.0; targets.len()];
         for (&row, residual) in rows.iter().zip(residuals.chunks_exact_mut(targets.len().max(1))) {
             let row = row as usize;
-            self.expect(|k| table.row(row - 1 - k), &mut room, &mut mean);
+            self.expect(|k| table.row(row - 1 - k), table.row(row), &mut room, &mut mean);
             for (t, (&column, mean)) in targets.iter().zip(&mean).enumerate() {
                 if table.is_seen(row, column as usize) {
                     residual[t] = table.row(row)[column as usize] - mean;
@@ -178,7 +203,7 @@ pub(crate) fn own_weights(
 
 /// Regresses what own lags leave on the lags of all inputs.
 fn others_weights(table: &Table, rows: &[u32], own: &Linear, ridge: f64) -> Vec<f32> {
-    let Shape { lags, inputs, joint, .. } = &own.shape;
+    let joint = &own.shape.joint;
     let (n, m) = (own.shape.regressors(), joint.len());
     let own_only = Linear {
         shape: Shape { joint: Vec::new(), ..own.shape.clone() },
@@ -191,11 +216,7 @@ fn others_weights(table: &Table, rows: &[u32], own: &Linear, ridge: f64) -> Vec<
         x.clear();
         y.clear();
         for &row in block {
-            for k in 0..*lags {
-                let past = table.row(row as usize - 1 - k);
-                x.extend(inputs.iter().map(|&column| past[column as usize]));
-            }
-            x.push(1.0);
+            own.shape.gather(table, row as usize, &mut x);
         }
         let left = own_only.residuals(table, block);
         for left in left.chunks_exact(own.shape.targets.len()) {
@@ -285,7 +306,7 @@ mod tests {
     }
 
     fn shape(joint: Vec<u32>) -> Shape {
-        Shape { lags: 2, targets: vec![0, 1, 2], inputs: vec![0, 1, 2], joint }
+        Shape { lags: 2, targets: vec![0, 1, 2], inputs: vec![0, 1, 2], known: vec![], joint }
     }
 
     fn errors(linear: &Linear, table: &Table, rows: &[u32]) -> Vec<f32> {
@@ -306,6 +327,31 @@ mod tests {
         assert!(joint[1] < 0.11 && own[1] > 0.3, "{own:?} {joint:?}");
         let some = errors(&Linear::fit(&table, &train, shape(vec![1]), &config), &table, &test);
         assert!((some[1] - joint[1]).abs() < 1e-4 && (some[0] - own[0]).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_is_commanded_explains_the_frame_it_is_commanded_in() {
+        // Column 0 is a command, column 1 obeys it at once: its past alone says nothing of it.
+        let (mut rng, mut z, rows) = (Rng::new(4), Vec::new(), 3000);
+        for _ in 0..rows {
+            let command = rng.normal();
+            z.extend([command as f32, (0.9 * command + 0.1 * rng.normal()) as f32]);
+        }
+        let times = (0..rows as i64).map(Timestamp).collect();
+        let table = Table { width: 2, z, seen: vec![true; rows * 2], age: (0..rows as u32).collect(), times };
+        let shape = |known| Shape { lags: 2, targets: vec![1], inputs: vec![0, 1], known, joint: vec![0] };
+        let (train, test): (Vec<u32>, Vec<u32>) = ((2..2000).collect(), (2000..3000).collect());
+        let error = |known| {
+            let linear = Linear::fit(&table, &train, shape(known), &Config::default());
+            linear.residuals(&table, &test).iter().map(|r| r * r).sum::<f32>() / test.len() as f32
+        };
+        assert!(error(vec![0]) < 0.02 && error(vec![]) > 0.7, "{} {}", error(vec![0]), error(vec![]));
+        // A command that was not heard is taken to stand.
+        let linear = Linear::fit(&table, &train, shape(vec![0]), &Config::default());
+        let lag = |_: usize| &[2.0f32, 1.8][..];
+        let (mut room, mut mean) = (Room::default(), [0.0]);
+        linear.expect(lag, &[f32::NAN, 0.0], &mut room, &mut mean);
+        assert!((mean[0] - 1.8).abs() < 0.1, "{mean:?}");
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Model {
 
     pub(crate) fn expect(&self, state: &mut State) {
         let State { past, scratch, correction, bias, .. } = state;
-        self.linear.expect(|k| past.lag(k), &mut scratch.room, &mut scratch.mean);
+        self.linear.expect(|k| past.lag(k), &scratch.z, &mut scratch.room, &mut scratch.mean);
         scratch.mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean += *bias);
         if let Some(shape) = &self.header.recurrent {
             for (n, &target) in shape.outputs.iter().enumerate() {

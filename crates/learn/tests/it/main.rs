@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod codec;
+mod command;
 mod continual;
 mod golden;
 mod horizon;

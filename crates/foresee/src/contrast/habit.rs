@@ -1,0 +1,129 @@
+//! What each neighbour uses when all is well, and who uses more than that.
+
+use std::collections::BTreeMap;
+
+use foretwin_core::InstanceId;
+use serde::{Deserialize, Serialize};
+
+use super::second::Neighbour;
+use super::window::Use;
+
+/// How much more than ever before is worth naming: cores, bytes per second, bytes.
+pub(super) const WORTH: Use = Use { cpu: 0.08, io: 2e6, memory: 64e6 };
+/// A level is new if it exceeds the highest by this factor.
+const MORE: f32 = 1.1;
+/// The highest use fades with each learned window, so that what was once is not allowed for ever: by half in two days.
+const FADE: f32 = 1.0 - 4e-5;
+
+/// A resource that somebody can use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resource {
+    Cpu,
+    Io,
+    Memory,
+}
+
+impl Resource {
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Io, Self::Memory];
+
+    pub fn of(self, used: &Use) -> f32 {
+        match self {
+            Self::Cpu => used.cpu,
+            Self::Io => used.io,
+            Self::Memory => used.memory,
+        }
+    }
+}
+
+/// The highest use of everybody while nothing was wrong.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Habits {
+    own: Use,
+    others: BTreeMap<InstanceId, Use>,
+}
+
+/// Who uses more than ever.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Excess {
+    /// Place among the neighbours; none for the original itself.
+    pub who: Option<usize>,
+    pub resource: Resource,
+    /// In units of what is worth naming.
+    pub size: f32,
+    /// What it uses now, and what it used at most.
+    pub now: f32,
+    pub before: f32,
+}
+
+fn raise(highest: &mut Use, used: &Use) {
+    let up = |old: f32, new: f32| (old * FADE).max(if new.is_finite() { new } else { 0.0 });
+    *highest = Use {
+        cpu: up(highest.cpu, used.cpu),
+        io: up(highest.io, used.io),
+        memory: up(highest.memory, used.memory),
+    };
+}
+
+fn excess(who: Option<usize>, used: &Use, highest: &Use) -> Excess {
+    let of = |resource: Resource| {
+        let (now, before) = (resource.of(used), resource.of(highest));
+        let size = ((now - MORE * before) / resource.of(&WORTH)).max(0.0);
+        Excess { who, resource, size: if size.is_finite() { size } else { 0.0 }, now, before }
+    };
+    let [cpu, io, memory] = Resource::ALL.map(of);
+    let larger = |a: Excess, b: Excess| if b.size > a.size { b } else { a };
+    larger(larger(cpu, io), memory)
+}
+
+impl Habits {
+    /// Takes in what was used in a window in which nothing was wrong.
+    pub fn learn(&mut self, own: &Use, neighbours: &[Neighbour], others: &[Use]) {
+        raise(&mut self.own, own);
+        for (neighbour, used) in neighbours.iter().zip(others) {
+            raise(self.others.entry(neighbour.id.clone()).or_default(), used);
+        }
+    }
+
+    /// By how much the original uses more than ever.
+    pub fn own_excess(&self, own: &Use) -> Excess {
+        excess(None, own, &self.own)
+    }
+
+    /// The neighbour that exceeds its habits most, and by how much.
+    pub fn excess(&self, neighbours: &[Neighbour], others: &[Use]) -> Option<Excess> {
+        let all = neighbours.iter().zip(others).enumerate().map(|(at, (neighbour, used))| {
+            let highest = self.others.get(&neighbour.id).copied().unwrap_or_default();
+            excess(Some(at), used, &highest)
+        });
+        all.max_by(|a, b| a.size.total_cmp(&b.size)).filter(|most| most.size > 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn neighbour(name: &str) -> Neighbour {
+        Neighbour { id: InstanceId::new(name), cpu: 0.0, io: 0.0, memory: 0.0, inside: false }
+    }
+
+    #[test]
+    fn who_does_what_it_always_did_is_not_named() {
+        let (mut habits, all) = (Habits::default(), [neighbour("batch"), neighbour("hog")]);
+        let usual = [Use { cpu: 0.8, ..Use::default() }, Use::default()];
+        habits.learn(&Use { cpu: 0.2, ..Use::default() }, &all, &usual);
+        assert_eq!(habits.excess(&all, &usual), None);
+        let hogged = [usual[0], Use { cpu: 0.4, io: 1e6, memory: 0.0 }];
+        let found = habits.excess(&all, &hogged).unwrap();
+        assert_eq!((found.who, found.resource), (Some(1), Resource::Cpu));
+        assert!((found.size - 5.0).abs() < 1e-3, "{found:?}");
+    }
+
+    #[test]
+    fn who_was_never_seen_has_no_habits() {
+        let (habits, new) = (Habits::default(), [neighbour("new")]);
+        let found = habits.excess(&new, &[Use { io: 4e7, ..Use::default() }]).unwrap();
+        assert_eq!((found.resource, found.before), (Resource::Io, 0.0));
+        assert!(habits.own_excess(&Use { cpu: f32::NAN, ..Use::default() }).size == 0.0);
+    }
+}

@@ -1,0 +1,206 @@
+//! The last ten seconds as one row of features, each with the least scale that a departure is measured in.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Regime, median};
+use super::second::{COSTS, Kernel, Production, Second, TWIN};
+
+/// Seconds in a window.
+pub(super) const SECONDS: usize = 10;
+
+/// What a feature is taken of, before the costs of the twin, which come after them in the order of [`TWIN`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Of {
+    LatencyP50,
+    LatencyP90,
+    Work,
+    Rate,
+    Errors,
+    Leak,
+    Throttled,
+    ParentThrottled,
+    CpuStall,
+    MemoryStall,
+    IoStall,
+    RunDelay,
+    Refaults,
+    Steal,
+}
+
+/// Features before those of the twin.
+pub(super) const OWN: usize = 14;
+/// All features.
+pub(super) const FEATURES: usize = OWN + COSTS;
+
+/// Key of the metric and least scale of each feature: natural logarithms for costs and rates, else as they are.
+const DESCRIBED: [(&str, f32); OWN] = [
+    ("latency.p50", 0.1),
+    ("latency.p90", 0.15),
+    ("cpu.time.per_request", 0.04),
+    ("request.rate", 0.1),
+    ("request.errors", 0.005),
+    ("memory.slope", 0.1 * MIB),
+    ("cpu.throttled", 0.01),
+    ("parent.cpu.throttled", 0.005),
+    ("cpu.pressure", 0.02),
+    ("memory.pressure", 0.01),
+    ("io.pressure", 0.01),
+    ("cpu.run_delay", 0.02),
+    ("memory.refaults", 0.3),
+    ("cpu.steal", 0.01),
+];
+const MIB: f32 = (1 << 20) as f32;
+
+/// Key of a feature's metric.
+pub(super) fn key(feature: usize) -> &'static str {
+    if feature < OWN { DESCRIBED[feature].0 } else { TWIN[feature - OWN].0 }
+}
+
+/// Whether a cost of the twin is a share of time, not a duration.
+fn is_share(cost: usize) -> bool {
+    TWIN[cost].0.ends_with("run_delay")
+}
+
+/// Whether a feature is a natural logarithm.
+pub(super) fn is_log(feature: usize) -> bool {
+    match feature.checked_sub(OWN) {
+        Some(cost) => !is_share(cost),
+        None => {
+            const LOGS: [usize; 5] = [
+                Of::LatencyP50 as usize,
+                Of::LatencyP90 as usize,
+                Of::Work as usize,
+                Of::Rate as usize,
+                Of::Refaults as usize,
+            ];
+            LOGS.contains(&feature)
+        }
+    }
+}
+
+/// The least scale of each feature.
+pub(super) fn floors() -> [f32; FEATURES] {
+    let mut floors = [0.0; FEATURES];
+    for (feature, floor) in floors.iter_mut().enumerate() {
+        *floor = match feature.checked_sub(OWN) {
+            None => DESCRIBED[feature].1,
+            Some(cost) if is_share(cost) => 0.005,
+            Some(cost) if TWIN[cost].0.contains("stretch") => 0.05,
+            Some(_) => 0.15,
+        };
+    }
+    floors
+}
+
+/// What others use, in the order of the neighbours of the newest second.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Use {
+    /// Cores.
+    pub cpu: f32,
+    /// Bytes per second.
+    pub io: f32,
+    /// Bytes.
+    pub memory: f32,
+}
+
+/// A window in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub regime: Regime,
+    pub features: [f32; FEATURES],
+    /// What the original itself uses.
+    pub own: Use,
+    /// Cores that the group around the original uses.
+    pub parent_cpu: f32,
+    /// Per neighbour of the newest second.
+    pub others: Vec<Use>,
+    /// Whether the twin measured anything.
+    pub has_twin: bool,
+}
+
+/// The mean of what is known; NaN where nothing is.
+fn mean(seconds: &VecDeque<Second>, of: impl Fn(&Second) -> f64) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in seconds.iter().map(of).filter(|value| value.is_finite()) {
+        sum += value;
+        count += 1.0;
+    }
+    if count > 0.0 { sum / count } else { f64::NAN }
+}
+
+/// A cost is never nothing: its logarithm must stay finite.
+fn log(value: f64) -> f64 {
+    value.max(1e-7).ln()
+}
+
+/// Sums up a full window.
+pub(super) fn row(seconds: &VecDeque<Second>) -> Option<Row> {
+    if seconds.len() < SECONDS {
+        return None;
+    }
+    let newest = seconds.back()?;
+    let production = |of: fn(&Production) -> f64| mean(seconds, |second| of(&second.production));
+    let kernel = |of: fn(&Kernel) -> f64| mean(seconds, |second| of(&second.kernel));
+    let others = newest.neighbours.iter().map(|who| {
+        let of = |use_of: fn(&super::Neighbour) -> f64| {
+            let found = |second: &Second| second.neighbours.iter().find(|other| other.id == who.id).map(use_of);
+            // Who was not there used nothing.
+            mean(seconds, |second| found(second).unwrap_or(0.0)) as f32
+        };
+        Use { cpu: of(|n| n.cpu), io: of(|n| n.io), memory: of(|n| n.memory) }
+    });
+    let others: Vec<Use> = others.collect();
+    let own = Use {
+        cpu: production(|p| p.cpu) as f32,
+        io: production(|p| p.io) as f32,
+        memory: production(|p| p.memory) as f32,
+    };
+    let known = |value: f32| if value.is_finite() { value } else { 0.0 };
+    let regime = Regime {
+        own: known(own.cpu),
+        others: others.iter().map(|use_of| known(use_of.cpu)).sum(),
+        steal: known(kernel(|k| k.steal) as f32),
+    };
+    let mut features = [f32::NAN; FEATURES];
+    let mut set = |of: Of, value: f64| features[of as usize] = value as f32;
+    set(Of::LatencyP50, production(|p| log(p.latency_p50_s)));
+    set(Of::LatencyP90, production(|p| log(p.latency_p90_s)));
+    set(Of::Work, log(production(|p| p.cpu) / production(|p| p.rate).max(0.1)));
+    set(Of::Rate, production(|p| p.rate).ln_1p());
+    set(Of::Errors, production(|p| p.errors));
+    set(Of::Leak, slope(seconds));
+    set(Of::Throttled, production(|p| p.throttled));
+    set(Of::ParentThrottled, kernel(|k| k.parent_throttled));
+    set(Of::CpuStall, kernel(|k| k.cpu_stall));
+    set(Of::MemoryStall, kernel(|k| k.memory_stall));
+    set(Of::IoStall, kernel(|k| k.io_stall));
+    set(Of::RunDelay, kernel(|k| k.run_delay));
+    set(Of::Refaults, kernel(|k| k.refaults).ln_1p());
+    set(Of::Steal, kernel(|k| k.steal));
+    for (cost, feature) in features[OWN..].iter_mut().enumerate() {
+        let of = |second: &Second| second.twin.map_or(f64::NAN, |costs| costs[cost]);
+        *feature = mean(seconds, |second| {
+            let value = of(second);
+            if is_share(cost) || value.is_nan() { value } else { log(value) }
+        }) as f32;
+    }
+    let has_twin = features[OWN..].iter().any(|feature| feature.is_finite());
+    let parent_cpu = kernel(|k| k.parent_cpu) as f32;
+    Some(Row { regime, features, own, parent_cpu, others, has_twin })
+}
+
+/// Bytes per second by which memory grew, from the median of the first to that of the last seconds.
+fn slope(seconds: &VecDeque<Second>) -> f64 {
+    const ENDS: usize = 3;
+    let level = |from: usize| {
+        let mut levels: Vec<f32> = (seconds.iter().skip(from).take(ENDS))
+            .map(|second| second.production.memory as f32)
+            .filter(|value| value.is_finite())
+            .collect();
+        f64::from(median(&mut levels))
+    };
+    (level(seconds.len() - ENDS) - level(0)) / (seconds.len() - ENDS) as f64
+}
