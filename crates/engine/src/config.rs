@@ -22,6 +22,8 @@ pub struct Config {
     pub learn: foretwin_learn::Config,
     /// When models are trained, and how much that may cost.
     pub training: Training,
+    /// Twins of this machine's instances.
+    pub twin: foretwin_twin::Config,
     /// Extrapolation and risk.
     pub foresee: foretwin_foresee::Config,
     /// Where an agent sends what it collects.
@@ -96,6 +98,7 @@ impl Default for Config {
             store: foretwin_store::Config::default(),
             learn: foretwin_learn::Config::default(),
             training: Training::default(),
+            twin: foretwin_twin::Config::default(),
             foresee: foretwin_foresee::Config::default(),
             forward: Forward::default(),
             reports: crate::reports::Config::default(),
@@ -113,6 +116,7 @@ impl Config {
         self.stream.check()?;
         self.store.validate()?;
         self.learn.check()?;
+        self.twin.validate()?;
         self.foresee.clone().validate()?;
         self.reports.issues()?.check()?;
         if self.reports.keep == 0 {

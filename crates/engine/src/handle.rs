@@ -14,6 +14,7 @@ use crate::outputs::HORIZONS;
 use crate::pipeline::{Pipeline, within};
 use crate::reports::Reports;
 use crate::shard::Watched;
+use crate::twin::Wishes;
 use crate::view::{InstanceView, Readiness, TopRisk, WindowQuery, WindowView};
 
 /// The horizon of what is shown at a glance.
@@ -29,6 +30,7 @@ pub struct Handle {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) reports: Arc<Reports>,
+    pub(crate) wishes: Arc<Wishes>,
     /// Whether this node collects, and so waits for its own telemetry before it is ready.
     pub(crate) collects: bool,
 }

@@ -31,6 +31,7 @@ mod reports;
 mod shard;
 mod threads;
 mod trainer;
+mod twin;
 mod verdicts;
 mod view;
 mod worker;
@@ -48,6 +49,7 @@ pub use node::{Node, Roles};
 pub use registry::{ModelChange, ModelEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
+pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
 };

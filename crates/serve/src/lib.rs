@@ -15,6 +15,7 @@ mod live;
 mod models;
 mod page;
 mod reports;
+mod twins;
 mod when;
 
 use std::future::Future;
@@ -83,6 +84,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/stream", get(live::stream))
         .merge(model_routes())
         .merge(report_routes())
+        .merge(twin_routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
@@ -117,6 +119,18 @@ fn report_routes() -> Router<State> {
         .route("/api/v1/reports", submit.layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
         .route("/api/v1/reports/{id}", get(reports::show))
         .route("/api/v1/issues", get(reports::issues))
+}
+
+/// Routes of twins.
+fn twin_routes() -> Router<State> {
+    Router::new()
+        .route("/api/v1/twins", get(twins::all))
+        .route("/api/v1/twins/{id}", get(twins::one))
+        .route("/api/v1/twins/{id}/replay", post(twins::replay))
+        .route("/api/v1/twins/{id}/rehearsals", post(twins::rehearse))
+        .route("/api/v1/rehearsals/{number}", get(twins::rehearsal))
+        .route("/api/v1/instances/{id}/profile", get(twins::profile))
+        .route("/api/v1/instances/{id}/contrast", get(twins::contrast))
 }
 
 /// What every request can reach.

@@ -10,6 +10,11 @@ use crate::Error;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Whether twins are kept at all.
+    pub enabled: bool,
+    /// The control group under which twins stand, below the root of every hierarchy; empty: the root itself. Where it is
+    /// that of the originals, twins share what they share.
+    pub parent: String,
     /// The runner: a static binary. None takes `foretwin-runner` beside this executable, else this executable.
     pub runner: Option<PathBuf>,
     /// Socket of Docker or Podman.
@@ -46,6 +51,8 @@ impl Default for Budget {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            enabled: true,
+            parent: String::new(),
             runner: None,
             container_socket: "/var/run/docker.sock".into(),
             qemu: "qemu-system-x86_64".into(),

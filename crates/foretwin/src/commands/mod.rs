@@ -9,3 +9,4 @@ pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod twin;
