@@ -48,6 +48,8 @@ pub struct Training {
     pub cpu_share: f64,
     /// Earlier champions that are kept to roll back to, and challengers.
     pub keep_versions: usize,
+    /// Whether forecasters are learned beside the models, when no model is due.
+    pub forecasts: bool,
 }
 
 impl Default for Training {
@@ -61,6 +63,7 @@ impl Default for Training {
             left_out_share: 0.25,
             cpu_share: 0.25,
             keep_versions: 5,
+            forecasts: true,
         }
     }
 }

@@ -12,6 +12,7 @@
 mod carry;
 mod index;
 mod manifest;
+mod outlook;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ use index::{Index, Seat};
 use manifest::Because;
 pub(crate) use manifest::Manifest;
 pub use manifest::{ModelChange, ModelEntry};
+pub(crate) use outlook::Learned;
+pub use outlook::OutlookEntry;
 pub(crate) use shelf::Line;
 use shelf::Shelf;
 

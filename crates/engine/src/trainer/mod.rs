@@ -2,6 +2,7 @@
 //! drift, and only if the new model stands a comparison with the one at work.
 
 mod budget;
+mod outlook;
 mod reach;
 mod spans;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Window};
 use foretwin_learn::{Excluded, Job, Model, Provenance, Span, Start, Trial};
 
 pub(crate) use budget::Budget;
+pub(crate) use outlook::Sight;
 use reach::Reach;
 use trial::Decision;
 pub(crate) use urgency::Cause;
@@ -27,6 +29,7 @@ use crate::pipeline::Pipeline;
 use crate::registry::{Line, Seated};
 
 /// A feed that is due.
+#[derive(Clone)]
 pub(crate) struct Due {
     instance: Instance,
     schema: SchemaId,
