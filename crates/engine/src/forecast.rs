@@ -169,7 +169,8 @@ impl Pipeline {
     pub(crate) fn forecasts(&self, query: &ForecastQuery) -> Result<ForecastView, Error> {
         self.known(&query.instance)?;
         let feeds = self.now(&query.instance);
-        let unknown = query.metrics.iter().find(|key| feeds.iter().all(|now| now.schema.column(key).is_none()));
+        let unknown =
+            query.metrics.iter().find(|key| feeds.iter().all(|now| now.schema.column(key).is_none()));
         if let Some(metric) = unknown.filter(|_| !feeds.is_empty()) {
             let instance = query.instance.as_str().to_owned();
             return Err(Error::UnknownMetric { instance, metric: metric.clone() });
@@ -282,7 +283,9 @@ fn message(phase: Phase, entry: Option<&OutlookEntry>, periods_s: &[f64]) -> Str
     match entry {
         None => format!("by the model alone, some minutes ahead; a forecaster is learned next{provisional}"),
         Some(_) if day => format!("with the shape of the day{provisional}"),
-        Some(_) => format!("without the shape of the day, which must be seen for two and a half{provisional}"),
+        Some(_) => {
+            format!("without the shape of the day, which must be seen for two and a half{provisional}")
+        }
     }
 }
 
@@ -298,15 +301,12 @@ fn moments(now: Timestamp, step_s: f64, horizon_s: f64, points: usize) -> Vec<Ti
 fn told(of: &Told) -> Vec<MetricForecast> {
     let tried = of.outlook.tried(of.model);
     let metrics = of.frames.schema.metrics().iter().enumerate();
-    let asked = metrics.filter(|(_, one)| of.query.metrics.is_empty() || of.query.metrics.contains(&one.key()));
+    let asked =
+        metrics.filter(|(_, one)| of.query.metrics.is_empty() || of.query.metrics.contains(&one.key()));
     asked.filter_map(|(column, metric)| metric_forecast(of, (column, metric), &tried)).collect()
 }
 
-fn metric_forecast(
-    of: &Told,
-    (column, metric): (usize, &Metric),
-    tried: &[Tried],
-) -> Option<MetricForecast> {
+fn metric_forecast(of: &Told, (column, metric): (usize, &Metric), tried: &[Tried]) -> Option<MetricForecast> {
     let (speaker, held) = match of.model.recipe().features.get(column)?.duty {
         Duty::Modelled => (column, false),
         Duty::Duplicate { of } => (of, false),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use foretwin_core::{InstanceId, Kind, MINUTE_US, Metric, Schema, SchemaId, Storage, Timestamp, Value, Window};
+use foretwin_core::{
+    InstanceId, Kind, MINUTE_US, Metric, Schema, SchemaId, Storage, Timestamp, Value, Window,
+};
 use foretwin_store::Query;
 
 use crate::Error;
@@ -27,7 +29,8 @@ impl Pipeline {
         let to = Timestamp((to.0 - 1).div_euclid(ROW_US) * ROW_US + ROW_US);
         let points = ((to.0 - from.0) / ROW_US).max(1) as usize;
         for earlier in self.store.schemas(id) {
-            let shared = into.metrics().iter().filter(|metric| earlier.column(&metric.key()).is_some()).count();
+            let shared =
+                into.metrics().iter().filter(|metric| earlier.column(&metric.key()).is_some()).count();
             // A schema with little in common is another source, not an earlier form of this one.
             if 2 * shared < into.width() {
                 continue;

@@ -134,8 +134,7 @@ impl Pipeline {
         leave_out(&mut frames, &left_out, 0);
         let span = (from(far, ROW_US), due.reach.to + 1);
         let mut minutes = self.minutes(&due.instance.id, due.schema, span)?;
-        let recorded =
-            spans::recorded(&due.instance, &self.store.failures(), &self.store.maintenance());
+        let recorded = spans::recorded(&due.instance, &self.store.failures(), &self.store.maintenance());
         leave_out(&mut minutes, &recorded, ROW_US);
         Ok(Some((frames, minutes)))
     }

@@ -70,7 +70,11 @@ impl Ahead {
         };
         let finite = head.own.iter().chain(&head.joint).all(|weight| weight.is_finite());
         let tried = head.errors.len() <= simple as usize + 2;
-        way && tried && finite && head.anchor < simple && head.own.len() == features(seasons) && head.scale > 0.0
+        way && tried
+            && finite
+            && head.anchor < simple
+            && head.own.len() == features(seasons)
+            && head.scale > 0.0
     }
 }
 

@@ -181,12 +181,15 @@ impl Ahead {
 
     /// What the LSTM leaves of the squared error of a metric at a lead, at most 1.
     pub(super) fn left(&self, lead: usize, n: usize) -> f32 {
-        self.correction.as_ref().map_or(1.0, |correction| self.at_lead(correction, &correction.left, (lead, n)))
+        self.correction
+            .as_ref()
+            .map_or(1.0, |correction| self.at_lead(correction, &correction.left, (lead, n)))
     }
 
     /// What it leaves of the absolute error; none where that was not measured.
     pub(super) fn left_absolute(&self, lead: usize, n: usize) -> Option<f32> {
-        let correction = self.correction.as_ref().filter(|correction| !correction.left_absolute.is_empty())?;
+        let correction =
+            self.correction.as_ref().filter(|correction| !correction.left_absolute.is_empty())?;
         Some(self.at_lead(correction, &correction.left_absolute, (lead, n)))
     }
 

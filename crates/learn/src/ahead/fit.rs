@@ -103,10 +103,8 @@ impl Ahead {
         let learned = rows - (rows as f64 * HELD_OUT) as usize;
         let seasons = season::seasons(&grids[0], if many { rows } else { learned });
         let farthest = (config.farthest_s * 1e6 / scale.0 as f64).max(1.0);
-        let leads = LEADS
-            .into_iter()
-            .filter(|&lead| lead * PER_LEAD <= rows && lead as f64 <= farthest)
-            .collect();
+        let leads =
+            LEADS.into_iter().filter(|&lead| lead * PER_LEAD <= rows && lead as f64 <= farthest).collect();
         let mut sources: Vec<Source> = Vec::new();
         for (n, grid) in grids.into_iter().enumerate() {
             let tail = (grid.rows() as f64 * HELD_OUT) as usize;

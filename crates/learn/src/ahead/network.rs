@@ -69,7 +69,8 @@ impl Correction {
         let size = Size { inputs, hidden: job.hidden, outputs };
         let unit = leads.iter().flat_map(|&lead| heads[lead].iter().map(|head| head.scale)).collect();
         let left = vec![1.0; outputs];
-        let mut correction = Self { size, values: Vec::new(), seen, calendar, leads, unit, left, left_absolute: Vec::new() };
+        let mut correction =
+            Self { size, values: Vec::new(), seen, calendar, leads, unit, left, left_absolute: Vec::new() };
         let series = correction.series(sources, job, heads);
         for member in 0..job.ensemble {
             let training = Training { size, epochs: job.epochs, seed: job.seed.wrapping_add(member as u64) };
