@@ -198,8 +198,9 @@ impl Outlook {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let wrong = |problem: String| Error::Decode { object: OBJECT, problem };
         let outlook: Self = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
-        let parts = [&outlook.near, &outlook.far].into_iter().flatten();
-        parts.map(Ahead::check).collect::<Result<(), _>>().map_err(|problem| wrong(problem.to_owned()))?;
+        for part in [&outlook.near, &outlook.far].into_iter().flatten() {
+            part.check().map_err(|problem| wrong(problem.to_owned()))?;
+        }
         Ok(outlook)
     }
 }
