@@ -44,7 +44,7 @@ impl Manifest {
         self.versions.iter().filter_map(|entry| entry.outlook.as_ref())
     }
 
-    fn put_outlook(&mut self, version: u64, outlook: OutlookEntry) -> Result<(), Error> {
+    fn put_outlook(&mut self, version: u64, outlook: &OutlookEntry) -> Result<(), Error> {
         self.entry(version)?;
         let kept: Vec<u64> = self.champions.iter().rev().take(2).copied().chain([version]).collect();
         for entry in &mut self.versions {
@@ -72,7 +72,7 @@ impl Registry {
                 bytes: bytes.len() as u64,
                 checksum: foretwin_wire::checksum(&bytes),
             };
-            manifest.put_outlook(version, entry)?;
+            manifest.put_outlook(version, &entry)?;
             self.shelf.create_outlook(line, number, &bytes)
         })
     }

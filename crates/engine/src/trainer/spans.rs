@@ -60,7 +60,7 @@ pub(crate) fn anomalous(times: &[Timestamp], scores: &[f64], step_s: f64) -> Vec
 }
 
 /// Those of the anomalous spans that do not come again at the same time of day.
-pub(crate) fn unusual(spans: Vec<Span>) -> Vec<Span> {
+pub(crate) fn unusual(spans: &[Span]) -> Vec<Span> {
     let days = |span: &Span| {
         let same = |other: &&Span| {
             let days = ((other.0.0 - span.0.0) as f64 / DAY_US as f64).round() as i64;
@@ -138,11 +138,11 @@ mod tests {
         let job = |day: i64| on(day, 21_600 + 20 * day, 22_000 + 20 * day);
         let incident = on(1, 50_000, 52_000);
         let twice = vec![job(0), incident, job(1)];
-        assert_eq!(unusual(twice.clone()), twice, "two days are a coincidence");
-        assert_eq!(unusual([twice, vec![job(3)]].concat()), [incident]);
+        assert_eq!(unusual(&twice), twice, "two days are a coincidence");
+        assert_eq!(unusual(&[twice, vec![job(3)]].concat()), [incident]);
         // Half of every day is no job: a model that is wrong every afternoon must not get used to it unseen.
         let afternoons: Vec<Span> = (0..4).map(|day| on(day, 43_200, 80_000)).collect();
-        assert_eq!(unusual(afternoons.clone()), afternoons);
+        assert_eq!(unusual(&afternoons), afternoons);
     }
 
     #[test]
