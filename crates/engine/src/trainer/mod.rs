@@ -152,7 +152,7 @@ impl Pipeline {
         if due.settled().is_some() {
             let since = due.first + (self.config.training.settled_s * 1e6) as i64;
             let (times, scores) = self.scores_of(&due.instance, &due.reach, since)?;
-            let anomalous = spans::unusual(&spans::anomalous(&times, &scores, due.reach.step_s));
+            let anomalous = spans::anomalous(&times, &scores, due.reach.step_s);
             spans.extend(spans::incidents(anomalous, &window.times, self.config.training.left_out_share));
         }
         Ok(spans)

@@ -5,11 +5,8 @@
 //! anomalous span is taken for a new normal and learned, if leaving out the others keeps within the share; if not, the
 //! scores are those of a model that does not fit, and nothing is left out for their sake. Recorded spans are left out
 //! in any case.
-//!
-//! What comes at the same time of day on three days is no incident but a habit, such as a job at six: it is learned,
-//! however anomalous it was to the model that had never seen it.
 
-use foretwin_core::{DAY_US, Failure, HOUR_US, Instance, InstanceId, Maintenance, SECOND_US, Timestamp};
+use foretwin_core::{Failure, Instance, InstanceId, Maintenance, SECOND_US, Timestamp};
 use foretwin_learn::Span;
 
 /// Frames above the threshold in a row that make a span: fewer are a spike, which teaches little.
@@ -22,9 +19,6 @@ const GUARD_STEPS: f64 = 30.0;
 const FAILURE_GUARD_US: i64 = 600 * SECOND_US;
 /// After planned work the instance settles.
 const MAINTENANCE_GUARD_US: i64 = 120 * SECOND_US;
-/// Days on which something comes at the same time that make it a habit, and how long it may be.
-const HABIT_DAYS: usize = 3;
-const HABIT_US: i64 = 6 * HOUR_US;
 
 /// Spans of recorded failures and planned work on an instance or what it runs on.
 pub(crate) fn recorded(instance: &Instance, failures: &[Failure], work: &[Maintenance]) -> Vec<Span> {
@@ -57,23 +51,6 @@ pub(crate) fn anomalous(times: &[Timestamp], scores: &[f64], step_s: f64) -> Vec
         }
     }
     spans
-}
-
-/// Those of the anomalous spans that do not come again at the same time of day.
-pub(crate) fn unusual(spans: &[Span]) -> Vec<Span> {
-    let days = |span: &Span| {
-        let same = |other: &&Span| {
-            let days = ((other.0.0 - span.0.0) as f64 / DAY_US as f64).round() as i64;
-            let (from, to) = (span.0 + days * DAY_US, span.1 + days * DAY_US);
-            other.0 <= to && from <= other.1
-        };
-        let all = spans.iter().filter(|other| other.1.0 - other.0.0 < HABIT_US).filter(same);
-        let mut days: Vec<i64> = all.map(|other| other.0.0.div_euclid(DAY_US)).collect();
-        days.dedup();
-        days.len()
-    };
-    let once = |span: &Span| span.1.0 - span.0.0 >= HABIT_US || days(span) < HABIT_DAYS;
-    spans.iter().copied().filter(once).collect()
 }
 
 /// Which of the anomalous spans are left out of a window with these times.
@@ -130,19 +107,6 @@ mod tests {
         assert_eq!(both, [(at(470), at(629))], "the old incident stays left out");
         let restless: Vec<_> = (0..6).map(|n| n * 600..n * 600 + 250).collect();
         assert!(left_out(&restless).is_empty(), "a model that does not fit accuses everything");
-    }
-
-    #[test]
-    fn what_comes_at_the_same_time_on_three_days_is_a_habit() {
-        let on = |day: i64, from: i64, to: i64| (at(day * 86_400 + from), at(day * 86_400 + to));
-        let job = |day: i64| on(day, 21_600 + 20 * day, 22_000 + 20 * day);
-        let incident = on(1, 50_000, 52_000);
-        let twice = vec![job(0), incident, job(1)];
-        assert_eq!(unusual(&twice), twice, "two days are a coincidence");
-        assert_eq!(unusual(&[twice, vec![job(3)]].concat()), [incident]);
-        // Half of every day is no job: a model that is wrong every afternoon must not get used to it unseen.
-        let afternoons: Vec<Span> = (0..4).map(|day| on(day, 43_200, 80_000)).collect();
-        assert_eq!(unusual(&afternoons), afternoons);
     }
 
     #[test]

@@ -1,20 +1,12 @@
 //! Forecasts of minutes, hours and days, from recorded telemetry on its own clock and from a node that is restarted.
 
-use foretwin_core::{
-    InstanceId, MISSING, Metric, Origin, Phase, Rng, Role, Schema, Storage, Timestamp, Value, Window,
-};
+use foretwin_core::{InstanceId, MISSING, Metric, Origin, Role, Schema, Timestamp, Value, Window};
 use foretwin_engine::{
     Config, ForecastQuery, ForecastView, Handle, MetricForecast, ModelLine, Node, Replay, Roles,
 };
 use foretwin_learn::Method;
 
 use super::world::{config, recording, records, until};
-
-/// Seconds between frames of the machine below, and of a day.
-const STEP_S: i64 = 30;
-const DAY_S: i64 = 86_400;
-/// A midnight.
-const BEGIN_S: i64 = 19_675 * DAY_S;
 
 fn ask(instance: &InstanceId, metrics: &[&str], horizon_s: f64) -> ForecastQuery {
     let metrics = metrics.iter().map(|key| (*key).to_owned()).collect();
@@ -25,86 +17,36 @@ fn of<'a>(view: &'a ForecastView, key: &str) -> &'a MetricForecast {
     view.metrics.iter().find(|one| one.metric == key).unwrap_or_else(|| panic!("no {key} in {view:?}"))
 }
 
-/// A machine that runs a job of five minutes every day at six, until half past five of the last day. Every night from
-/// two to a quarter past nothing is heard of it.
-fn machine(days: i64, also: impl Fn(i64) -> bool) -> Window {
-    let gauge = |name: &str| Metric::gauge(name, "1", Role::Utilization).stored(Storage::F64);
-    let schema = Schema::new(vec![gauge("cpu"), Metric::counter("io", "By", Role::Rate), gauge("cap")]);
-    let (mut window, mut rng) = (Window::new(InstanceId::new("machine"), schema), Rng::new(5));
-    let (mut load, mut written) = (0.0, 0u64);
-    for second in (0..days * DAY_S - 18 * 3600 - 1800).step_by(STEP_S as usize) {
-        let of_day = second.rem_euclid(DAY_S);
-        let job = (0..300).contains(&(of_day - 6 * 3600)) || also(second);
-        load = 0.9 * load + 0.1 * rng.normal();
-        let cpu = 0.2 + 0.05 * load + 0.01 * rng.normal() + if job { 0.6 } else { 0.0 };
-        written += (STEP_S as f64 * if job { 9e6 } else { 1e5 * (1.0 + 0.1 * rng.normal()) }) as u64;
-        if (0..900).contains(&(of_day - 2 * 3600)) {
-            continue;
-        }
-        // One sample in fifty is missing.
-        let cpu = if rng.below(50) == 0 { MISSING } else { Value::float(cpu) };
-        let at = Timestamp::from_seconds((BEGIN_S + second) as f64);
-        window.push(at, &[cpu, Value(written), Value::float(4.0)]);
-    }
-    window
-}
-
-/// The job that comes every day at six is no alarm and is forecast; the same at three in the afternoon is an alarm.
-#[test]
-fn a_job_of_every_morning_is_forecast_and_alarms_nobody() {
-    let dir = tempfile::tempdir().unwrap();
-    let afternoon = 4 * DAY_S + 15 * 3600;
-    let window = machine(6, |second| (0..300).contains(&(second - afternoon)));
-    let mut config = Config::default();
-    config.learn.lstm_min_rows = usize::MAX;
-    config.training.interval_s = 86_400.0;
-    let replay = Replay::new(&config, dir.path()).unwrap();
-    let mut hours = vec![0.0f64; 6 * 24];
-    replay
-        .run(&window, &mut |_, row| {
-            let hour = row.at.since(Timestamp::from_seconds(BEGIN_S as f64)) / 3600.0;
-            let score = row.judgement.map_or(0.0, |judged| judged.score.0);
-            hours[hour as usize] = hours[hour as usize].max(score);
-        })
-        .unwrap();
-    for day in [3, 4] {
-        assert!(
-            hours[24 * day + 6] < 1.0,
-            "day {day}, the job at six: {:?}",
-            &hours[24 * day..24 * day + 24]
-        );
-    }
-    assert!(hours[4 * 24 + 15] > 1.0, "the job at three: {:?}", &hours[4 * 24..]);
-
-    let view = replay.forecasts(&ask(&window.instance, &[], 3600.0)).unwrap();
-    let by = &view.by[0];
-    assert!(by.phase == Phase::Learned && by.periods_s.contains(&86_400.0), "{by:?}");
-    assert!(by.history_s > Some(5.0 * 86_400.0) && by.reach_s >= 86_400.0, "{by:?}");
-    let at = |minute: i64| Timestamp::from_seconds((BEGIN_S + 5 * DAY_S + 5 * 3600 + minute * 60) as f64);
-    for (key, idle, busy) in [("cpu", 0.2, 0.8), ("io", 1e5, 9e6)] {
-        let metric = of(&view, key);
-        let middle = |minute: i64| {
-            let place = metric.path.at_us.iter().position(|&us| us >= at(minute).0).unwrap();
-            metric.path.p50[place]
-        };
-        let half = (idle + busy) / 2.0;
-        assert!(middle(62) > half, "{key} at 6:02 is {} of {busy}: {metric:?}", middle(62));
-        assert!(middle(50) < half && middle(80) < half, "{key}: {metric:?}");
-        let farthest = metric.choices.last().unwrap();
-        assert!(farthest.lead_s == 3600.0 && farthest.step_s == 60.0, "{farthest:?}");
-        assert!(farthest.beaten.iter().any(|one| one.method == Method::Last), "{farthest:?}");
-        assert!(metric.choices.iter().all(|one| one.chosen.rms > 0.0), "{metric:?}");
-    }
-    let cap = of(&view, "cap");
-    assert!(cap.held && cap.path.p50.iter().all(|&value| value == 4.0), "{cap:?}");
-    let week = replay.forecasts(&ask(&window.instance, &["cpu"], 7.0 * 86_400.0)).unwrap();
-    let last = of(&week, "cpu").path.at_us.last().copied().unwrap();
-    assert!(Timestamp(last).since(at(30)) <= by.reach_s, "nothing is told beyond what was learned");
-}
-
 /// A load that breathes, at 1 Hz.
 fn breathing(n: usize) -> f64 {
     300.0 + 60.0 * (n as f64 / 30.0).sin() + ((n * 7919) % 13) as f64
+}
+
+/// Samples are missing, and for two minutes all is silent: the forecast goes on with what repeats.
+#[test]
+fn a_recording_with_gaps_is_forecast_with_what_was_beaten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = recording("recorded", (0..2400).map(breathing));
+    (0..2400).step_by(50).for_each(|row| window.columns[0][row] = MISSING);
+    window.times.drain(600..720);
+    window.columns.iter_mut().for_each(|column| drop(column.drain(600..720)));
+    let mut config = Config::default();
+    config.learn.lstm_min_rows = usize::MAX;
+    let replay = Replay::new(&config, dir.path()).unwrap();
+    replay.run(&window, &mut |_, _| ()).unwrap();
+    let view = replay.forecasts(&ask(&window.instance, &[], 300.0)).unwrap();
+    let by = &view.by[0];
+    assert!(by.learned_at == window.times.last().copied() && by.reach_s >= 600.0, "{by:?}");
+    let used = of(&view, "used");
+    assert!(used.choices.iter().all(|one| one.chosen.rms > 0.0 && one.lead_s <= 300.0), "{used:?}");
+    // Half a wave ahead, the last value is the worst that can be said.
+    let far = used.choices.iter().find(|one| one.lead_s == 100.0).unwrap();
+    let last = far.beaten.iter().find(|one| one.method == Method::Last).unwrap();
+    assert!(far.chosen.rms < 0.5 * last.rms, "{far:?}");
+    let week = replay.forecasts(&ask(&window.instance, &[], 7.0 * 86_400.0)).unwrap();
+    let end = of(&week, "used").path.at_us.last().copied().unwrap();
+    let ahead_s = Timestamp(end).since(*window.times.last().unwrap());
+    assert!(ahead_s <= week.by[0].reach_s + 1.0, "nothing is told beyond what was learned: {ahead_s}");
 }
 
 fn node(dir: &std::path::Path) -> Node {
