@@ -36,6 +36,8 @@ pub enum Command {
     Server(RunArgs),
     /// Say what will fail, when and why
     Predict(PredictArgs),
+    /// Say what metrics will be, with bands, and by which way they are expected
+    Forecast(crate::commands::forecast::ForecastArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
     /// What runs beside production and says where trouble comes from; rehearse what is coming

@@ -77,6 +77,7 @@ impl From<foretwin_engine::Error> for ApiError {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
             "unknown_rehearsal" => (StatusCode::NOT_FOUND, Some("number")),
             "unknown_report" => (StatusCode::NOT_FOUND, Some("report_id")),
+            "unknown_metric" => (StatusCode::NOT_FOUND, Some("metric")),
             "unknown_model" => (StatusCode::NOT_FOUND, Some("version")),
             "invalid_model" => (StatusCode::BAD_REQUEST, Some("body")),
             "conflict" | "fenced" => (StatusCode::CONFLICT, None),
