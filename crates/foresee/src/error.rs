@@ -13,8 +13,8 @@ pub enum Error {
         /// What it must be.
         want: &'static str,
     },
-    /// The state of a history is of a version that this program does not know.
-    #[error("decode history: version {0} is unknown")]
+    /// A state is of a version that this program does not know.
+    #[error("decode state: version {0} is unknown")]
     Version(u8),
     /// The state of a history ends early or does not fit together.
     #[error("decode history: {0}")]
@@ -27,4 +27,7 @@ pub enum Error {
         /// What is wrong with it, and where.
         reason: String,
     },
+    /// The state of a comparison ends early or does not fit together.
+    #[error("decode comparison of production and twin: {0}")]
+    Comparison(&'static str),
 }

@@ -12,6 +12,7 @@ mod action;
 mod cause;
 mod climb;
 mod config;
+pub mod contrast;
 mod error;
 mod history;
 mod issues;

@@ -26,7 +26,7 @@ pub(crate) fn rate(mode: FailureMode, per_second: f64) -> String {
     format!("{}/day", amount(mode, per_second * 86_400.0))
 }
 
-fn bytes(value: f64) -> String {
+pub(crate) fn bytes(value: f64) -> String {
     let mut value = value;
     for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
         if value.abs() < 1024.0 {
@@ -38,7 +38,7 @@ fn bytes(value: f64) -> String {
 }
 
 /// Three digits are as many as people compare.
-fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     let size = value.abs();
     if size >= 100.0 || size == size.round() {
         format!("{value:.0}")

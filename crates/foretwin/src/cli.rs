@@ -131,6 +131,24 @@ pub enum Evaluate {
     Detection(DetectionArgs),
     /// Forecast 1, 10, 60 and 600 steps ahead, against VAR, seasonal naive and ETS
     Forecast(ForecastArgs),
+    /// Tell the application from the machine underneath, on campaigns recorded by foretwin-lab contrast
+    Contrast(ContrastArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ContrastArgs {
+    /// Directories of seconds.csv, frames.bin and truth.csv
+    #[arg(long, required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Leave the second model out
+    #[arg(long)]
+    pub without_model: bool,
+    /// Tell every second
+    #[arg(long)]
+    pub verbose_runs: bool,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,10 +4,12 @@
 //! nearest learned windows are what a window is compared with (k-nearest-neighbour regression, Stone 1977), by median
 //! and median absolute deviation. Beyond the loads learned there are none that are near, and the answer says so.
 
-use serde::{Deserialize, Serialize};
+use super::state::{Reader, Writer};
+use super::window::FEATURES;
+use crate::Error;
 
 /// How a window is compared with learned ones: own load, what others use, steal, all in cores.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Regime {
     pub own: f32,
     pub others: f32,
@@ -26,7 +28,7 @@ const BEYOND: (f32, f32) = (1.2, 0.03);
 const MAD: f32 = 1.4826;
 
 /// A learned window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct Learned {
     regime: Regime,
     features: Vec<f32>,
@@ -40,7 +42,7 @@ pub(super) struct Usual {
 }
 
 /// The learned windows.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Baseline {
     windows: Vec<Learned>,
     next: usize,
@@ -58,6 +60,29 @@ impl Baseline {
         }
     }
 
+    pub fn encode(&self, to: &mut Writer) {
+        to.count(self.next);
+        to.count(self.windows.len());
+        for Learned { regime, features } in &self.windows {
+            [regime.own, regime.others, regime.steal].iter().chain(features).for_each(|&value| to.f32(value));
+        }
+    }
+
+    pub fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
+        let next = from.count(0)?;
+        let count = from.count(Regime::LEARNED)?;
+        if count > KEPT || next >= KEPT {
+            return Err(Error::Comparison("it learned more windows than are kept"));
+        }
+        let mut windows = Vec::with_capacity(count);
+        for _ in 0..count {
+            let regime = Regime { own: from.f32()?, others: from.f32()?, steal: from.f32()? };
+            let features = (0..FEATURES).map(|_| from.f32()).collect::<Result<_, _>>()?;
+            windows.push(Learned { regime, features });
+        }
+        Ok(Self { windows, next })
+    }
+
     /// Windows known.
     pub fn len(&self) -> usize {
         self.windows.len()
@@ -69,11 +94,9 @@ impl Baseline {
         regime.own > (most * BEYOND.0).max(most + BEYOND.1)
     }
 
-    /// Whether others use more, or more is stolen, than ever was learned.
-    pub fn is_busier(&self, regime: Regime) -> bool {
-        let most = |of: fn(&Regime) -> f32| self.windows.iter().map(|w| of(&w.regime)).fold(0.0, f32::max);
-        regime.others > most(|r| r.others) * BEYOND.0 + BEYOND.1
-            || regime.steal > most(|r| r.steal) * BEYOND.0 + BEYOND.1
+    /// The highest value of a feature that was learned.
+    pub fn highest(&self, feature: usize) -> f32 {
+        self.windows.iter().map(|window| window.features[feature]).fold(f32::NEG_INFINITY, f32::max)
     }
 
     /// What is usual of each feature in a regime; `floors` are the least scales.
@@ -150,9 +173,8 @@ mod tests {
     #[test]
     fn loads_never_seen_are_beyond() {
         let baseline = learned();
-        let at = |own, others| Regime { own, others, steal: 0.0 };
-        assert!(!baseline.is_beyond(at(0.31, 0.1)) && baseline.is_beyond(at(0.5, 0.1)));
-        assert!(!baseline.is_busier(at(0.3, 0.7)) && baseline.is_busier(at(0.3, 1.0)));
+        let at = |own| Regime { own, others: 0.1, steal: 0.0 };
+        assert!(!baseline.is_beyond(at(0.31)) && baseline.is_beyond(at(0.5)));
     }
 
     #[test]

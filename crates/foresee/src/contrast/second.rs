@@ -44,6 +44,8 @@ pub struct Kernel {
     pub parent_throttled: f64,
     /// Cores that the group around the original used.
     pub parent_cpu: f64,
+    /// Cores that the group around the original may use.
+    pub parent_capacity: f64,
     /// Share of the time that some of the original waited for a processor (pressure).
     pub cpu_stall: f64,
     /// For memory.
@@ -56,6 +58,8 @@ pub struct Kernel {
     pub refaults: f64,
     /// Cores taken by the hypervisor.
     pub steal: f64,
+    /// Share of the memory of the host, or of the tightest group around the original, that reclaim cannot give back.
+    pub memory_full: f64,
 }
 
 impl Kernel {
@@ -63,12 +67,14 @@ impl Kernel {
     pub const UNKNOWN: Self = Self {
         parent_throttled: f64::NAN,
         parent_cpu: f64::NAN,
+        parent_capacity: f64::NAN,
         cpu_stall: f64::NAN,
         memory_stall: f64::NAN,
         io_stall: f64::NAN,
         run_delay: f64::NAN,
         refaults: f64::NAN,
         steal: f64::NAN,
+        memory_full: f64::NAN,
     };
 }
 
@@ -81,6 +87,9 @@ pub struct Neighbour {
     pub cpu: f64,
     /// Bytes per second to and from disks.
     pub io: f64,
+    /// Share of the time that some of it waited for a disk (pressure). Whoever waits for a disk uses it; where the
+    /// kernel does not count bytes per group, this is what names the user.
+    pub io_stall: f64,
     /// Bytes of memory that reclaim cannot give back.
     pub memory: f64,
     /// Whether it shares the quota of the group around the original.
@@ -157,4 +166,6 @@ pub struct Second {
     pub neighbours: Vec<Neighbour>,
     /// The costs of the twin in the order of [`TWIN`], NaN where not measured; none where no twin runs.
     pub twin: Option<[f64; COSTS]>,
+    /// What the second model, which expects those costs, made of them: above 1 is anomalous. NaN without one.
+    pub twin_score: f64,
 }

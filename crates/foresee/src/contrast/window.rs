@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use super::baseline::{Regime, median};
 use super::second::{COSTS, Kernel, Production, Second, TWIN};
 
@@ -28,12 +26,15 @@ pub(super) enum Of {
     RunDelay,
     Refaults,
     Steal,
+    MemoryFull,
 }
 
 /// Features before those of the twin.
-pub(super) const OWN: usize = 14;
+pub(super) const OWN: usize = 15;
+/// The score of the second model, after the costs that it expects.
+pub(super) const MODEL: usize = OWN + COSTS;
 /// All features.
-pub(super) const FEATURES: usize = OWN + COSTS;
+pub(super) const FEATURES: usize = MODEL + 1;
 
 /// Key of the metric and least scale of each feature: natural logarithms for costs and rates, else as they are.
 const DESCRIBED: [(&str, f32); OWN] = [
@@ -51,17 +52,44 @@ const DESCRIBED: [(&str, f32); OWN] = [
     ("cpu.run_delay", 0.02),
     ("memory.refaults", 0.3),
     ("cpu.steal", 0.01),
+    ("parent.memory.utilization", 0.02),
 ];
 const MIB: f32 = (1 << 20) as f32;
 
 /// Key of a feature's metric.
 pub(super) fn key(feature: usize) -> &'static str {
-    if feature < OWN { DESCRIBED[feature].0 } else { TWIN[feature - OWN].0 }
+    match feature {
+        MODEL => "foretwin.twin.score",
+        feature if feature < OWN => DESCRIBED[feature].0,
+        feature => TWIN[feature - OWN].0,
+    }
+}
+
+/// What a feature is called in a sentence.
+pub(super) fn said(feature: usize) -> &'static str {
+    const SAID: [&str; OWN] = [
+        "median latency",
+        "latency (90th percentile)",
+        "processor time per request",
+        "load",
+        "requests failed",
+        "memory grows",
+        "its own quota held it back",
+        "the quota of the group around it held it back",
+        "it waited for a processor",
+        "it waited for memory",
+        "it waited for a disk",
+        "its threads waited for a processor",
+        "the rate of pages read again",
+        "the hypervisor ran somebody else",
+        "memory around it is used up",
+    ];
+    SAID[feature]
 }
 
 /// Whether a cost of the twin is a share of time, not a duration.
 fn is_share(cost: usize) -> bool {
-    TWIN[cost].0.ends_with("run_delay")
+    TWIN.get(cost).is_some_and(|(key, _)| key.ends_with("run_delay"))
 }
 
 /// Whether a feature is a natural logarithm.
@@ -88,20 +116,22 @@ pub(super) fn floors() -> [f32; FEATURES] {
         *floor = match feature.checked_sub(OWN) {
             None => DESCRIBED[feature].1,
             Some(cost) if is_share(cost) => 0.005,
-            Some(cost) if TWIN[cost].0.contains("stretch") => 0.05,
+            Some(cost) if TWIN.get(cost).is_some_and(|(key, _)| key.contains("stretch")) => 0.05,
             Some(_) => 0.15,
         };
     }
     floors
 }
 
-/// What others use, in the order of the neighbours of the newest second.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+/// What somebody uses; of others in the order of the neighbours of the newest second.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Use {
     /// Cores.
     pub cpu: f32,
     /// Bytes per second.
     pub io: f32,
+    /// Share of the time waited for a disk.
+    pub io_stall: f32,
     /// Bytes.
     pub memory: f32,
 }
@@ -113,12 +143,27 @@ pub(super) struct Row {
     pub features: [f32; FEATURES],
     /// What the original itself uses.
     pub own: Use,
-    /// Cores that the group around the original uses.
-    pub parent_cpu: f32,
+    /// Share of its capacity that the group around the original uses; NaN where either is not known.
+    pub saturation: f32,
     /// Per neighbour of the newest second.
     pub others: Vec<Use>,
     /// Whether the twin measured anything.
     pub has_twin: bool,
+}
+
+#[cfg(test)]
+impl Row {
+    /// Nothing measured, nothing used.
+    pub fn empty() -> Self {
+        Self {
+            regime: Regime::default(),
+            features: [f32::NAN; FEATURES],
+            own: Use::default(),
+            saturation: f32::NAN,
+            others: Vec::new(),
+            has_twin: false,
+        }
+    }
 }
 
 /// The mean of what is known; NaN where nothing is.
@@ -146,16 +191,18 @@ pub(super) fn row(seconds: &VecDeque<Second>) -> Option<Row> {
     let kernel = |of: fn(&Kernel) -> f64| mean(seconds, |second| of(&second.kernel));
     let others = newest.neighbours.iter().map(|who| {
         let of = |use_of: fn(&super::Neighbour) -> f64| {
-            let found = |second: &Second| second.neighbours.iter().find(|other| other.id == who.id).map(use_of);
+            let found =
+                |second: &Second| second.neighbours.iter().find(|other| other.id == who.id).map(use_of);
             // Who was not there used nothing.
             mean(seconds, |second| found(second).unwrap_or(0.0)) as f32
         };
-        Use { cpu: of(|n| n.cpu), io: of(|n| n.io), memory: of(|n| n.memory) }
+        Use { cpu: of(|n| n.cpu), io: of(|n| n.io), io_stall: of(|n| n.io_stall), memory: of(|n| n.memory) }
     });
     let others: Vec<Use> = others.collect();
     let own = Use {
         cpu: production(|p| p.cpu) as f32,
         io: production(|p| p.io) as f32,
+        io_stall: kernel(|k| k.io_stall) as f32,
         memory: production(|p| p.memory) as f32,
     };
     let known = |value: f32| if value.is_finite() { value } else { 0.0 };
@@ -180,16 +227,19 @@ pub(super) fn row(seconds: &VecDeque<Second>) -> Option<Row> {
     set(Of::RunDelay, kernel(|k| k.run_delay));
     set(Of::Refaults, kernel(|k| k.refaults).ln_1p());
     set(Of::Steal, kernel(|k| k.steal));
-    for (cost, feature) in features[OWN..].iter_mut().enumerate() {
+    set(Of::MemoryFull, kernel(|k| k.memory_full));
+    for (cost, feature) in features[OWN..MODEL].iter_mut().enumerate() {
         let of = |second: &Second| second.twin.map_or(f64::NAN, |costs| costs[cost]);
         *feature = mean(seconds, |second| {
             let value = of(second);
             if is_share(cost) || value.is_nan() { value } else { log(value) }
         }) as f32;
     }
-    let has_twin = features[OWN..].iter().any(|feature| feature.is_finite());
-    let parent_cpu = kernel(|k| k.parent_cpu) as f32;
-    Some(Row { regime, features, own, parent_cpu, others, has_twin })
+    let has_twin = features[OWN..MODEL].iter().any(|feature| feature.is_finite());
+    let score = mean(seconds, |second| second.twin_score);
+    features[MODEL] = if score.is_nan() { f32::NAN } else { log(score) as f32 };
+    let saturation = kernel(|k| k.parent_cpu / k.parent_capacity) as f32;
+    Some(Row { regime, features, own, saturation, others, has_twin })
 }
 
 /// Bytes per second by which memory grew, from the median of the first to that of the last seconds.

@@ -1,5 +1,6 @@
 //! `foretwin evaluate`: measures by contracts that anyone can judge.
 
+mod contrast;
 mod detection;
 mod forecast;
 mod nab;
@@ -21,6 +22,7 @@ pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
             }
         },
         Evaluate::Forecast(args) => forecast::run(args),
+        Evaluate::Contrast(args) => contrast::run(args),
     }
 }
 

@@ -1,0 +1,222 @@
+//! The state of one comparison: stepped once a second, small, and written down as it is.
+
+use std::collections::VecDeque;
+
+use foretwin_core::{Contrast, Evidence, Fidelity, InstanceId, Timestamp, Verdict, VerdictClass};
+
+use super::ahead::Ahead;
+use super::baseline::{Baseline, FEWEST, Usual};
+use super::fuse::{Fused, fuse};
+use super::habit::{Excess, Habits, Resource};
+use super::opinion::Opinion;
+use super::second::{Neighbour, Second};
+use super::signs::{self, Signs};
+use super::window::{self, Row, SECONDS};
+use crate::words;
+
+/// Seconds between windows that are learned: half a window, so that few seconds teach enough.
+const STRIDE: u32 = 5;
+/// Learned windows wait so long, in strides, before they count: a departure that grows slowly is not learned first.
+const WAIT: usize = 6;
+/// A pause of so many seconds begins a new window.
+const PAUSE_S: f64 = 5.0;
+
+/// Compares an instance with its twin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    instance: InstanceId,
+    fidelity: Fidelity,
+    seconds: VecDeque<Second>,
+    pub(super) baseline: Baseline,
+    pub(super) habits: Habits,
+    waiting: VecDeque<(Row, Vec<Neighbour>)>,
+    pub(super) with: Opinion,
+    pub(super) without: Opinion,
+    pub(super) ahead: Ahead,
+    pub(super) ticks: u32,
+}
+
+impl Comparison {
+    /// Begins to compare `instance` with a twin of this fidelity.
+    #[must_use]
+    pub fn new(instance: InstanceId, fidelity: Fidelity) -> Self {
+        Self {
+            instance,
+            fidelity,
+            seconds: VecDeque::with_capacity(SECONDS),
+            baseline: Baseline::default(),
+            habits: Habits::default(),
+            waiting: VecDeque::new(),
+            with: Opinion::default(),
+            without: Opinion::default(),
+            ahead: Ahead::new(None),
+            ticks: 0,
+        }
+    }
+
+    /// The same with a limit of the 90th percentile of production's latency, in seconds.
+    #[must_use]
+    pub fn with_latency_limit(mut self, limit_s: f64) -> Self {
+        self.ahead = Ahead::new(Some(limit_s));
+        self
+    }
+
+    /// The twin's drift, and what it means for production's latency.
+    #[must_use]
+    pub fn ahead(&self) -> &Ahead {
+        &self.ahead
+    }
+
+    /// Whether enough was learned to judge.
+    #[must_use]
+    pub fn has_learned(&self) -> bool {
+        self.baseline.len() >= FEWEST
+    }
+
+    /// Takes the next second, and says where the trouble is, if there is any.
+    pub fn step(&mut self, second: Second) -> Contrast {
+        let at = second.at;
+        if self.seconds.back().is_some_and(|last| at.since(last.at) > PAUSE_S || at <= last.at) {
+            self.seconds.clear();
+        }
+        if self.seconds.len() == SECONDS {
+            self.seconds.pop_front();
+        }
+        self.seconds.push_back(second);
+        self.ticks = self.ticks.wrapping_add(1);
+        match window::row(&self.seconds) {
+            Some(row) if self.has_learned() => self.judge(at, &row),
+            Some(row) => {
+                if self.ticks.is_multiple_of(STRIDE) {
+                    self.learn(&row, None);
+                }
+                self.learning(at)
+            }
+            None => self.learning(at),
+        }
+    }
+
+    fn judge(&mut self, at: Timestamp, row: &Row) -> Contrast {
+        let usual = self.baseline.usual(row.regime, &window::floors());
+        let neighbours = self.neighbours();
+        let signs = signs::read(row, &usual, &self.baseline, &self.habits, neighbours);
+        let (with, without) = (fuse(&signs, row.has_twin), fuse(&signs, false));
+        let told = Told { signs: &signs, row, usual: &usual, neighbours };
+        let verdicts = [(&with, true), (&without, false)].map(|(fused, twin)| told.verdict(fused, twin));
+        if row.has_twin {
+            self.ahead.take(at, row, &usual);
+        }
+        self.with.take(at, &with);
+        self.without.take(at, &without);
+        if !self.with.is_calm() || !self.without.is_calm() {
+            self.waiting.clear();
+        } else if self.ticks.is_multiple_of(STRIDE) {
+            self.waiting.push_back((row.clone(), self.neighbours().to_vec()));
+            if self.waiting.len() > WAIT
+                && let Some((row, neighbours)) = self.waiting.pop_front()
+            {
+                self.learn(&row, Some(&neighbours));
+            }
+        }
+        let [(consumer, evidence), (consumer_without, evidence_without)] = verdicts;
+        Contrast {
+            instance: self.instance.clone(),
+            at,
+            fidelity: self.fidelity,
+            verdict: if row.has_twin { self.with.verdict(consumer, evidence) } else { no_contrast(at) },
+            verdict_counters_only: self.without.verdict(consumer_without, evidence_without),
+        }
+    }
+
+    fn neighbours(&self) -> &[Neighbour] {
+        self.seconds.back().map_or(&[], |second| &second.neighbours)
+    }
+
+    fn learn(&mut self, row: &Row, neighbours: Option<&[Neighbour]>) {
+        let newest = self.seconds.back().map_or(&[][..], |second| &second.neighbours);
+        self.baseline.learn(row.regime, &row.features);
+        self.habits.learn(&row.own, neighbours.unwrap_or(newest), &row.others);
+    }
+
+    /// Nothing can be said yet.
+    fn learning(&self, at: Timestamp) -> Contrast {
+        let statement =
+            format!("learning what is usual: {} of {FEWEST} windows", self.baseline.len().min(FEWEST));
+        let verdict = unknown(VerdictClass::Undetermined, Evidence { metric: String::new(), statement });
+        Contrast {
+            instance: self.instance.clone(),
+            at,
+            fidelity: self.fidelity,
+            verdict: verdict.clone(),
+            verdict_counters_only: verdict,
+        }
+    }
+}
+
+fn unknown(class: VerdictClass, evidence: Evidence) -> Verdict {
+    Verdict {
+        class,
+        self_inflicted: false,
+        consumer: None,
+        probability: 1.0,
+        since: None,
+        evidence: vec![evidence],
+        probabilities: vec![(class, 1.0)],
+    }
+}
+
+fn no_contrast(_at: Timestamp) -> Verdict {
+    let statement = "no twin runs on the same resources".into();
+    unknown(VerdictClass::NoContrast, Evidence { metric: String::new(), statement })
+}
+
+/// What a verdict is put into words from.
+struct Told<'a> {
+    signs: &'a Signs,
+    row: &'a Row,
+    usual: &'a [Usual],
+    neighbours: &'a [Neighbour],
+}
+
+impl Told<'_> {
+    /// Consumer and evidence, strongest first.
+    fn verdict(&self, fused: &Fused, with_twin: bool) -> (Option<InstanceId>, Vec<Evidence>) {
+        let signs = self.signs;
+        let own = [signs.load, signs.work, signs.leak, signs.limit];
+        let counters =
+            [signs.stall, signs.parent, signs.memory, signs.io, signs.steal, signs.full, signs.latency];
+        let probes = signs.probes.iter().map(|(_, sign)| *sign).chain([signs.model]).filter(|_| with_twin);
+        let mut all: Vec<_> = own.into_iter().chain(counters).chain(probes).collect();
+        all.retain(|sign| sign.strength > 0.0);
+        all.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+        let said = |sign: &signs::Sign| signs::evidence(sign.feature, self.row, self.usual);
+        let mut evidence: Vec<Evidence> = all.iter().take(5).map(said).collect();
+        let named = signs.neighbour.filter(|_| fused.names);
+        let consumer = named.and_then(|excess| Some(self.neighbours.get(excess.who)?.id.clone()));
+        if let (Some(excess), Some(id)) = (named, &consumer) {
+            evidence.insert(0, excess_in_words(&excess, id));
+        }
+        (consumer, evidence)
+    }
+}
+
+fn excess_in_words(excess: &Excess, id: &InstanceId) -> Evidence {
+    let (now, before) = (f64::from(excess.now), f64::from(excess.before));
+    let (metric, now, before) = match excess.resource {
+        Resource::Cpu => {
+            let cores = |value| format!("{} cores", words::plain(value));
+            ("cpu.time", cores(now), cores(before))
+        }
+        Resource::Io => {
+            let rate = |value| format!("{}/s of disk traffic", words::bytes(value));
+            ("disk.io", rate(now), rate(before))
+        }
+        Resource::IoStall => {
+            let share = |value| format!("the disk {} of the time", words::percent(value));
+            ("io.pressure", share(now), share(before))
+        }
+        Resource::Memory => ("memory.unreclaimable", words::bytes(now), words::bytes(before)),
+    };
+    let statement = format!("{id} uses {now}; when all was well it used at most {before}");
+    Evidence { metric: metric.into(), statement }
+}

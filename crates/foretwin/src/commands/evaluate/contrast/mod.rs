@@ -1,0 +1,61 @@
+//! The contrast of production and twin on recorded campaigns of the lab (`foretwin-lab contrast`).
+//!
+//! Recordings are stepped second by second, as if live: truth is read only to score. Each verdict is made twice, with
+//! the twin and from the kernel's counters alone.
+
+mod csv;
+mod ramp;
+mod recording;
+mod score;
+mod second_model;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use foretwin_core::{Fidelity, InstanceId};
+use foretwin_foresee::contrast::{Comparison, Second};
+
+use crate::cli::ContrastArgs;
+use ramp::Looks;
+use recording::Recording;
+use score::{Said, Score};
+
+/// Judges every recording of a directory, or one.
+pub fn run(args: &ContrastArgs) -> Result<ExitCode> {
+    let mut score = Score::default();
+    for dir in &args.data {
+        let mut recording = Recording::read(dir)?;
+        ensure!(!recording.seconds.is_empty(), "{}: no seconds were recorded", dir.display());
+        if !args.without_model {
+            second_model::add(&mut recording)?;
+        }
+        let (said, looks) = judge(&recording);
+        if args.verbose_runs {
+            score::tell_seconds(&recording, &said);
+        }
+        score.add(&recording, &said);
+        score.add_leads(looks.leads(&recording), looks.false_alarms(&recording));
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&score.summary())?);
+    } else {
+        score.tell();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Steps through a recording.
+fn judge(recording: &Recording) -> (Vec<Said>, Looks) {
+    let limit_s = ramp::limit_s(recording);
+    let mut comparison =
+        Comparison::new(InstanceId::new(recording::ORIGINAL), Fidelity::Process).with_latency_limit(limit_s);
+    let mut looks = Looks::default();
+    let config = foretwin_foresee::Config::default().with_horizon(ramp::HORIZON_S);
+    let step = |second: &Second| {
+        let contrast = comparison.step(second.clone());
+        looks.ask(comparison.ahead(), second.at, &config);
+        Said { learned: comparison.has_learned(), contrast }
+    };
+    let said = recording.seconds.iter().map(step).collect();
+    (said, looks)
+}
