@@ -192,6 +192,9 @@ impl Rehearsal {
             if self.first_us.is_some() { elapsed_s.min(self.elapsed_s + spacing) } else { elapsed_s };
         if exit.out_of_memory {
             self.close(Some(FailureMode::MemoryExhaustion), "the kernel killed it for want of memory");
+        } else if let (3, [leak]) = (exit.code, self.question.leaks.as_slice()) {
+            // The code of a runner that has reached a limit; its last frame was lost.
+            self.close(Some(leak.mode), "the runner reached the limit");
         } else if exit.code != 0 {
             self.close(Some(FailureMode::Crash), "it ended with an error");
         } else {
@@ -248,7 +251,7 @@ impl Rehearsal {
                 unlike.push("neighbours: they are those of now, not those of then".into());
             }
             Fidelity::Microvm => {
-                unlike.push("neighbours, and the speed of the processor: the guest is alone".into())
+                unlike.push("neighbours, and the speed of the processor: the guest is alone".into());
             }
         }
         if question.directory.is_none() {
@@ -300,8 +303,8 @@ fn check(question: &Question) -> Result<(), Unrehearsable> {
         if !known {
             return wrong("leaks", "only memory, descriptors, pids and disk space can leak");
         }
-        if !positive(leak.limit) || !(leak.used >= 0.0 && leak.used < leak.limit) || !(leak.rate_per_s >= 0.0)
-        {
+        let grows = positive(leak.limit) && (0.0..leak.limit).contains(&leak.used) && leak.rate_per_s >= 0.0;
+        if !grows {
             return wrong("leaks", "what grows must be below its limit and have a rate of at least 0");
         }
     }
@@ -338,7 +341,7 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
     };
     let cores = question.cores.map(|cores| cores * work_scale);
     let limit = question.leaks.iter().find(|leak| leak.mode == FailureMode::MemoryExhaustion);
-    let memory_bytes = limit.map(|leak| (leak.limit * memory_scale).round() as u64 + RUNNER_BYTES);
+    let memory_bytes = limit.map(|leak| group_limit(leak, memory_scale));
     Spec {
         label: InstanceId::new(&label),
         order,
@@ -350,6 +353,10 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
     }
 }
 
+fn group_limit(leak: &Leak, memory_scale: f64) -> u64 {
+    (leak.limit * memory_scale).round() as u64 + RUNNER_BYTES
+}
+
 /// How the runner shall fail: as fast as forecast, times the speed.
 fn fault(question: &Question, memory_scale: f64) -> Fault {
     let mut fault = Fault::default();
@@ -359,8 +366,9 @@ fn fault(question: &Question, memory_scale: f64) -> Fault {
         match leak.mode {
             FailureMode::MemoryExhaustion => {
                 fault.memory_bytes_per_s = rate * memory_scale;
-                // Where no group holds memory, the runner must.
-                fault.memory_limit_bytes = Some((leak.limit * memory_scale).round() as u64);
+                // Where no group holds memory, the runner must. In a group the kernel comes first, since the runner
+                // itself takes some.
+                fault.memory_limit_bytes = Some(group_limit(leak, memory_scale));
             }
             FailureMode::DescriptorExhaustion => {
                 (fault.descriptors_per_s, fault.descriptors_limit) = (rate, left);

@@ -7,5 +7,5 @@ mod dockerd;
 mod limits;
 mod microvm;
 mod process;
-// mod rehearsal;
+mod rehearsal;
 mod support;

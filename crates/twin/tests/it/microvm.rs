@@ -74,7 +74,7 @@ fn a_microvm_reports_obeys_and_leaves_nothing() {
 /// On a clock of instructions, the same guest measures the same, however busy the host is.
 #[test]
 fn a_counted_guest_measures_the_same_twice() {
-    let mut short = || {
+    let short = || {
         let mut stage = stage(true)?;
         let spec = probes("test/counted-twin", Fidelity::Microvm);
         stage.until(&one(&spec), 240, |status| status.traffic.frames > 20);

@@ -63,7 +63,10 @@ fn a_leak_is_rehearsed_at_twenty_times_its_speed() {
     };
     let Some(outcome) = rehearse(question) else { return };
     let broken = outcome.broken.clone().expect("it breaks");
-    eprintln!("REHEARSED {} after {:.0} s, 150 s by arithmetic: {}", broken.mode, broken.after_s, broken.seen);
+    eprintln!(
+        "REHEARSED {} after {:.0} s, 150 s by arithmetic: {}",
+        broken.mode, broken.after_s, broken.seen
+    );
     assert_eq!(broken.mode, FailureMode::MemoryExhaustion);
     assert!((broken.after_s - 150.0).abs() < 45.0, "{outcome:#?}");
 }
