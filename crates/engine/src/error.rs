@@ -72,6 +72,9 @@ pub enum Error {
         /// Which; none: it has none at all.
         version: Option<u64>,
     },
+    /// There is no such report.
+    #[error("there is no report {0}; GET /api/v1/reports lists those that are kept")]
+    UnknownReport(foretwin_core::ReportId),
     /// A model that cannot serve the instance it is meant for.
     #[error("{0}")]
     ModelRefused(String),
@@ -136,6 +139,7 @@ impl Error {
             Self::UnknownInstance(_) => "unknown_instance",
             Self::UnknownSchema(_) => "unknown_schema",
             Self::UnknownModel { .. } => "unknown_model",
+            Self::UnknownReport(_) => "unknown_report",
             Self::ModelRefused(_) => "invalid_model",
             Self::Conflict(_) => "conflict",
             Self::DamagedModel { .. } => "damaged_model",

@@ -36,6 +36,8 @@ pub(crate) struct Feed {
     pub(crate) wants_frames: u64,
     /// When a model was last trained, whether it was put to work or not.
     pub(crate) tried: Timestamp,
+    /// Whether the model at work is of the instance itself, and not of its cohort.
+    pub(crate) individual: bool,
     /// The last of the frames in a row that came late, and how many.
     stragglers: Option<(Timestamp, u32)>,
     judge: Option<Judge>,
@@ -79,6 +81,7 @@ impl Feed {
             gap_s: LONGEST_GAP_S,
             wants_frames: 0,
             tried: Timestamp(i64::MIN),
+            individual: false,
             stragglers: None,
             judge: None,
             heir: None,

@@ -27,6 +27,7 @@ mod pipeline;
 mod presence;
 mod registry;
 mod replay;
+mod reports;
 mod shard;
 mod threads;
 mod trainer;
@@ -44,8 +45,9 @@ pub use models::{
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
-pub use registry::{ModelChange, ModelEntry};
+pub use registry::{ModelChange, ModelEntry, Weights};
 pub use replay::{Replay, Replayed};
+pub use reports::{Config as ReportsConfig, IssueView, ReportView};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
 };

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Models(args) => commands::models::models(&args),
+        Command::Report(args) => commands::report::report(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::Doctor(args) => commands::doctor::doctor(&args),
         Command::Replay(args) => commands::replay::replay(&args),

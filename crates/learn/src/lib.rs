@@ -13,6 +13,7 @@
 
 mod adapt;
 mod ahead;
+mod apart;
 mod baseline;
 mod codec;
 mod cohort;
@@ -47,6 +48,7 @@ mod table;
 mod tail;
 
 pub use ahead::{Ahead, AheadConfig, Choice, Member, Method, better};
+pub use apart::NetworkId;
 pub use baseline::Baseline;
 pub use cohort::{Cohort, cohort};
 pub use compare::{HeldOut, Margins, Performance, Reason, Verdict, compare};

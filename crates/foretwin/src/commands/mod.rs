@@ -7,4 +7,5 @@ pub mod evaluate;
 pub mod models;
 pub mod predict;
 pub mod replay;
+pub mod report;
 pub mod run;

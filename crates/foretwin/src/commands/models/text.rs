@@ -46,6 +46,10 @@ pub fn lines(answer: &Value, paint: Paint) -> String {
         for entry in items(&line["versions"]).iter().rev() {
             let _ = writeln!(text, "{}", row(line, entry));
         }
+        if let Some(leader) = line["judged_for_all"].as_str() {
+            let _ =
+                writeln!(text, "  judged by version {} of {leader}, made for its workload", line["judging"]);
+        }
         if let Some(version) = line["rollback_to"].as_u64() {
             let _ = writeln!(text, "  a rollback leads to version {version}");
         }
@@ -75,10 +79,11 @@ fn row(line: &Value, entry: &Value) -> String {
         roles.push("pinned");
     }
     format!(
-        "  {version:>5}  {}  {:>7} frames  {:>3} by LSTM  {:<11} {}  {}",
+        "  {version:>5}  {}  {:>7} frames  {:>3} by LSTM{}  {:<11} {}  {}",
         moment(&entry["trained_at"]),
         entry["rows"],
         entry["corrected"],
+        if entry["weights"] == "shared" { " of its workload" } else { "" },
         word(&entry["phase"]),
         word(&entry["reason"]),
         roles.join(", ")
@@ -153,8 +158,19 @@ fn expectation(answer: &Value) -> String {
         Some(ratio) => format!(
             "linear + LSTM for {corrected} of {modelled} metrics: held-out squared error {:+.1} % over all{}",
             100.0 * (ratio - 1.0),
-            if shared { ", by weights of its workload" } else { "" }
+            chosen(gain)
         ),
+    }
+}
+
+/// Whose weights were chosen, where both were measured; shared ones are said in any case.
+fn chosen(gain: &Value) -> String {
+    let percent = |key: &str| gain[key].as_f64().map(|ratio| format!("{:+.1} %", 100.0 * (ratio - 1.0)));
+    match (gain["shared"] == true, percent("own"), percent("cohort")) {
+        (true, Some(own), _) => format!(", by weights of its workload (its own: {own})"),
+        (true, None, _) => ", by weights of its workload".into(),
+        (false, _, Some(cohort)) => format!(", by weights of its own (its workload's: {cohort})"),
+        (false, _, None) => String::new(),
     }
 }
 
@@ -309,6 +325,21 @@ mod tests {
             text.contains("LSTM for 1 of 1 metrics: held-out squared error -10.0 % over all\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn whose_weights_are_at_work_is_said_with_the_numbers() {
+        let said = |gain: Value| chosen(&gain);
+        assert_eq!(
+            said(json!({"shared": true, "cohort": 0.9, "own": 0.95})),
+            ", by weights of its workload (its own: -5.0 %)"
+        );
+        assert_eq!(said(json!({"shared": true, "cohort": 0.9})), ", by weights of its workload");
+        let own = said(json!({"shared": false, "cohort": 0.99, "own": 0.6}));
+        assert_eq!(own, ", by weights of its own (its workload's: -1.0 %)");
+        let list = json!({"lines": [{"schema": "00ff", "main": true, "judging": 4, "judged_for_all": "node/a",
+            "versions": [], "changes": []}]});
+        assert!(lines(&list, Paint(false)).contains("judged by version 4 of node/a, made for its workload"));
     }
 
     #[test]
