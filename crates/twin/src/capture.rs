@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn profiles_come_from_telemetry_and_only_when_they_are_new() {
         let dir = tempfile::tempdir().unwrap();
-        let (shelf, schedule, instance) = (Shelf::new(dir.path()), Schedule::default(), InstanceId::new("h/a"));
+        let (shelf, schedule, instance) =
+            (Shelf::new(dir.path()), Schedule::default(), InstanceId::new("h/a"));
         let capture = |hours| {
             let window = window(hours);
             let telemetry = Telemetry { instance: &instance, windows: &[&window], requests: None };
@@ -104,6 +105,8 @@ mod tests {
         let last = Profile { step_s: 60.0, rows: 20, made: at(20), ..Profile::default() };
         assert!(!schedule.is_due(Some(&last), start, at(39)) && schedule.is_due(Some(&last), start, at(40)));
         let old = Profile { rows: 10_000, made: at(10_000), ..last };
-        assert!(!schedule.is_due(Some(&old), start, at(10_359)) && schedule.is_due(Some(&old), start, at(10_360)));
+        assert!(
+            !schedule.is_due(Some(&old), start, at(10_359)) && schedule.is_due(Some(&old), start, at(10_360))
+        );
     }
 }

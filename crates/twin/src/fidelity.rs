@@ -4,7 +4,7 @@
 //! for. Need raises an instance's urgency at once and lowers it after a calm time; whoever has something keeps it
 //! against an equal. A pure function of its arguments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use foretwin_core::{Fidelity, InstanceId, Timestamp};
@@ -37,11 +37,11 @@ impl Default for Costs {
     fn default() -> Self {
         let cost = |cores, mib: f64| Cost { cores, memory_bytes: mib * 1_048_576.0 };
         Self {
-            probes: cost(0.0125, 4.0),
+            probes: cost(0.0125, 5.5),
             model: cost(0.0002, 0.1),
-            process: cost(0.002, 4.0),
+            process: cost(0.002, 5.5),
             container: cost(0.004, 16.0),
-            microvm: cost(0.04, 215.0),
+            microvm: cost(0.04, 230.0),
         }
     }
 }
@@ -182,29 +182,33 @@ pub fn plan(purse: &Purse, candidates: &[Candidate], last: &Plan, now: Timestamp
     next.pay_probes(purse);
     let urgencies: Vec<(Urgency, Option<Timestamp>)> =
         candidates.iter().map(|one| urgency(one, last.assignments.get(&one.instance), now)).collect();
+    let weights: Vec<f64> = candidates
+        .iter()
+        .zip(&urgencies)
+        .map(|(one, (urgency, _))| {
+            let has = last.assignments.get(&one.instance).is_some_and(|held| held.level > Fidelity::Model);
+            let matters = (1.0 + f64::from(one.criticality)) * 3f64.powi(*urgency as i32);
+            if has { matters * INCUMBENCY } else { matters }
+        })
+        .collect();
     let mut order: Vec<usize> = (0..candidates.len()).collect();
-    let weight = |at: usize| {
-        let one = &candidates[at];
-        let has = last.assignments.get(&one.instance).is_some_and(|held| held.level > Fidelity::Model);
-        let matters = (1.0 + f64::from(one.criticality)) * 3f64.powi(urgencies[at].0 as i32);
-        if has { matters * INCUMBENCY } else { matters }
-    };
     // Names break ties, so that the same question has the same answer.
     order.sort_by(|&a, &b| {
-        weight(b).total_cmp(&weight(a)).then_with(|| candidates[a].instance.cmp(&candidates[b].instance))
+        let heavier = weights[b].total_cmp(&weights[a]);
+        heavier.then_with(|| candidates[a].instance.cmp(&candidates[b].instance))
     });
     // Everybody is simulated at least, so that is paid before anybody gets more.
     let model = purse.costs.model;
     next.cores += model.cores * candidates.len() as f64;
     next.memory_bytes += model.memory_bytes * candidates.len() as f64;
-    let mut short = Vec::new();
+    let mut short = BTreeSet::new();
     for at in order {
         let (urgency, calmer_since) = urgencies[at];
         let (level, intensity) = next.spend(purse, &candidates[at], urgency);
         let wanted = wanted(purse, &candidates[at]);
         let (report_hz, scale) = if level == Fidelity::Model { (0.2, 0.0) } else { intensity.intensity() };
         if level < wanted || (level > Fidelity::Model && intensity < urgency) {
-            short.push(candidates[at].instance.clone());
+            short.insert(&candidates[at].instance);
         }
         let assignment = Assignment { level, report_hz, scale, urgency, calmer_since };
         next.assignments.insert(candidates[at].instance.clone(), assignment);
@@ -280,7 +284,11 @@ impl Plan {
     }
 }
 
-fn decisions(candidates: &[Candidate], (last, next): (&Plan, &Plan), short: &[InstanceId]) -> Vec<Decision> {
+fn decisions(
+    candidates: &[Candidate],
+    (last, next): (&Plan, &Plan),
+    short: &BTreeSet<&InstanceId>,
+) -> Vec<Decision> {
     let mut decisions = Vec::new();
     for one in candidates {
         let Some(now) = next.assignments.get(&one.instance) else { continue };

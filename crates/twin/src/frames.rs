@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use foretwin_core::{Fidelity, InstanceId};
+use foretwin_core::probe::Field;
+use foretwin_core::{Fidelity, InstanceId, Storage, Value};
 use foretwin_wire::frame::{Frame, Reader};
 
 use crate::spec::Traffic;
@@ -21,6 +22,15 @@ pub struct Report {
     pub fidelity: Fidelity,
     /// What it says.
     pub frame: Frame,
+}
+
+impl Report {
+    /// Its numbers in the order of `fields`, missing where it has none: a row of the schema that
+    /// [`foretwin_core::probe::schema`] makes of the same fields.
+    #[must_use]
+    pub fn values(&self, fields: &[Field]) -> Vec<Value> {
+        fields.iter().map(|field| Value::from_f64(self.frame.get(*field), Storage::F64)).collect()
+    }
 }
 
 /// Where reports go. It is bounded: what nobody takes is counted, not kept.
@@ -155,8 +165,7 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foretwin_core::Timestamp;
-    use foretwin_core::probe::Field;
+    use foretwin_core::{MISSING, Timestamp};
     use foretwin_wire::frame;
     use std::sync::mpsc;
 
@@ -181,6 +190,19 @@ mod tests {
         let traffic = channel.traffic();
         assert_eq!((traffic.frames, traffic.lost, traffic.reconnects, traffic.refused), (3, 3, 1, 0));
         assert!(traffic.damaged_bytes > 0 && channel.last().is_some());
+    }
+
+    #[test]
+    fn a_report_becomes_a_row() {
+        let frame = Frame {
+            sequence: 0,
+            monotonic_us: 0,
+            wall: Timestamp(0),
+            values: vec![(Field::TcpP90, 0.5), (Field::Ticks, 10.0)],
+        };
+        let report = Report { label: InstanceId::new("x"), fidelity: Fidelity::Process, frame };
+        let row = report.values(&[Field::Ticks, Field::TcpP50, Field::TcpP90]);
+        assert_eq!(row, [Value::float(10.0), MISSING, Value::float(0.5)]);
     }
 
     #[test]

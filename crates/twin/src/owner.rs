@@ -81,8 +81,7 @@ impl Owner {
     /// Whether a name is one that [`Owner::name`] gives.
     #[must_use]
     pub fn owns(&self, name: &str) -> bool {
-        let rest =
-            [Role::Probes, Role::Replay].into_iter().find_map(|role| name.strip_prefix(&self.prefix(role)));
+        let rest = Role::ALL.into_iter().find_map(|role| name.strip_prefix(&self.prefix(role)));
         rest.is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
 
@@ -98,15 +97,22 @@ pub enum Role {
     Probes,
     /// Bulk work at the lowest priority: it must not be felt.
     Replay,
+    /// Bulk work that somebody waits for, at normal priority within a quota: starved of processor time, it would tell
+    /// wrong times.
+    Rehearsal,
 }
 
 impl Role {
+    /// All, in the order of their declaration.
+    pub const ALL: [Self; 3] = [Self::Probes, Self::Replay, Self::Rehearsal];
+
     /// How names of this role begin.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Probes => "foretwin-probe",
             Self::Replay => "foretwin-twin",
+            Self::Rehearsal => "foretwin-rehearsal",
         }
     }
 }

@@ -12,8 +12,10 @@ use foretwin_wire::frame::Frame;
 
 use crate::spec::{Exit, Resources, Spec};
 
-/// Memory that a runner needs for itself; it is added to every scaled limit.
-pub const RUNNER_BYTES: u64 = 6 << 20;
+/// Memory that a runner's group is charged for the runner itself (measured); it is added to every scaled limit.
+pub const RUNNER_BYTES: u64 = 5 << 19;
+/// Memory that a guest's kernel needs beside.
+const GUEST_KERNEL_BYTES: u64 = 64 << 20;
 /// Reports per second of a rehearsing twin: at 20 times the speed one every 4 s of real time.
 const REPORT_HZ: f64 = 5.0;
 /// Least memory that a scaled limit may be: below, pages and the kernel's batches blur what is measured.
@@ -122,6 +124,8 @@ pub struct Rehearsal {
     elapsed_s: f64,
     breaches: u32,
     worst_behind_s: f64,
+    /// Bytes that were leaked, and bytes that should have been.
+    leaked: (f64, f64),
     outcome: Option<Option<Broken>>,
 }
 
@@ -149,6 +153,7 @@ impl Rehearsal {
             elapsed_s: 0.0,
             breaches: 0,
             worst_behind_s: 0.0,
+            leaked: (0.0, 0.0),
             outcome: None,
         })
     }
@@ -172,6 +177,7 @@ impl Rehearsal {
         let since_first_s = frame.monotonic_us.saturating_sub(first_us) as f64 / 1e6;
         self.elapsed_s = if uptime_s.is_nan() { since_first_s } else { uptime_s };
         self.worst_behind_s = self.worst_behind_s.max(frame.get(Field::ReplayBehind));
+        self.leaks(frame.get(Field::LeakedMemory));
         let limit = self.question.latency_limit_s.unwrap_or(f64::INFINITY);
         self.breaches = if frame.get(Field::RequestSojournP90) > limit { self.breaches + 1 } else { 0 };
         if let Some(mode) = failed(frame.get(Field::Failed)) {
@@ -184,6 +190,14 @@ impl Rehearsal {
         self.outcome.is_some()
     }
 
+    fn leaks(&mut self, bytes: f64) {
+        let fault = self.spec.order.fault.as_ref();
+        let expected = fault.map_or(0.0, |fault| fault.memory_bytes_per_s * self.elapsed_s);
+        if bytes > 0.0 && expected > 0.0 {
+            self.leaked = (bytes, expected);
+        }
+    }
+
     /// Shows it that its twin has ended, `elapsed_s` after its start.
     pub fn exit(&mut self, exit: &Exit, elapsed_s: f64) {
         // Frames tell the time better than whoever looks after the process now and then.
@@ -192,6 +206,9 @@ impl Rehearsal {
             if self.first_us.is_some() { elapsed_s.min(self.elapsed_s + spacing) } else { elapsed_s };
         if exit.out_of_memory {
             self.close(Some(FailureMode::MemoryExhaustion), "the kernel killed it for want of memory");
+        } else if let (3, [leak]) = (exit.code, self.question.leaks.as_slice()) {
+            // The code of a runner that has reached a limit; its last frame was lost.
+            self.close(Some(leak.mode), "the runner reached the limit");
         } else if exit.code != 0 {
             self.close(Some(FailureMode::Crash), "it ended with an error");
         } else {
@@ -248,11 +265,18 @@ impl Rehearsal {
                 unlike.push("neighbours: they are those of now, not those of then".into());
             }
             Fidelity::Microvm => {
-                unlike.push("neighbours, and the speed of the processor: the guest is alone".into())
+                unlike.push("neighbours, and the speed of the processor: the guest is alone".into());
             }
         }
         if question.directory.is_none() {
             unlike.push("the disk: it was left out".into());
+        }
+        let (leaked, expected) = self.leaked;
+        if leaked < 0.9 * expected {
+            let percent = 100.0 * leaked / expected;
+            unlike.push(format!(
+                "the growth of memory: only {percent:.0} % of it was done, so times are too long"
+            ));
         }
         if self.worst_behind_s > BEHIND_S {
             unlike.push(format!(
@@ -300,8 +324,8 @@ fn check(question: &Question) -> Result<(), Unrehearsable> {
         if !known {
             return wrong("leaks", "only memory, descriptors, pids and disk space can leak");
         }
-        if !positive(leak.limit) || !(leak.used >= 0.0 && leak.used < leak.limit) || !(leak.rate_per_s >= 0.0)
-        {
+        let grows = positive(leak.limit) && (0.0..leak.limit).contains(&leak.used) && leak.rate_per_s >= 0.0;
+        if !grows {
             return wrong("leaks", "what grows must be below its limit and have a rate of at least 0");
         }
     }
@@ -336,9 +360,12 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
         replay: Some(replay),
         fault: Some(fault(question, memory_scale)),
     };
-    let cores = question.cores.map(|cores| cores * work_scale);
+    // A quota in any case: it runs at normal priority.
+    let cores = Some(question.cores.map_or(question.cap_core, |cores| cores * work_scale));
     let limit = question.leaks.iter().find(|leak| leak.mode == FailureMode::MemoryExhaustion);
-    let memory_bytes = limit.map(|leak| (leak.limit * memory_scale).round() as u64 + RUNNER_BYTES);
+    // In a guest the runner ends itself at the limit: the kernel shares the memory with it.
+    let beside = if question.level == Fidelity::Microvm { GUEST_KERNEL_BYTES } else { 0 };
+    let memory_bytes = limit.map(|leak| group_limit(leak, memory_scale) + beside);
     Spec {
         label: InstanceId::new(&label),
         order,
@@ -350,6 +377,10 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
     }
 }
 
+fn group_limit(leak: &Leak, memory_scale: f64) -> u64 {
+    (leak.limit * memory_scale).round() as u64 + RUNNER_BYTES
+}
+
 /// How the runner shall fail: as fast as forecast, times the speed.
 fn fault(question: &Question, memory_scale: f64) -> Fault {
     let mut fault = Fault::default();
@@ -359,8 +390,9 @@ fn fault(question: &Question, memory_scale: f64) -> Fault {
         match leak.mode {
             FailureMode::MemoryExhaustion => {
                 fault.memory_bytes_per_s = rate * memory_scale;
-                // Where no group holds memory, the runner must.
-                fault.memory_limit_bytes = Some((leak.limit * memory_scale).round() as u64);
+                // Where no group holds memory, the runner must. In a group the kernel comes first, since the runner
+                // itself takes some.
+                fault.memory_limit_bytes = Some(group_limit(leak, memory_scale));
             }
             FailureMode::DescriptorExhaustion => {
                 (fault.descriptors_per_s, fault.descriptors_limit) = (rate, left);

@@ -16,7 +16,8 @@ pub struct Desired {
 pub struct Spec {
     /// The twin's own instance id: `HOST/foretwin-twin` for a host's probes, `INSTANCE~twin` for a replay.
     pub label: InstanceId,
-    /// What its runner does. A twin with probes runs at normal priority, one without at the lowest.
+    /// What its runner does. A twin with probes runs at normal priority, one without at the lowest, but
+    /// for a rehearsal.
     pub order: Order,
     /// What it may use.
     pub resources: Resources,
@@ -34,7 +35,11 @@ impl Spec {
     /// What the twin is for.
     #[must_use]
     pub fn role(&self) -> Role {
-        if self.order.probes.is_some() { Role::Probes } else { Role::Replay }
+        match (&self.order.probes, self.restarts) {
+            (Some(_), _) => Role::Probes,
+            (None, true) => Role::Replay,
+            (None, false) => Role::Rehearsal,
+        }
     }
 
     /// Whether changing from `self` to `other` needs another process.

@@ -2,15 +2,22 @@
 //! ended by itself. Asking twice for the same changes nothing.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use foretwin_core::{Fidelity, InstanceId};
 
-use crate::Error;
 use crate::backoff::Backoff;
+use crate::container::ContainerSubstrate;
 use crate::frames::Sink;
+use crate::microvm::MicrovmSubstrate;
+use crate::model::ModelSubstrate;
+use crate::owner::Owner;
+use crate::process::ProcessSubstrate;
 use crate::spec::{Activity, Desired, Exit, Spec, Status, Traffic};
 use crate::substrate::{Running, Substrate};
+use crate::{Config, Error};
 
 /// How long an answer about a substrate holds: whether QEMU is there is not asked every second.
 const CHECK_HOLDS: Duration = Duration::from_secs(60);
@@ -51,6 +58,30 @@ struct Alive {
 }
 
 impl Twins {
+    /// Twins in everything that there is. `data_dir` names the owner, and its folder `twin` holds orders, sockets and
+    /// the unpacked kernel.
+    ///
+    /// # Errors
+    /// If the configuration cannot be meant, the owner's name can be neither read nor made, or the mounted control
+    /// groups cannot be read.
+    pub fn of(data_dir: &Path, config: &Config, sink: Sink) -> Result<Self, Error> {
+        config.validate()?;
+        let (owner, directory) = (Owner::of(data_dir)?, data_dir.join("twin"));
+        fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
+        let substrates: Vec<Box<dyn Substrate>> = vec![
+            Box::new(ModelSubstrate),
+            Box::new(ProcessSubstrate::new(&owner, config, &directory)?),
+            Box::new(ContainerSubstrate::new(&owner, config)),
+            Box::new(MicrovmSubstrate::new(&owner, config, &directory)?),
+        ];
+        Ok(Self::new(substrates, sink))
+    }
+
+    /// What can be had here, and why the rest cannot.
+    pub fn levels(&mut self, now: Instant) -> Vec<(Fidelity, Option<String>)> {
+        self.rungs.iter_mut().map(|rung| (rung.substrate.fidelity(), rung.why_not(now))).collect()
+    }
+
     /// Twins in these substrates; reports go to `sink`.
     #[must_use]
     pub fn new(mut substrates: Vec<Box<dyn Substrate>>, sink: Sink) -> Self {

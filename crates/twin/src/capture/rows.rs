@@ -46,7 +46,12 @@ const RULES: [Rule; 10] = [
         None,
         Take::Level,
     ),
-    rule(Dimension::Turnover, ["container.paging.faults", "system.paging.faults"], None, Take::Rate(PAGE_BYTES)),
+    rule(
+        Dimension::Turnover,
+        ["container.paging.faults", "system.paging.faults"],
+        None,
+        Take::Rate(PAGE_BYTES),
+    ),
     rule(Dimension::ReadBytes, ["container.disk.io", "system.disk.io"], Some((WAY, "read")), Take::Rate(1.0)),
     rule(
         Dimension::Reads,
@@ -54,7 +59,12 @@ const RULES: [Rule; 10] = [
         Some((WAY, "read")),
         Take::Rate(1.0),
     ),
-    rule(Dimension::WriteBytes, ["container.disk.io", "system.disk.io"], Some((WAY, "write")), Take::Rate(1.0)),
+    rule(
+        Dimension::WriteBytes,
+        ["container.disk.io", "system.disk.io"],
+        Some((WAY, "write")),
+        Take::Rate(1.0),
+    ),
     rule(
         Dimension::Writes,
         ["container.disk.operations", "system.disk.operations"],
@@ -67,7 +77,12 @@ const RULES: [Rule; 10] = [
         Some((WAY, "flush")),
         Take::Rate(1.0),
     ),
-    rule(Dimension::NetworkBytes, ["container.network.io", "system.network.io"], Some(("", "")), Take::Rate(1.0)),
+    rule(
+        Dimension::NetworkBytes,
+        ["container.network.io", "system.network.io"],
+        Some(("", "")),
+        Take::Rate(1.0),
+    ),
     rule(
         Dimension::RoundTrips,
         ["container.network.tcp.segments_received", "system.network.tcp.segments_received"],
@@ -109,7 +124,8 @@ pub fn rows(windows: &[&Window], step_us: i64, requests: Option<&str>) -> Vec<(T
     }
     if let Some(name) = requests {
         let (count, sum) = (format!("{name}_count"), format!("{name}_sum"));
-        let of = |wanted: &str| grid.sum(windows, |metric| (metric.name == wanted).then_some(Take::Rate(1.0)));
+        let of =
+            |wanted: &str| grid.sum(windows, |metric| (metric.name == wanted).then_some(Take::Rate(1.0)));
         let (arrivals, busy) = (of(&count), of(&sum));
         put(&mut rows, Dimension::Requests, &arrivals);
         let service: Vec<f64> = (0..steps).map(|at| service(arrivals[at], busy[at], &rows[at])).collect();
@@ -204,7 +220,10 @@ impl Grid {
             sums[self.step(at)] += value;
             counts[self.step(at)] += 1;
         }
-        sums.into_iter().zip(counts).map(|(sum, n)| if n == 0 { f64::NAN } else { sum / f64::from(n) }).collect()
+        sums.into_iter()
+            .zip(counts)
+            .map(|(sum, n)| if n == 0 { f64::NAN } else { sum / f64::from(n) })
+            .collect()
     }
 }
 
@@ -233,7 +252,8 @@ mod tests {
             Metric::counter(CPU, "us", Role::Utilization),
             Metric::gauge("container.memory.unreclaimable", "By", Role::Utilization),
             Metric::counter("container.paging.faults", "{fault}", Role::Rate),
-            Metric::counter("container.paging.faults", "{fault}", Role::Rate).with("system.paging.fault.type", "major"),
+            Metric::counter("container.paging.faults", "{fault}", Role::Rate)
+                .with("system.paging.fault.type", "major"),
             Metric::counter("container.disk.io", "By", Role::Rate).with(WAY, "write"),
         ];
         let frames: Vec<_> = (0..=20u64)
@@ -269,12 +289,19 @@ mod tests {
 
     #[test]
     fn devices_are_added_and_requests_come_from_the_application() {
-        let io = |device: &str| Metric::counter("system.network.io", "By", Role::Rate).with("system.device", device);
-        let machine: Vec<_> = (0..=10i64).map(|s| (s, numbers(&[s as u64 * 5, s as u64 * 7, s as u64 * 500_000]))).collect();
-        let machine =
-            window(vec![io("a"), io("b"), Metric::counter("system.cpu.busy", "us", Role::Utilization)], &machine);
+        let io = |device: &str| {
+            Metric::counter("system.network.io", "By", Role::Rate).with("system.device", device)
+        };
+        let machine: Vec<_> =
+            (0..=10i64).map(|s| (s, numbers(&[s as u64 * 5, s as u64 * 7, s as u64 * 500_000]))).collect();
+        let machine = window(
+            vec![io("a"), io("b"), Metric::counter("system.cpu.busy", "us", Role::Utilization)],
+            &machine,
+        );
         let histogram = |part: &str| {
-            Metric::counter(&format!("http_seconds_{part}"), "1", Role::Rate).stored(Storage::F64).with("code", "200")
+            Metric::counter(&format!("http_seconds_{part}"), "1", Role::Rate)
+                .stored(Storage::F64)
+                .with("code", "200")
         };
         let frames: Vec<_> = (0..=10i64)
             .map(|s| (s, vec![Value::float(s as f64 * 20.0), Value::float(s as f64 * 0.2)]))

@@ -139,7 +139,8 @@ mod tests {
             .with(Dimension::Requests, 50.0)
             .with(Dimension::ServiceTime, 0.01)
             .with(Dimension::WorkingSet, 5e7);
-        let rows: Vec<_> = (0..3600).map(|second| (Timestamp::from_seconds(f64::from(second)), demand)).collect();
+        let rows: Vec<_> =
+            (0..3600).map(|second| (Timestamp::from_seconds(f64::from(second)), demand)).collect();
         Arc::new(Profile::fit(&rows, 1).unwrap())
     }
 

@@ -214,3 +214,33 @@ fn what_cannot_start_waits_longer_and_longer() {
     let status = twins.converge(&wish, now + Duration::from_secs(2)).remove(0);
     assert!(matches!(status.activity, Activity::Waiting { seconds: 2, .. }), "{status:?}");
 }
+
+/// On any machine: what can be had is had, what cannot says why.
+#[test]
+fn a_data_directory_is_all_that_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (sink, reports) = mpsc::sync_channel(10);
+    let config = Config {
+        container_socket: "/nonexistent/docker.sock".into(),
+        qemu: "qemu-system-none".into(),
+        ..Config::default()
+    };
+    let mut twins = Twins::of(dir.path(), &config, sink).unwrap();
+    let now = Instant::now();
+    let levels = twins.levels(now);
+    let why = |level| levels.iter().find(|(found, _)| *found == level).unwrap().1.clone();
+    assert!(
+        why(Fidelity::Model).is_none()
+            && why(Fidelity::Microvm).is_some()
+            && why(Fidelity::Container).is_some()
+    );
+    let mut wish = spec();
+    (wish.level, wish.order.report_hz) = (Fidelity::Model, 50.0);
+    let status = twins.converge(&one(wish), now).remove(0);
+    assert_eq!((status.achieved, status.confinement), (Fidelity::Model, Some(Confinement::Simulated)));
+    assert_eq!(reports.recv_timeout(Duration::from_secs(10)).unwrap().fidelity, Fidelity::Model);
+    let wrong = Config { budget: crate::Budget { cpu_share: 2.0, ..crate::Budget::default() }, ..config };
+    let (sink, _) = mpsc::sync_channel(1);
+    let error = Twins::of(dir.path(), &wrong, sink).err().unwrap().to_string();
+    assert_eq!(error, "twin.budget.cpu_share: 2 is no share; give 0 to 1");
+}

@@ -63,3 +63,33 @@ fn obeys(stage: &mut Stage, spec: &mut Spec) {
     spec.paused = false;
     stage.until(&one(spec), 30, |status| status.activity == Activity::Running);
 }
+
+#[test]
+fn a_daemon_that_crashes_and_comes_back_gets_its_twin_again() {
+    let (Some(runner), Some(mut daemon)) = (runner(), Dockerd::start()) else { return };
+    let config = Config { container_socket: daemon.socket.clone(), ..config(&runner) };
+    let mut stage = Stage::new(|owner: &Owner, _| {
+        vec![Box::new(ContainerSubstrate::new(owner, &config)) as Box<dyn Substrate>]
+    });
+    let spec = probes("test/orphaned-twin", Fidelity::Container);
+    stage.until(&one(&spec), 60, |status| status.activity == Activity::Running);
+    daemon.crash();
+    for _ in 0..30 {
+        // Nothing waits for a daemon that is away.
+        let clock = Instant::now();
+        stage.until(&one(&spec), 1, |_| true);
+        assert!(clock.elapsed() < Duration::from_secs(1));
+        thread::sleep(Duration::from_millis(100));
+    }
+    daemon.come_back();
+    stage.drain();
+    let before = stage.until(&one(&spec), 60, |status| status.activity == Activity::Running).traffic.frames;
+    stage.until(&one(&spec), 90, |status| status.traffic.frames > before + 5);
+    let status = stage.until(&one(&spec), 90, |status| status.activity == Activity::Running);
+    eprintln!(
+        "after the daemon's crash: {} restarts, {} reconnects",
+        status.restarts, status.traffic.reconnects
+    );
+    assert!(stage.twins.converge(&Desired::default(), Instant::now()).is_empty());
+    assert!(traces(&stage.owner).is_empty(), "{:?}", traces(&stage.owner));
+}

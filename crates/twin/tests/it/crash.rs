@@ -49,7 +49,8 @@ fn drive() {
     loop {
         let status = twins.converge(&one(&spec), Instant::now()).remove(0);
         if status.activity == Activity::Running {
-            println!("running {}", status.achieved);
+            // Not to be taken for a line of the test harness.
+            println!("TWIN RUNS {}", status.achieved);
         }
         while reports.try_recv().is_ok() {}
         thread::sleep(Duration::from_millis(100));
@@ -65,7 +66,7 @@ fn drive_and_kill(directory: &Path, socket: Option<&Path>) {
     }
     let mut child: Child = command.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let running = lines.map_while(Result::ok).any(|line| line.contains("running "));
+    let running = lines.map_while(Result::ok).any(|line| line.contains("TWIN RUNS "));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(running, "the driver's twin did not run");

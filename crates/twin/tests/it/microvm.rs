@@ -12,7 +12,7 @@ use foretwin_twin::{Activity, Config, Desired, Error, MicrovmSubstrate, Owner, S
 use super::support::{Stage, config, one, print_cost, probes, runner, skip, traces};
 
 /// A stage, if there are QEMU, a kernel (this machine's or FORETWIN_KERNEL) and a static runner.
-fn stage(qemu_icount: bool) -> Option<Stage> {
+pub fn stage(qemu_icount: bool) -> Option<Stage> {
     let runner = runner()?;
     let kernel = std::env::var_os("FORETWIN_KERNEL").map(PathBuf::from);
     let config = Config { kernel, qemu_icount, ..config(&runner) };
@@ -74,7 +74,7 @@ fn a_microvm_reports_obeys_and_leaves_nothing() {
 /// On a clock of instructions, the same guest measures the same, however busy the host is.
 #[test]
 fn a_counted_guest_measures_the_same_twice() {
-    let mut short = || {
+    let short = || {
         let mut stage = stage(true)?;
         let spec = probes("test/counted-twin", Fidelity::Microvm);
         stage.until(&one(&spec), 240, |status| status.traffic.frames > 20);
