@@ -219,6 +219,11 @@ impl Scene {
             run_delay: f64::NAN,
             refaults: usage.refaults,
             steal: machine.map_or(f64::NAN, |machine| machine.steal),
+            memory_full: [around, machine]
+                .iter()
+                .flatten()
+                .map(|one| one.memory_full)
+                .fold(f64::NAN, f64::max),
         };
         let neighbours = self.neighbours(id, parent, leaves);
         Some(Second { at, production, kernel, neighbours, twin: None, twin_score: f64::NAN })

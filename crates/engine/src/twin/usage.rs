@@ -29,6 +29,8 @@ pub(super) struct Usage {
     pub steal: f64,
     /// Cores that it may use.
     pub limit: f64,
+    /// Share of the memory that it may use which reclaim cannot give back.
+    pub memory_full: f64,
 }
 
 /// Where the numbers stand in a schema: sums of counters, each by the key it ends with or is.
@@ -43,6 +45,7 @@ struct Columns {
     refaults: Vec<usize>,
     steal: Vec<usize>,
     limit: Vec<usize>,
+    memory_limit: Vec<usize>,
 }
 
 impl Columns {
@@ -71,6 +74,7 @@ impl Columns {
             ]),
             steal: named(&["system.cpu.time{cpu.mode=steal}"]),
             limit: named(&["container.cpu.limit", "system.cpu.limit"]),
+            memory_limit: named(&["container.memory.limit", "system.memory.limit"]),
         })
     }
 }
@@ -111,18 +115,20 @@ fn usage(columns: &Columns, (last, now): (&[f64], &[f64]), (at, seconds): (Times
         if known.is_empty() { f64::NAN } else { known.iter().sum::<f64>() / seconds }
     };
     let share_us = |of: &[usize]| rate(of) / 1e6;
+    let level = |of: &[usize]| of.first().map_or(f64::NAN, |&column| now[column]);
     Usage {
         at,
         cpu: share_us(&columns.cpu),
         io: rate(&columns.io),
-        memory: columns.memory.first().map_or(f64::NAN, |&column| now[column]),
+        memory: level(&columns.memory),
         throttled: share_us(&columns.throttled),
         cpu_stall: share_us(&columns.stalls[0]),
         memory_stall: share_us(&columns.stalls[1]),
         io_stall: share_us(&columns.stalls[2]),
         refaults: rate(&columns.refaults),
         steal: share_us(&columns.steal),
-        limit: columns.limit.first().map_or(f64::NAN, |&column| now[column] / 1e6),
+        limit: level(&columns.limit) / 1e6,
+        memory_full: level(&columns.memory) / level(&columns.memory_limit),
     }
 }
 
