@@ -3,6 +3,7 @@
 mod detection;
 mod forecast;
 mod nab;
+mod rca;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
             }
         },
         Evaluate::Forecast(args) => forecast::run(args),
+        Evaluate::Rca(args) => rca::run(args),
     }
 }
 
