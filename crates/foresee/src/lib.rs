@@ -28,7 +28,7 @@ mod trend;
 mod words;
 
 pub use action::actions;
-pub use cause::causes;
+pub use cause::{causes, explained};
 pub use config::Config;
 pub use error::Error;
 pub use history::{History, Pushed};

@@ -51,7 +51,9 @@ pub struct Finding {
     pub direction: f64,
     /// Two-sided tail probability of a normal distribution at this strength.
     pub tail: f64,
-    /// Level while the trouble showed.
+    /// Level while the trouble did not show.
+    pub before: f64,
+    /// Level while it showed.
     pub observed: f64,
     /// The range that nine of ten normal samples keep.
     pub range: (f64, f64),
@@ -64,6 +66,7 @@ impl Finding {
         strength: 0.0,
         direction: 0.0,
         tail: 1.0,
+        before: f64::NAN,
         observed: f64::NAN,
         range: (f64::NAN, f64::NAN),
         since_s: None,
@@ -138,11 +141,12 @@ fn finding(scene: &Scene, signal: &Signal, reference: Reference, weights: &[f64]
     if seen.is_empty() {
         return Finding::NONE;
     }
-    let count = seen.len() as f64;
-    let out = (seen.iter().map(|value| z(*value).abs().sqrt()).sum::<f64>() / count).powi(2);
-    let (moved, observed) = match contrast(signal, weights) {
-        Some((difference, bad)) => (Some(difference / reference.scale), bad),
-        None => (None, seen.iter().sum::<f64>() / count),
+    // Rows without a value speak for nothing: they count as normal.
+    let rows = signal.window.len() as f64;
+    let out = (seen.iter().map(|value| z(*value).abs().sqrt()).sum::<f64>() / rows).powi(2);
+    let (moved, before, observed) = match contrast(signal, weights) {
+        Some((good, bad)) => (Some((bad - good) / reference.scale), good, bad),
+        None => (None, reference.mean, seen.iter().sum::<f64>() / seen.len() as f64),
     };
     let direction = match moved {
         Some(moved) if moved != 0.0 => moved.signum(),
@@ -155,10 +159,10 @@ fn finding(scene: &Scene, signal: &Signal, reference: Reference, weights: &[f64]
     }
     let strength = normal_equivalent(strength, reference.freedom);
     let since_s = onset(scene, signal, reference, direction);
-    Finding { strength, direction, tail: tail(strength), observed, range: reference.range, since_s }
+    Finding { strength, direction, tail: tail(strength), before, observed, range: reference.range, since_s }
 }
 
-/// The level where the symptom is worse than usual in these rows less the level where it is better, and the former.
+/// The level where the symptom is better than on average in these rows, and where it is worse.
 fn contrast(signal: &Signal, weights: &[f64]) -> Option<(f64, f64)> {
     let rows = signal.recent.iter().chain(&signal.window).zip(weights);
     let rows: Vec<(f64, f64)> = rows.filter(|(x, _)| !x.is_nan()).map(|(x, w)| (*x, *w)).collect();
@@ -176,7 +180,7 @@ fn contrast(signal: &Signal, weights: &[f64]) -> Option<(f64, f64)> {
             good -= centred * value;
         }
     }
-    (total > 1e-12).then(|| ((bad - good) / total, bad / total))
+    (total > 1e-12).then(|| (good / total, bad / total))
 }
 
 /// The first row from which half of the largest deviation in this direction is reached.

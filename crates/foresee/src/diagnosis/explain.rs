@@ -54,14 +54,15 @@ pub(super) fn metrics(scene: &Scene, findings: &[Finding], node: usize) -> Vec<u
 
 fn statement(signal: &Signal, finding: &Finding) -> String {
     let (low, high) = finding.range;
-    let moved = if finding.direction > 0.0 { "rose to" } else { "fell to" };
+    let moved = if finding.direction > 0.0 { "rose" } else { "fell" };
     let since = match finding.since_s {
         Some(at) => format!(" since {}", Timestamp::from_seconds(at)),
         None => String::new(),
     };
     format!(
-        "{} {moved} {}, normally {} to {}{since}: {:.1} standard deviations, chance {:.1e}",
+        "{} {moved} from {} to {}, normally {} to {}{since}: {:.1} standard deviations, chance {:.1e}",
         signal.metric,
+        number(finding.before),
         number(finding.observed),
         number(low),
         number(high),

@@ -1,5 +1,7 @@
 //! Weights from diagnoses whose true cause became known.
 
+use std::ops::Range;
+
 use super::rank::{FEATURES, Weights, softmax};
 
 /// One diagnosis with its truth.
@@ -18,36 +20,52 @@ const WIDTH: usize = FEATURES + 1;
 /// Steps of Newton's method; a concave likelihood with a ridge needs few.
 const STEPS: usize = 50;
 
-/// The weights of largest penalised likelihood of a conditional logit; `ridge` pulls them towards 0.
+/// The weights of largest penalised likelihood of a conditional logit; `ridge` pulls them towards 0. The features are
+/// weighed on lessons whose cause is among the suspects, as to which of these it is; then "unknown" is set so that it
+/// is as likely as the lessons say.
 #[must_use]
 pub fn fit(lessons: &[Lesson], ridge: f64) -> Weights {
+    let found: Vec<Lesson> = lessons.iter().filter(|lesson| lesson.cause.is_some()).cloned().collect();
     let mut at = [0.0; WIDTH];
-    for _ in 0..STEPS {
-        let (gradient, curvature) = slope(lessons, &at, ridge);
-        let Some(step) = solve(curvature, gradient) else { break };
-        let size = step.iter().map(|change| change.abs()).fold(0.0, f64::max);
-        // Far from the optimum a whole step may overshoot.
-        let share = if size > 1.0 { 1.0 / size } else { 1.0 };
-        at.iter_mut().zip(step).for_each(|(weight, change)| *weight += share * change);
-        if size < 1e-9 {
-            break;
-        }
-    }
+    at[FEATURES] = f64::NEG_INFINITY;
+    climb(&found, &mut at, (0..FEATURES, ridge));
+    at[FEATURES] = 0.0;
+    climb(lessons, &mut at, (FEATURES..WIDTH, ridge));
     let mut features = [0.0; FEATURES];
     features.copy_from_slice(&at[..FEATURES]);
     Weights { features, unknown: at[FEATURES] }
 }
 
+/// Moves the coefficients in `free` to the largest penalised likelihood, the others kept.
+fn climb(lessons: &[Lesson], at: &mut [f64; WIDTH], (free, ridge): (Range<usize>, f64)) {
+    for _ in 0..STEPS {
+        let (mut gradient, mut curvature) = slope(lessons, at, ridge);
+        for kept in (0..WIDTH).filter(|column| !free.contains(column)) {
+            gradient[kept] = 0.0;
+            curvature.iter_mut().for_each(|row| row[kept] = 0.0);
+            curvature[kept] = [0.0; WIDTH];
+            curvature[kept][kept] = 1.0;
+        }
+        let Some(step) = solve(curvature, gradient) else { return };
+        let size = step.iter().map(|change| change.abs()).fold(0.0, f64::max);
+        // Far from the optimum a whole step may overshoot.
+        let share = if size > 1.0 { 1.0 / size } else { 1.0 };
+        free.clone().for_each(|column| at[column] += share * step[column]);
+        if size < 1e-9 {
+            return;
+        }
+    }
+}
+
 /// Gradient and negated Hessian of the penalised log-likelihood.
 fn slope(lessons: &[Lesson], at: &[f64; WIDTH], ridge: f64) -> ([f64; WIDTH], [[f64; WIDTH]; WIDTH]) {
-    let mut gradient = at.map(|weight| -2.0 * ridge * weight);
+    let mut gradient = at.map(|weight| if weight.is_finite() { -2.0 * ridge * weight } else { 0.0 });
     let mut curvature = [[0.0; WIDTH]; WIDTH];
     (0..WIDTH).for_each(|one| curvature[one][one] = 2.0 * ridge);
     for lesson in lessons {
         let mut rows: Vec<[f64; WIDTH]> = lesson.suspects.iter().map(row).collect();
         rows.push(std::array::from_fn(|column| f64::from(u8::from(column == FEATURES))));
-        let mut chance: Vec<f64> =
-            rows.iter().map(|row| row.iter().zip(at).map(|(x, w)| x * w).sum()).collect();
+        let mut chance: Vec<f64> = rows.iter().map(|row| utility(row, at)).collect();
         softmax(&mut chance);
         let mean: [f64; WIDTH] =
             std::array::from_fn(|column| rows.iter().zip(&chance).map(|(row, p)| p * row[column]).sum());
@@ -61,6 +79,11 @@ fn slope(lessons: &[Lesson], at: &[f64; WIDTH], ridge: f64) -> ([f64; WIDTH], [[
         }
     }
     (gradient, curvature)
+}
+
+/// What a row does not have does not count, not even where the weight is infinite.
+fn utility(row: &[f64; WIDTH], at: &[f64; WIDTH]) -> f64 {
+    row.iter().zip(at).filter(|(x, _)| **x != 0.0).map(|(x, weight)| x * weight).sum()
 }
 
 fn row(features: &[f64; FEATURES]) -> [f64; WIDTH] {

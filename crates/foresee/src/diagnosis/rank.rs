@@ -16,10 +16,11 @@ use foretwin_core::VerdictClass;
 
 use super::evidence::Finding;
 use super::network::{MACHINE, Network, WIDTH, state_of};
+use super::role::is_outbound;
 use super::scene::{Relation, Scene};
 
-/// What the machine's state weighs for the node that sees it.
-const SHARED: f64 = 0.5;
+/// What the machine's state, and what a node sees of whom it calls, weigh as evidence against the node itself.
+const ELSEWHERE: f64 = 0.5;
 /// Belief that a state without a finding may be in trouble all the same: errors that nobody counts.
 const LATENT: f64 = 0.02;
 /// Standard deviations from which a state is believed to be in trouble at all, and at which fully.
@@ -86,7 +87,8 @@ pub(super) fn features(
     let beliefs = beliefs(scene, findings);
     let mut own = vec![None::<f64>; scene.nodes.len()];
     for (signal, finding) in scene.signals.iter().zip(findings) {
-        let weight = if signal.shared { SHARED } else { 1.0 };
+        let elsewhere = signal.shared || is_outbound(&signal.metric);
+        let weight = if elsewhere { ELSEWHERE } else { 1.0 };
         let strength = (weight * finding.strength).ln_1p();
         own[signal.node] = Some(own[signal.node].unwrap_or(0.0).max(strength));
     }

@@ -30,6 +30,12 @@ pub fn is_shared(metric: &str) -> bool {
     name.starts_with("node") || name.starts_with("host")
 }
 
+/// Whether a metric is about the calls that its node makes, and so about whom it calls.
+pub(super) fn is_outbound(metric: &str) -> bool {
+    let name = metric.to_lowercase();
+    name.contains("client") || name.contains("outbound") || name.contains("upstream")
+}
+
 /// Whether more is better: shares of success.
 #[must_use]
 pub fn is_success(metric: &str) -> bool {
