@@ -1,4 +1,4 @@
-//! Diagnosis of a watched instance: the last hour of itself, of what it runs on, and of what runs on it.
+//! Diagnosis of a watched instance: the last hour (less where it is younger) of itself, of what it runs on, and of what runs on it.
 
 use foretwin_core::{
     Anomaly, AnomalyGroup, Cause, Diagnosis, Evidence, HOUR_US, InstanceId, Metric, Timestamp,
@@ -9,7 +9,7 @@ use crate::Error;
 use crate::pipeline::Pipeline;
 use crate::view::{SeriesView, WindowQuery};
 
-/// Steps of the last hour that are compared, and how many of them are "now" and "just before".
+/// Steps that are compared, and how many of them are "now" and "just before".
 const STEPS: usize = 240;
 const NOW: usize = 20;
 const BEFORE: usize = 40;
@@ -22,10 +22,15 @@ impl Pipeline {
     /// Where the trouble of an instance comes from, as its last hour shows it.
     pub(crate) fn diagnosis(&self, id: &InstanceId) -> Result<Diagnosis, Error> {
         self.known(id)?;
-        let at = self.with(id, crate::shard::Watched::last)?;
+        let (at, age_us, least_us) = self.with(id, |watched| {
+            let (first, last) = (watched.first(), watched.last());
+            (last, last.0 - first.0, (watched.step_s() * 1e6) as i64)
+        })?;
         let (members, links) = self.kin(id);
         let mut scene = Scene { nodes: Vec::new(), links, ..Scene::default() };
-        let (from, step_us) = (at - HOUR_US, HOUR_US / STEPS as i64);
+        // Who is younger than an hour is compared with what there is of it, in steps that a frame falls into.
+        let step_us = (age_us.clamp(0, HOUR_US) / STEPS as i64).max(least_us).max(1);
+        let from = at - STEPS as i64 * step_us;
         let seconds = |step: usize| (from + (step as i64 + 1) * step_us).seconds();
         scene.recent_at_s = (STEPS - NOW - BEFORE..STEPS - NOW).map(seconds).collect();
         scene.window_at_s = (STEPS - NOW..STEPS).map(seconds).collect();

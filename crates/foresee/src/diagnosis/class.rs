@@ -118,7 +118,8 @@ fn decide(s: &Signs) -> (Class, f64, &'static str) {
         let sure = s.load_up.min(s.cpu_up.max(s.slow).max(s.memory_up));
         return (Class::WorkloadSurge, sure, "more work arrives, and it uses or takes more");
     }
-    if seen(s.memory_up) {
+    // A process that burns the processor takes some memory, too: the stronger sign leads.
+    if seen(s.memory_up) && s.memory_up > s.cpu_up {
         return match seen(s.climbing) {
             true => (Class::Leak, s.memory_up.min(s.climbing), "memory climbs though load does not"),
             false => (Class::Exhaustion, s.memory_up, "memory stands above normal though load does not"),
@@ -220,6 +221,7 @@ mod tests {
         let memory = Signs { memory_up: 0.8, ..Signs::default() };
         assert_eq!(decide(&Signs { climbing: 0.8, ..memory }).0, Class::Leak);
         assert_eq!(decide(&memory).0, Class::Exhaustion);
+        assert_eq!(decide(&Signs { climbing: 0.8, cpu_up: 0.9, ..memory }).0, Class::Contention);
         assert_eq!((climb(&[1.0, 2.0, 3.0]), climb(&[1.0, 1.0, 1.0])), (1.0, 0.0));
     }
 }
