@@ -150,7 +150,7 @@ fn signs(scene: &Scene, findings: &[Finding], beliefs: &[f64], node: usize) -> S
             (Resource::Throttling, _, true) => raise(&mut signs.throttled),
             (Resource::Contention, _, true) => raise(&mut signs.displaced),
             (Resource::Disk, Role::Saturation | Role::Duration | Role::Errors, true) => {
-                raise(&mut signs.disk)
+                raise(&mut signs.disk);
             }
             (Resource::Network, Role::Duration | Role::Errors, true) => raise(&mut signs.network),
             (Resource::Memory, Role::Utilization, true) => {

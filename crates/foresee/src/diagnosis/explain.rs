@@ -11,6 +11,8 @@ use super::scene::{Scene, Signal};
 const SAID: usize = 4;
 /// Share of the strongest finding from which another is worth saying.
 const WORTH: f64 = 0.3;
+/// Share of a belief that must arrive for it to count as explained: three steps away still does.
+const EXPLAINS: f64 = 0.3;
 
 /// The evidence for `node`: its own findings, the path to the symptom, and what it explains elsewhere.
 pub(super) fn evidence(
@@ -85,14 +87,18 @@ fn path(scene: &Scene, network: &Network, beliefs: &[f64], node: usize) -> Optio
 
 /// Which troubled nodes it accounts for.
 fn explained(scene: &Scene, network: &Network, beliefs: &[f64], node: usize) -> Option<String> {
-    let reached = network.reach(&sources(node, beliefs));
+    let mut sources = sources(node, beliefs);
+    // If it is the cause, its strongest state is in trouble for certain.
+    let most = sources.iter().map(|(_, belief)| *belief).fold(0.0, f64::max);
+    sources.iter_mut().for_each(|(_, belief)| *belief /= most);
+    let reached = network.reach(&sources);
     let troubled = |node: usize| (0..WIDTH).map(move |role| node * WIDTH + role);
     let (mut explained, mut all) = (Vec::new(), 0);
     for other in (0..scene.nodes.len()).filter(|other| *other != node) {
         let worst = troubled(other).max_by(|a, b| beliefs[*a].total_cmp(&beliefs[*b]))?;
         if beliefs[worst] > belief(3.0) {
             all += 1;
-            if reached[worst] >= 0.5 * beliefs[worst] {
+            if reached[worst] >= EXPLAINS * beliefs[worst] {
                 explained.push(scene.nodes[other].as_str());
             }
         }

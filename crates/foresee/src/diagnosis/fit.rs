@@ -1,7 +1,5 @@
 //! Weights from diagnoses whose true cause became known.
 
-use std::ops::Range;
-
 use super::rank::{FEATURES, Weights, softmax};
 
 /// One diagnosis with its truth.
@@ -21,23 +19,35 @@ const WIDTH: usize = FEATURES + 1;
 const STEPS: usize = 50;
 
 /// The weights of largest penalised likelihood of a conditional logit; `ridge` pulls them towards 0. The features are
-/// weighed on lessons whose cause is among the suspects, as to which of these it is; then "unknown" is set so that it
-/// is as likely as the lessons say.
+/// weighed on lessons whose cause is among the suspects, as to which of these it is; then all of them are scaled, and
+/// "unknown" is set, so that probabilities are as high as the lessons say.
 #[must_use]
 pub fn fit(lessons: &[Lesson], ridge: f64) -> Weights {
     let found: Vec<Lesson> = lessons.iter().filter(|lesson| lesson.cause.is_some()).cloned().collect();
     let mut at = [0.0; WIDTH];
     at[FEATURES] = f64::NEG_INFINITY;
-    climb(&found, &mut at, (0..FEATURES, ridge));
-    at[FEATURES] = 0.0;
-    climb(lessons, &mut at, (FEATURES..WIDTH, ridge));
+    climb(&found, &mut at, (&[0, 1, 2, 3, 4, 5], ridge));
     let mut features = [0.0; FEATURES];
     features.copy_from_slice(&at[..FEATURES]);
-    Weights { features, unknown: at[FEATURES] }
+    // One feature is left: the utility so far.
+    let utilities: Vec<Lesson> = lessons.iter().map(|lesson| reduced(lesson, &features)).collect();
+    let mut at = [0.0; WIDTH];
+    at[0] = 1.0;
+    climb(&utilities, &mut at, (&[0, FEATURES], ridge));
+    Weights { features: features.map(|weight| at[0] * weight), unknown: at[FEATURES] }
+}
+
+fn reduced(lesson: &Lesson, weights: &[f64; FEATURES]) -> Lesson {
+    let utility = |x: &[f64; FEATURES]| {
+        let mut only = [0.0; FEATURES];
+        only[0] = x.iter().zip(weights).map(|(x, weight)| x * weight).sum();
+        only
+    };
+    Lesson { suspects: lesson.suspects.iter().map(utility).collect(), ..*lesson }
 }
 
 /// Moves the coefficients in `free` to the largest penalised likelihood, the others kept.
-fn climb(lessons: &[Lesson], at: &mut [f64; WIDTH], (free, ridge): (Range<usize>, f64)) {
+fn climb(lessons: &[Lesson], at: &mut [f64; WIDTH], (free, ridge): (&[usize], f64)) {
     for _ in 0..STEPS {
         let (mut gradient, mut curvature) = slope(lessons, at, ridge);
         for kept in (0..WIDTH).filter(|column| !free.contains(column)) {
@@ -50,7 +60,7 @@ fn climb(lessons: &[Lesson], at: &mut [f64; WIDTH], (free, ridge): (Range<usize>
         let size = step.iter().map(|change| change.abs()).fold(0.0, f64::max);
         // Far from the optimum a whole step may overshoot.
         let share = if size > 1.0 { 1.0 / size } else { 1.0 };
-        free.clone().for_each(|column| at[column] += share * step[column]);
+        free.iter().for_each(|&column| at[column] += share * step[column]);
         if size < 1e-9 {
             return;
         }
@@ -100,11 +110,10 @@ fn solve(mut matrix: [[f64; WIDTH]; WIDTH], mut right: [f64; WIDTH]) -> Option<[
         }
         matrix.swap(column, pivot);
         right.swap(column, pivot);
+        let pivot = matrix[column];
         for below in column + 1..WIDTH {
-            let factor = matrix[below][column] / matrix[column][column];
-            for at in column..WIDTH {
-                matrix[below][at] -= factor * matrix[column][at];
-            }
+            let factor = matrix[below][column] / pivot[column];
+            matrix[below].iter_mut().zip(pivot).for_each(|(one, above)| *one -= factor * above);
             right[below] -= factor * right[column];
         }
     }

@@ -11,6 +11,7 @@ mod evidence;
 mod explain;
 mod fit;
 mod group;
+mod learned;
 mod network;
 mod rank;
 mod role;
@@ -25,8 +26,6 @@ pub use group::Group;
 pub use rank::{FEATURES, Weights};
 pub use role::{is_shared, is_success, of as role_of};
 pub use scene::{Link, Relation, Scene, Signal};
-
-use network::Network;
 
 /// A node that may be the cause.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +69,7 @@ const EXPLAINED: usize = 5;
 pub fn diagnose(scene: &Scene, weights: &Weights) -> Diagnosis {
     let references = evidence::references(scene);
     let findings = evidence::findings(scene, &references);
-    let network = Network::of(scene);
+    let network = learned::network(scene, &references);
     let features = rank::features(scene, &findings, &network);
     let posterior = rank::posterior(scene, &features, weights);
     let beliefs = rank::beliefs(scene, &findings);

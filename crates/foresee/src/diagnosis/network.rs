@@ -3,7 +3,7 @@
 //! Its structure is not learned from data but known: callees slow their callers and fail them, callers load their
 //! callees, load uses resources, used resources slow work, and what shares a machine shares its resources (the USE and
 //! RED methods; calls as in Gan et al., "Sage", ASPLOS 2021). Weights start from that structure; normal data refine
-//! them ([`Network::fit`]).
+//! them (`learned`).
 
 use foretwin_core::Role;
 
@@ -146,6 +146,34 @@ impl Network {
             for entry in (0..scene.nodes.len()).filter(|node| calls(*node) && !called(*node)) {
                 self.join(entry, observer, UPWARDS);
             }
+        }
+    }
+
+    /// One more arc.
+    pub fn add(&mut self, cause: usize, effect: usize, weight: f64) {
+        self.arcs[cause].push((effect, weight));
+    }
+
+    /// Shifts weight to arcs between nodes whose ends `move` together (0 to 1) more than those of arcs of the same
+    /// roles do on average.
+    pub fn refine(&mut self, together: impl Fn(usize, usize) -> f64) {
+        let kind = |cause: usize, effect: usize| (cause % WIDTH) * WIDTH + effect % WIDTH;
+        let mut seen = vec![(0.0, 0.0); WIDTH * WIDTH];
+        let mut measured = Vec::new();
+        for (cause, arcs) in self.arcs.iter().enumerate() {
+            for (at, (effect, _)) in arcs.iter().enumerate() {
+                if cause / WIDTH != effect / WIDTH {
+                    let moves = together(cause, *effect);
+                    let (sum, count) = &mut seen[kind(cause, *effect)];
+                    (*sum, *count) = (*sum + moves, *count + 1.0);
+                    measured.push((cause, at, moves));
+                }
+            }
+        }
+        for (cause, at, moves) in measured {
+            let (effect, weight) = &mut self.arcs[cause][at];
+            let (sum, count) = seen[kind(cause, *effect)];
+            *weight = (*weight * (1.0 + moves) / (1.0 + sum / count)).min(1.0);
         }
     }
 

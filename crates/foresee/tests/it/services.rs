@@ -36,11 +36,16 @@ pub fn scene(
     (culprit, fault): (usize, Fault),
     rng: &mut Rng,
 ) -> Scene {
+    // What is seen is noisy, and of the culprit most of all (few requests, coarse clocks): who calls it shows the trouble
+    // more clearly than it does itself.
+    let blur: Vec<f64> = (0..nodes).map(|node| if node == culprit { 0.7 } else { 0.03 }).collect();
     let mut series = vec![vec![Vec::new(); METRICS.len()]; nodes];
     for row in 0..NORMAL + RECENT + WINDOW {
         let trouble = (row >= NORMAL + RECENT).then_some((culprit, fault));
         for (node, values) in frame(nodes, calls, trouble, rng).into_iter().enumerate() {
-            values.into_iter().enumerate().for_each(|(metric, value)| series[node][metric].push(value));
+            for (metric, value) in values.into_iter().enumerate() {
+                series[node][metric].push(value * (1.0 + blur[node] * rng.normal()).abs());
+            }
         }
     }
     let mut scene =
@@ -73,14 +78,14 @@ fn frame(
     frame[0][0] = 100.0 + 5.0 * rng.normal();
     for node in 0..nodes {
         let load = frame[node][0];
-        let busy = if has(node, Fault::Busy) { 40.0 } else { 0.0 };
+        let busy = if has(node, Fault::Busy) { 30.0 } else { 0.0 };
         frame[node][1] = 0.2 * load + busy + rng.normal();
         for (_, callee) in calls.iter().filter(|(caller, _)| *caller == node) {
             frame[*callee][0] += 0.5 * load + rng.normal();
         }
     }
     for node in (0..nodes).rev() {
-        let slow = if has(node, Fault::Slow) { 0.2 } else { 0.0 };
+        let slow = if has(node, Fault::Slow) { 0.06 } else { 0.0 };
         let busy = if has(node, Fault::Busy) { 0.05 } else { 0.0 };
         let callees: Vec<usize> =
             calls.iter().filter(|(caller, _)| *caller == node).map(|(_, to)| *to).collect();
