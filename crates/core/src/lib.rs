@@ -6,6 +6,7 @@
 
 mod batch;
 mod contrast;
+mod diagnosis;
 mod hash;
 mod instance;
 mod judgement;
@@ -25,6 +26,7 @@ mod window;
 
 pub use batch::{Batch, BatchError, Origin, Row};
 pub use contrast::{Contrast, Fidelity, Verdict, VerdictClass};
+pub use diagnosis::{Anomaly, AnomalyGroup, Diagnosis};
 pub use hash::{Fnv64, fnv64};
 pub use instance::{Instance, InstanceId, InstanceKind, WorkloadId};
 pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score};

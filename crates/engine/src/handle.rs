@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use foretwin_core::{Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Timestamp};
+use foretwin_core::{
+    Diagnosis, Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Timestamp,
+};
 
 use foretwin_foresee::Question;
 
@@ -149,6 +151,14 @@ impl Handle {
         })
     }
 
+    /// Where its trouble comes from: itself, what it runs on, or what runs on it.
+    ///
+    /// # Errors
+    /// If nobody watches the instance, or its history cannot be read.
+    pub fn diagnosis(&self, id: &InstanceId) -> Result<Diagnosis, Error> {
+        self.pipeline.diagnosis(id)
+    }
+
     /// What will fail, when, why, and what to do.
     ///
     /// # Errors
@@ -201,7 +211,7 @@ impl Handle {
 /// The answer of [`Handle::predict`], for whoever has a pipeline.
 pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
     let config = pipeline.config.foresee.clone().with_horizon(horizon_s);
-    pipeline.with(id, |watched| {
+    let mut prediction = pipeline.with(id, |watched| {
         let at = watched.last();
         let gone = watched.vanished.is_some();
         let question = Question {
@@ -213,7 +223,13 @@ pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> R
             learning: watched.learning(&pipeline.config.training),
         };
         foretwin_foresee::predict(question, &config)
-    })
+    })?;
+    let anomalous = prediction.anomaly.as_ref().is_some_and(|judged| judged.score.0 > 1.0);
+    if anomalous || !prediction.root_causes.is_empty() {
+        let diagnosis = pipeline.diagnosis(id)?;
+        prediction.root_causes = foretwin_foresee::explained(prediction.root_causes, &diagnosis.causes);
+    }
+    Ok(prediction)
 }
 
 /// The time of day, in µs since the epoch.

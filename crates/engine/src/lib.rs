@@ -10,6 +10,7 @@ mod cohort;
 mod config;
 mod counters;
 mod descriptions;
+mod diagnosis;
 mod drift;
 mod error;
 mod events;

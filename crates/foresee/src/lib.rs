@@ -5,14 +5,16 @@
 //! (`shape`), how long it will last is judged (`persist`), and arrival at the limit is integrated over both
 //! (`outlook`). [`predict`] combines the risks of an instance, names [`causes`] and proposes [`actions`].
 //!
-//! Deliberately absent: what-if, hazard models learned from failures, and diagnosis across metrics; they will take
-//! and give the same nouns.
+//! [`diagnosis`] looks across metrics and instances for where trouble began.
+//!
+//! Deliberately absent: what-if, and hazard models learned from failures; they will take and give the same nouns.
 
 mod action;
 mod cause;
 mod climb;
 mod config;
 pub mod contrast;
+pub mod diagnosis;
 mod error;
 mod history;
 mod issues;
@@ -28,7 +30,7 @@ mod trend;
 mod words;
 
 pub use action::actions;
-pub use cause::causes;
+pub use cause::{causes, explained};
 pub use config::Config;
 pub use error::Error;
 pub use history::{History, Pushed};

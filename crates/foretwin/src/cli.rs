@@ -133,6 +133,8 @@ pub enum Evaluate {
     Forecast(ForecastArgs),
     /// Tell the application from the machine underneath, on campaigns recorded by foretwin-lab contrast
     Contrast(ContrastArgs),
+    /// Rank the causes of every fault in DATA/manifest.json, write {"ranks": {case: ["node|metric", ...]}, ...}
+    Rca(RcaArgs),
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +148,26 @@ pub struct ContrastArgs {
     /// Tell every second
     #[arg(long)]
     pub verbose_runs: bool,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RcaArgs {
+    /// Directory of manifest.json and the files it names
+    #[arg(long)]
+    pub data: PathBuf,
+    /// File for ranks, probabilities and evidence
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Also report how well known causes are found: weights fitted on other cases, topology given, absent and permuted,
+    /// fault times given late; reads root_cause_nodes
+    #[arg(long)]
+    pub cross_validate: bool,
+    /// Seed of the permutations and intervals
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::{RawQuery, State as Extract};
 use axum::http::StatusCode;
-use foretwin_core::{Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, Timestamp};
+use foretwin_core::{
+    Diagnosis, Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, Timestamp,
+};
 use foretwin_engine::{InstanceView, WindowQuery, WindowView};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,6 +52,14 @@ fn describe(metric: &Metric) -> Value {
 pub(crate) async fn risks(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
     let risks = blocking(&state.handle, move |handle| handle.risks(&id)).await?;
     Ok(Json(json!({"risks": risks})))
+}
+
+/// `GET /api/v1/instances/{id}/diagnosis`: ranked causes with evidence, and the anomalies that belong together.
+pub(crate) async fn diagnosis(
+    Extract(state): Extract<State>,
+    Id(id): Id,
+) -> Result<Json<Diagnosis>, ApiError> {
+    Ok(Json(blocking(&state.handle, move |handle| handle.diagnosis(&id)).await?))
 }
 
 /// `GET /api/v1/instances/{id}/drift`: how far it is from where its champion and its reference saw it, by schema.

@@ -79,6 +79,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/instances/{id}/drift", get(api::drift))
         .route("/api/v1/instances/{id}/forecasts", get(forecasts::forecasts))
+        .route("/api/v1/instances/{id}/diagnosis", get(api::diagnosis))
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/maintenance", post(api::maintenance))

@@ -17,6 +17,7 @@ fn unknown_things_are_named() {
     refused(&server.get("/api/v1/instances/nobody"), 404, "nobody");
     refused(&server.get("/api/v1/instances/nobody/window"), 404, "nobody");
     refused(&server.get("/api/v1/instances/nobody/drift"), 404, "nobody");
+    refused(&server.get("/api/v1/instances/nobody/diagnosis"), 404, "nobody");
     refused(&server.get("/api/v1/nothing"), 404, "/api/v1");
     refused(&server.get("/nothing.js"), 404, "nothing.js");
     refused(&server.post_json("/api/v1/twin/predict", r#"{"instance": "nobody"}"#), 404, "nobody");

@@ -4,6 +4,7 @@ mod contrast;
 mod detection;
 mod forecast;
 mod nab;
+mod rca;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
         },
         Evaluate::Forecast(args) => forecast::run(args),
         Evaluate::Contrast(args) => contrast::run(args),
+        Evaluate::Rca(args) => rca::run(args),
     }
 }
 
