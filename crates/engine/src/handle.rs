@@ -229,6 +229,8 @@ pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> R
         let diagnosis = pipeline.diagnosis(id)?;
         prediction.root_causes = foretwin_foresee::explained(prediction.root_causes, &diagnosis.causes);
     }
+    let known = pipeline.with(id, |watched| watched.instance.clone())?;
+    prediction.contrast = pipeline.contrasts.contrast(&known);
     Ok(prediction)
 }
 

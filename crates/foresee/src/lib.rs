@@ -34,7 +34,7 @@ pub use cause::{causes, explained};
 pub use config::Config;
 pub use error::Error;
 pub use history::{History, Pushed};
-pub use issues::{Issues, Rule};
+pub use issues::{Issues, Rule, recurrence};
 pub use predict::{Question, combine, predict};
 pub use risk::risk;
 pub use series::Series;

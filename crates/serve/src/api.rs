@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State as Extract};
 use axum::http::StatusCode;
 use foretwin_core::{
-    Diagnosis, Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, Timestamp,
+    Diagnosis, Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, ReportId, Timestamp,
 };
 use foretwin_engine::{InstanceView, WindowQuery, WindowView};
 use serde::Deserialize;
@@ -144,7 +144,11 @@ pub(crate) fn decoded(text: &str) -> Result<String, ApiError> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PredictRequest {
-    instance: String,
+    #[serde(default)]
+    instance: Option<String>,
+    /// Instead of an instance: a report of one.
+    #[serde(default)]
+    report_id: Option<String>,
     /// Seconds, or text such as `1h`.
     #[serde(default)]
     horizon: Option<Value>,
@@ -156,8 +160,18 @@ pub(crate) async fn predict(
     Body(request): Body<PredictRequest>,
 ) -> Result<Json<Prediction>, ApiError> {
     let horizon_s = request.horizon.as_ref().map_or(Ok(3600.0), |asked| lasting("horizon", asked))?;
-    let id = InstanceId::new(&request.instance);
-    Ok(Json(blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?))
+    let answer = match (request.instance, request.report_id) {
+        (Some(instance), None) => {
+            let id = InstanceId::new(&instance);
+            blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?
+        }
+        (None, Some(report)) => {
+            let id = ReportId(report);
+            blocking(&state.handle, move |handle| handle.predict_report(&id, horizon_s)).await?
+        }
+        _ => return Err(ApiError::field("instance", "give either instance or report_id")),
+    };
+    Ok(Json(answer))
 }
 
 /// Seconds, or text such as `1h`.
