@@ -211,9 +211,18 @@ impl Rehearsal {
             self.close(Some(leak.mode), "the runner reached the limit");
         } else if exit.code != 0 {
             self.close(Some(FailureMode::Crash), "it ended with an error");
+        } else if self.has_leaked_most() {
+            // A guest ends without a code.
+            self.close(Some(FailureMode::MemoryExhaustion), "it ended just before the limit");
         } else {
             self.close(None, "");
         }
+    }
+
+    /// Whether nearly all that was left has leaked.
+    fn has_leaked_most(&self) -> bool {
+        let memory = self.question.leaks.iter().find(|leak| leak.mode == FailureMode::MemoryExhaustion);
+        memory.is_some_and(|leak| self.leaked.0 >= 0.9 * (leak.limit - leak.used) * self.memory_scale)
     }
 
     fn close(&mut self, mode: Option<FailureMode>, seen: &str) {
@@ -499,6 +508,24 @@ mod tests {
         assert!(full.frame(&frame(92.4, &[(Field::Failed, 2.0)])));
         let broken = full.outcome(Fidelity::Process).unwrap().broken.unwrap();
         assert_eq!((broken.mode, broken.after_s), (FailureMode::DescriptorExhaustion, 1848.0));
+    }
+
+    #[test]
+    fn a_guest_that_ends_near_its_limit_has_broken_and_one_that_is_ended_has_not() {
+        let end = |leaked| {
+            let mut rehearsal = Rehearsal::new(question()).unwrap();
+            rehearsal.frame(&frame(39.0, &[(Field::LeakedMemory, leaked)]));
+            rehearsal.exit(&Exit { code: 0, out_of_memory: false }, 40.0);
+            rehearsal.outcome(Fidelity::Microvm).unwrap()
+        };
+        assert_eq!(end(7.5e7).broken.unwrap().mode, FailureMode::MemoryExhaustion);
+        let ended = end(3e7);
+        assert_eq!(ended.broken, None);
+        assert!(
+            ended.not_comparable.iter().any(|text| text.contains("only 38 %")),
+            "{:?}",
+            ended.not_comparable
+        );
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn rehearse(mut stage: Stage, level: Fidelity) -> Outcome {
     loop {
         let status = stage.twins.converge(&wish, Instant::now()).remove(0);
         let mut over = false;
+        // What was reported before it ended comes first.
         while let Ok(report) = stage.reports.try_recv() {
             over |= rehearsal.frame(&report.frame);
         }
