@@ -43,6 +43,8 @@ const REOPEN: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Whether a stream is being read.
+    reading: AtomicBool,
     frames: AtomicU64,
     lost: AtomicU64,
     damaged_bytes: AtomicU64,
@@ -55,6 +57,9 @@ struct Shared {
 /// read time is out.
 #[derive(Debug)]
 pub(crate) struct Channel(Arc<Shared>);
+
+/// How long the end of a channel may take to be read once its writer has ended.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A stream of a channel that is open.
 pub(crate) type Stream = Box<dyn Read + Send>;
@@ -90,6 +95,15 @@ impl Channel {
         }
     }
 
+    /// Waits, not longer than `most`, until a stream whose writer has ended is read to its end: the last frame often
+    /// says why.
+    pub fn settle(&self, most: Duration) {
+        let deadline = Instant::now() + most;
+        while self.0.reading.load(Ordering::Acquire) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// When the last frame came.
     pub fn last(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,7 +132,9 @@ impl Reading {
                 Ok(None) => return,
                 Ok(Some(stream)) => {
                     self.shared.opened.fetch_add(1, Ordering::Relaxed);
+                    self.shared.reading.store(true, Ordering::Release);
                     self.drain(stream, &mut reader);
+                    self.shared.reading.store(false, Ordering::Release);
                 }
                 Err(error) => tracing::debug!(twin = %self.label, %error, "channel is not open yet"),
             }

@@ -15,7 +15,7 @@ use crate::spec::{Exit, Resources, Spec};
 /// Memory that a runner's group is charged for the runner itself (measured); it is added to every scaled limit.
 pub const RUNNER_BYTES: u64 = 5 << 19;
 /// Memory that a guest's kernel needs beside.
-const GUEST_KERNEL_BYTES: u64 = 64 << 20;
+const GUEST_KERNEL_BYTES: u64 = 128 << 20;
 /// Reports per second of a rehearsing twin: at 20 times the speed one every 4 s of real time.
 const REPORT_HZ: f64 = 5.0;
 /// Least memory that a scaled limit may be: below, pages and the kernel's batches blur what is measured.
@@ -211,9 +211,18 @@ impl Rehearsal {
             self.close(Some(leak.mode), "the runner reached the limit");
         } else if exit.code != 0 {
             self.close(Some(FailureMode::Crash), "it ended with an error");
+        } else if self.has_leaked_most() {
+            // A guest ends without a code.
+            self.close(Some(FailureMode::MemoryExhaustion), "it ended just before the limit");
         } else {
             self.close(None, "");
         }
+    }
+
+    /// Whether nearly all that was left has leaked.
+    fn has_leaked_most(&self) -> bool {
+        let memory = self.question.leaks.iter().find(|leak| leak.mode == FailureMode::MemoryExhaustion);
+        memory.is_some_and(|leak| self.leaked.0 >= 0.9 * (leak.limit - leak.used) * self.memory_scale)
     }
 
     fn close(&mut self, mode: Option<FailureMode>, seen: &str) {
@@ -228,47 +237,49 @@ impl Rehearsal {
     #[must_use]
     pub fn outcome(&self, achieved: Fidelity) -> Option<Outcome> {
         let broken = self.outcome.clone()?;
-        let (comparable, not_comparable) = self.comparison(achieved);
         Some(Outcome {
             broken,
             rehearsed_s: self.elapsed_s * self.question.speed,
             resolution_s: self.question.speed / REPORT_HZ,
             fidelity: achieved,
-            comparable,
-            not_comparable,
+            comparable: self.alike(),
+            not_comparable: self.unlike(achieved),
         })
     }
 
-    fn comparison(&self, achieved: Fidelity) -> (Vec<String>, Vec<String>) {
-        let (question, mut like, mut unlike) = (&self.question, Vec::new(), Vec::new());
-        for leak in &question.leaks {
-            like.push(format!(
-                "{}: growth and limit are scaled alike ({:.3}), growth is {} times as fast",
-                leak.mode,
-                if leak.mode == FailureMode::MemoryExhaustion { self.memory_scale } else { 1.0 },
-                question.speed
-            ));
+    fn alike(&self) -> Vec<String> {
+        let speed = self.question.speed;
+        let growth = self.question.leaks.iter().map(|leak| {
+            let scale = if leak.mode == FailureMode::MemoryExhaustion { self.memory_scale } else { 1.0 };
+            let mode = leak.mode;
+            format!("{mode}: growth and limit are scaled alike ({scale:.3}), growth is {speed} times as fast")
+        });
+        let mut alike: Vec<String> = growth.collect();
+        if self.question.cores.is_some() {
+            alike.push(format!("processor demand and quota are scaled alike ({:.3})", self.work_scale));
         }
-        if question.cores.is_some() {
-            like.push(format!("processor demand and quota are scaled alike ({:.3})", self.work_scale));
-        }
-        like.push("rates of requests, reads, writes and syncs".into());
-        let speed = question.speed;
-        unlike.push(format!(
-            "what adds up over time other than the named growth (page cache, files, connections): rates are kept, so \
-             1/{speed} of it passes"
-        ));
-        unlike.push(format!("everything that has a pace of its own: time-outs, write-back and retries are not {speed} times as fast"));
-        match achieved {
-            Fidelity::Model => unlike.push("the kernel: nothing real ran".into()),
-            Fidelity::Process | Fidelity::Container => {
-                unlike.push("neighbours: they are those of now, not those of then".into());
-            }
-            Fidelity::Microvm => {
-                unlike.push("neighbours, and the speed of the processor: the guest is alone".into());
-            }
-        }
-        if question.directory.is_none() {
+        alike.push("rates of requests, reads, writes and syncs".into());
+        alike
+    }
+
+    fn unlike(&self, achieved: Fidelity) -> Vec<String> {
+        let speed = self.question.speed;
+        let world = match achieved {
+            Fidelity::Model => "the kernel: nothing real ran",
+            Fidelity::Process | Fidelity::Container => "neighbours: they are those of now, not those of then",
+            Fidelity::Microvm => "neighbours, and the speed of the processor: the guest is alone",
+        };
+        let mut unlike = vec![
+            format!(
+                "what adds up over time other than the named growth (page cache, files, connections): rates are \
+                 kept, so 1/{speed} of it passes"
+            ),
+            format!(
+                "everything that has a pace of its own: time-outs, write-back and retries are not {speed} times as fast"
+            ),
+            world.into(),
+        ];
+        if self.question.directory.is_none() {
             unlike.push("the disk: it was left out".into());
         }
         let (leaked, expected) = self.leaked;
@@ -279,12 +290,12 @@ impl Rehearsal {
             ));
         }
         if self.worst_behind_s > BEHIND_S {
+            let behind_s = self.worst_behind_s;
             unlike.push(format!(
-                "the load at its worst: the twin was {:.0} s behind, for want of processor time of its own",
-                self.worst_behind_s
+                "the load at its worst: the twin was {behind_s:.0} s behind, for want of processor time of its own"
             ));
         }
-        (like, unlike)
+        unlike
     }
 }
 
@@ -335,15 +346,10 @@ fn check(question: &Question) -> Result<(), Unrehearsable> {
 /// The twin of a rehearsal. Memory is held by the group, so that the kernel reclaims, swaps and kills as it would;
 /// other resources end the runner at their limit.
 fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
-    let mut scale = [work_scale; Dimension::ALL.len()];
-    scale[Dimension::WorkingSet.index()] = memory_scale;
-    scale[Dimension::Turnover.index()] = memory_scale;
-    // The work of a request stays; there are fewer of them.
-    scale[Dimension::ServiceTime.index()] = 1.0;
     let replay = Replay {
         profile: Arc::clone(&question.profile),
         start: question.start,
-        scale,
+        scale: scales(memory_scale, work_scale),
         speed: question.speed,
         cap_core: question.cap_core,
         // A rehearsal that yields would break later than the original.
@@ -375,6 +381,16 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
         paused: false,
         restarts: false,
     }
+}
+
+/// Factors on the demand, by dimension.
+fn scales(memory_scale: f64, work_scale: f64) -> [f64; Dimension::ALL.len()] {
+    let mut scale = [work_scale; Dimension::ALL.len()];
+    scale[Dimension::WorkingSet.index()] = memory_scale;
+    scale[Dimension::Turnover.index()] = memory_scale;
+    // The work of a request stays; there are fewer of them.
+    scale[Dimension::ServiceTime.index()] = 1.0;
+    scale
 }
 
 fn group_limit(leak: &Leak, memory_scale: f64) -> u64 {
@@ -499,6 +515,24 @@ mod tests {
         assert!(full.frame(&frame(92.4, &[(Field::Failed, 2.0)])));
         let broken = full.outcome(Fidelity::Process).unwrap().broken.unwrap();
         assert_eq!((broken.mode, broken.after_s), (FailureMode::DescriptorExhaustion, 1848.0));
+    }
+
+    #[test]
+    fn a_guest_that_ends_near_its_limit_has_broken_and_one_that_is_ended_has_not() {
+        let end = |leaked| {
+            let mut rehearsal = Rehearsal::new(question()).unwrap();
+            rehearsal.frame(&frame(39.0, &[(Field::LeakedMemory, leaked)]));
+            rehearsal.exit(&Exit { code: 0, out_of_memory: false }, 40.0);
+            rehearsal.outcome(Fidelity::Microvm).unwrap()
+        };
+        assert_eq!(end(7.5e7).broken.unwrap().mode, FailureMode::MemoryExhaustion);
+        let ended = end(3e7);
+        assert_eq!(ended.broken, None);
+        assert!(
+            ended.not_comparable.iter().any(|text| text.contains("only 38 %")),
+            "{:?}",
+            ended.not_comparable
+        );
     }
 
     #[test]

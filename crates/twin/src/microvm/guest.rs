@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::machine::{Places, guest_mib, outer};
 use super::qmp;
 use crate::Error;
-use crate::frames::{Channel, Sink, Stream};
+use crate::frames::{Channel, LAST_WORDS, Sink, Stream};
 use crate::input::Input;
 use crate::owner::Role;
 use crate::process::{Cell, OrderFile, Reaped, code, spawn};
@@ -82,6 +82,7 @@ impl Running for Guest {
         if self.exit.is_none()
             && let Ok(Some(status)) = self.child.0.try_wait()
         {
+            self.channel.settle(LAST_WORDS);
             self.exit = Some(Exit { code: code(status), out_of_memory: self.cell.out_of_memory() });
             let said = self.last_words();
             tracing::warn!(twin = %self.label, said, "a microVM has ended");

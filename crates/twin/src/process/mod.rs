@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use foretwin_core::{Fidelity, Order};
 
-use crate::frames::{Channel, Sink, Stream};
+use crate::frames::{Channel, LAST_WORDS, Sink, Stream};
 use crate::input::tell_pipe;
 use crate::owner::{LABEL, Owner, Role};
 use crate::runner::{self, Runner};
@@ -253,6 +253,7 @@ impl Running for ProcessTwin {
         if self.exit.is_none()
             && let Ok(Some(status)) = self.child.0.try_wait()
         {
+            self.channel.settle(LAST_WORDS);
             self.exit = Some(Exit { code: code(status), out_of_memory: self.cell.out_of_memory() });
         }
         self.exit.clone()

@@ -41,6 +41,7 @@ fn rehearse(mut stage: Stage, level: Fidelity) -> Outcome {
     loop {
         let status = stage.twins.converge(&wish, Instant::now()).remove(0);
         let mut over = false;
+        // What was reported before it ended comes first.
         while let Ok(report) = stage.reports.try_recv() {
             over |= rehearsal.frame(&report.frame);
         }
@@ -57,7 +58,7 @@ fn rehearse(mut stage: Stage, level: Fidelity) -> Outcome {
 }
 
 fn breaks_in_time(outcome: &Outcome) {
-    let broken = outcome.broken.clone().expect("it breaks");
+    let broken = outcome.broken.clone().unwrap_or_else(|| panic!("it does not break: {outcome:#?}"));
     let (level, after_s) = (outcome.fidelity, broken.after_s);
     eprintln!(
         "REHEARSED in {level}: {} after {after_s:.0} s, 150 s by arithmetic: {}",
