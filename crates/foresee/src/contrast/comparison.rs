@@ -99,11 +99,14 @@ impl Comparison {
     fn judge(&mut self, at: Timestamp, row: &Row) -> Contrast {
         let usual = self.baseline.usual(row.regime, &window::floors());
         let neighbours = self.neighbours();
-        let signs = signs::read(row, &usual, &self.baseline, &self.habits, neighbours);
-        let (with, without) = (fuse(&signs, row.has_twin), fuse(&signs, false));
+        let (baseline, habits) = (&self.baseline, &self.habits);
+        let signs = signs::read(row, &signs::Known { usual: &usual, baseline, habits, neighbours });
+        // A simulated twin shares nothing with the original.
+        let has_twin = row.has_twin && self.fidelity != Fidelity::Model;
+        let (with, without) = (fuse(&signs, has_twin), fuse(&signs, false));
         let told = Told { signs: &signs, row, usual: &usual, neighbours };
         let verdicts = [(&with, true), (&without, false)].map(|(fused, twin)| told.verdict(fused, twin));
-        if row.has_twin {
+        if has_twin {
             self.ahead.take(at, row, &usual);
         }
         self.with.take(at, &with);
@@ -123,7 +126,7 @@ impl Comparison {
             instance: self.instance.clone(),
             at,
             fidelity: self.fidelity,
-            verdict: if row.has_twin { self.with.verdict(consumer, evidence) } else { no_contrast(at) },
+            verdict: if has_twin { self.with.verdict(consumer, evidence) } else { no_contrast() },
             verdict_counters_only: self.without.verdict(consumer_without, evidence_without),
         }
     }
@@ -165,7 +168,7 @@ fn unknown(class: VerdictClass, evidence: Evidence) -> Verdict {
     }
 }
 
-fn no_contrast(_at: Timestamp) -> Verdict {
+fn no_contrast() -> Verdict {
     let statement = "no twin runs on the same resources".into();
     unknown(VerdictClass::NoContrast, Evidence { metric: String::new(), statement })
 }
