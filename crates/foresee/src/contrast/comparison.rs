@@ -121,13 +121,13 @@ impl Comparison {
                 self.learn(&row, Some(&neighbours));
             }
         }
-        let [(consumer, evidence), (consumer_without, evidence_without)] = verdicts;
+        let [(named, evidence), (named_without, evidence_without)] = verdicts;
         Contrast {
             instance: self.instance.clone(),
             at,
             fidelity: self.fidelity,
-            verdict: if has_twin { self.with.verdict(consumer, evidence) } else { no_contrast() },
-            verdict_counters_only: self.without.verdict(consumer_without, evidence_without),
+            verdict: if has_twin { self.with.verdict(named, evidence) } else { no_contrast() },
+            verdict_counters_only: self.without.verdict(named_without, evidence_without),
         }
     }
 
@@ -182,24 +182,22 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Consumer and evidence, strongest first.
-    fn verdict(&self, fused: &Fused, with_twin: bool) -> (Option<InstanceId>, Vec<Evidence>) {
+    /// Who uses more than ever, and the evidence, strongest first.
+    fn verdict(&self, fused: &Fused, with_twin: bool) -> (Option<(InstanceId, Evidence)>, Vec<Evidence>) {
         let signs = self.signs;
-        let own = [signs.load, signs.work, signs.leak, signs.limit];
-        let counters =
-            [signs.stall, signs.parent, signs.memory, signs.io, signs.steal, signs.full, signs.latency];
+        let own = [signs.load, signs.work, signs.leak, signs.limit, signs.latency];
+        let counters = [signs.stall, signs.parent, signs.memory, signs.io, signs.steal, signs.full];
         let probes = signs.probes.iter().map(|(_, sign)| *sign).chain([signs.model]).filter(|_| with_twin);
         let mut all: Vec<_> = own.into_iter().chain(counters).chain(probes).collect();
         all.retain(|sign| sign.strength > 0.0);
         all.sort_by(|a, b| b.strength.total_cmp(&a.strength));
         let said = |sign: &signs::Sign| signs::evidence(sign.feature, self.row, self.usual);
-        let mut evidence: Vec<Evidence> = all.iter().take(5).map(said).collect();
-        let named = signs.neighbour.filter(|_| fused.names);
-        let consumer = named.and_then(|excess| Some(self.neighbours.get(excess.who)?.id.clone()));
-        if let (Some(excess), Some(id)) = (named, &consumer) {
-            evidence.insert(0, excess_in_words(&excess, id));
-        }
-        (consumer, evidence)
+        let named = signs.neighbour.filter(|_| fused.names).and_then(|excess| {
+            let id = self.neighbours.get(excess.who)?.id.clone();
+            let words = excess_in_words(&excess, &id);
+            Some((id, words))
+        });
+        (named, all.iter().take(5).map(said).collect())
     }
 }
 
