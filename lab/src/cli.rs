@@ -136,7 +136,10 @@ pub fn main() -> Result<ExitCode> {
             tell(&judge(&host, &config)?, json)?;
         }
         Command::Clean { scratch } => {
-            let removed = clean(&Ledger::open(&scratch)?, &Hierarchies::find()?)?;
+            let mut removed = clean(&Ledger::open(&scratch)?, &Hierarchies::find()?)?;
+            if contrast::clean(&scratch)? {
+                removed.push("contrast".into());
+            }
             println!("removed {}", if removed.is_empty() { "nothing".into() } else { removed.join(", ") });
         }
         Command::Contrast { config, host } => {

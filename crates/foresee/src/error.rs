@@ -19,6 +19,9 @@ pub enum Error {
     /// The state of a history ends early or does not fit together.
     #[error("decode history: {0}")]
     Damaged(&'static str),
+    /// The state of a comparison ends early or does not fit together.
+    #[error("decode comparison of production and twin: {0}")]
+    Comparison(&'static str),
     /// A file of known issues cannot be used.
     #[error("read the known issues of {file}: {reason}")]
     Rules {
@@ -27,7 +30,4 @@ pub enum Error {
         /// What is wrong with it, and where.
         reason: String,
     },
-    /// The state of a comparison ends early or does not fit together.
-    #[error("decode comparison of production and twin: {0}")]
-    Comparison(&'static str),
 }

@@ -17,4 +17,5 @@ mod worker;
 
 pub use course::contrast;
 pub use plan::ContrastConfig;
+pub use pod::clean;
 pub use worker::work;

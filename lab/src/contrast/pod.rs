@@ -66,7 +66,7 @@ impl Pod {
         let lock = lock()?;
         let hierarchies = Hierarchies::find()?;
         remove(&hierarchies)?;
-        let scratch = host.scratch.join(format!("{OWNER}-contrast"));
+        let scratch = scratch_of(&host.scratch);
         fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
         let fared = Arc::default();
         let mut pod =
@@ -228,6 +228,29 @@ impl Drop for Pod {
             eprintln!("could not remove {} ({error})", self.scratch.display());
         }
     }
+}
+
+/// Removes what a killed campaign left, unless one is under way; whether there was anything.
+///
+/// # Errors
+/// If something cannot be removed.
+pub fn clean(scratch: &Path) -> Result<bool> {
+    let hierarchies = Hierarchies::find()?;
+    let left = Group::named(&hierarchies, HOST).exists();
+    if !left {
+        return Ok(false);
+    }
+    let Ok(_lock) = lock() else { return Ok(false) };
+    remove(&hierarchies)?;
+    let dir = scratch_of(scratch);
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+    }
+    Ok(true)
+}
+
+fn scratch_of(scratch: &Path) -> PathBuf {
+    scratch.join(format!("{OWNER}-contrast"))
 }
 
 /// Held while a campaign lasts.

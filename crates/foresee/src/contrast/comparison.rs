@@ -99,11 +99,14 @@ impl Comparison {
     fn judge(&mut self, at: Timestamp, row: &Row) -> Contrast {
         let usual = self.baseline.usual(row.regime, &window::floors());
         let neighbours = self.neighbours();
-        let signs = signs::read(row, &usual, &self.baseline, &self.habits, neighbours);
-        let (with, without) = (fuse(&signs, row.has_twin), fuse(&signs, false));
+        let (baseline, habits) = (&self.baseline, &self.habits);
+        let signs = signs::read(row, &signs::Known { usual: &usual, baseline, habits, neighbours });
+        // A simulated twin shares nothing with the original.
+        let has_twin = row.has_twin && self.fidelity != Fidelity::Model;
+        let (with, without) = (fuse(&signs, has_twin), fuse(&signs, false));
         let told = Told { signs: &signs, row, usual: &usual, neighbours };
         let verdicts = [(&with, true), (&without, false)].map(|(fused, twin)| told.verdict(fused, twin));
-        if row.has_twin {
+        if has_twin {
             self.ahead.take(at, row, &usual);
         }
         self.with.take(at, &with);
@@ -118,13 +121,13 @@ impl Comparison {
                 self.learn(&row, Some(&neighbours));
             }
         }
-        let [(consumer, evidence), (consumer_without, evidence_without)] = verdicts;
+        let [(named, evidence), (named_without, evidence_without)] = verdicts;
         Contrast {
             instance: self.instance.clone(),
             at,
             fidelity: self.fidelity,
-            verdict: if row.has_twin { self.with.verdict(consumer, evidence) } else { no_contrast(at) },
-            verdict_counters_only: self.without.verdict(consumer_without, evidence_without),
+            verdict: if has_twin { self.with.verdict(named, evidence) } else { no_contrast() },
+            verdict_counters_only: self.without.verdict(named_without, evidence_without),
         }
     }
 
@@ -165,7 +168,7 @@ fn unknown(class: VerdictClass, evidence: Evidence) -> Verdict {
     }
 }
 
-fn no_contrast(_at: Timestamp) -> Verdict {
+fn no_contrast() -> Verdict {
     let statement = "no twin runs on the same resources".into();
     unknown(VerdictClass::NoContrast, Evidence { metric: String::new(), statement })
 }
@@ -179,24 +182,22 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Consumer and evidence, strongest first.
-    fn verdict(&self, fused: &Fused, with_twin: bool) -> (Option<InstanceId>, Vec<Evidence>) {
+    /// Who uses more than ever, and the evidence, strongest first.
+    fn verdict(&self, fused: &Fused, with_twin: bool) -> (Option<(InstanceId, Evidence)>, Vec<Evidence>) {
         let signs = self.signs;
-        let own = [signs.load, signs.work, signs.leak, signs.limit];
-        let counters =
-            [signs.stall, signs.parent, signs.memory, signs.io, signs.steal, signs.full, signs.latency];
+        let own = [signs.load, signs.work, signs.leak, signs.limit, signs.latency];
+        let counters = [signs.stall, signs.parent, signs.memory, signs.io, signs.steal, signs.full];
         let probes = signs.probes.iter().map(|(_, sign)| *sign).chain([signs.model]).filter(|_| with_twin);
         let mut all: Vec<_> = own.into_iter().chain(counters).chain(probes).collect();
         all.retain(|sign| sign.strength > 0.0);
         all.sort_by(|a, b| b.strength.total_cmp(&a.strength));
         let said = |sign: &signs::Sign| signs::evidence(sign.feature, self.row, self.usual);
-        let mut evidence: Vec<Evidence> = all.iter().take(5).map(said).collect();
-        let named = signs.neighbour.filter(|_| fused.names);
-        let consumer = named.and_then(|excess| Some(self.neighbours.get(excess.who)?.id.clone()));
-        if let (Some(excess), Some(id)) = (named, &consumer) {
-            evidence.insert(0, excess_in_words(&excess, id));
-        }
-        (consumer, evidence)
+        let named = signs.neighbour.filter(|_| fused.names).and_then(|excess| {
+            let id = self.neighbours.get(excess.who)?.id.clone();
+            let words = excess_in_words(&excess, &id);
+            Some((id, words))
+        });
+        (named, all.iter().take(5).map(said).collect())
     }
 }
 

@@ -69,18 +69,24 @@ impl Opinion {
         self.probabilities[0] > 0.8
     }
 
-    /// The opinion as a verdict.
-    pub fn verdict(&self, consumer: Option<InstanceId>, evidence: Vec<Evidence>) -> Verdict {
+    /// The opinion as a verdict. `named` is who uses more than ever, in words too; only where the infrastructure is
+    /// blamed it matters.
+    pub fn verdict(&self, named: Option<(InstanceId, Evidence)>, mut evidence: Vec<Evidence>) -> Verdict {
         let class = self.class();
         let blames = matches!(class, VerdictClass::Infrastructure | VerdictClass::Both);
         let is_own = matches!(class, VerdictClass::Workload | VerdictClass::Instance);
         let all = VerdictClass::ALL.into_iter().zip(self.probabilities.map(f64::from));
         let probabilities: Vec<(VerdictClass, f64)> = all.filter(|(_, p)| *p > 0.0).collect();
         let probability = probabilities.iter().map(|(_, p)| *p).fold(0.0, f64::max);
+        let named = named.filter(|_| blames);
+        let consumer = named.as_ref().map(|(id, _)| id.clone());
+        if let Some((_, words)) = named {
+            evidence.insert(0, words);
+        }
         Verdict {
             class,
             self_inflicted: is_own && self.self_inflicted > 0.5,
-            consumer: consumer.filter(|_| blames),
+            consumer,
             probability,
             since: self.since,
             evidence: if class == VerdictClass::Healthy { Vec::new() } else { evidence },

@@ -80,14 +80,17 @@ fn above(z: f32, (low, high): Span) -> f32 {
     if z.is_finite() { (z - low).clamp(0.0, high - low) } else { 0.0 }
 }
 
-/// Reads a window against its baseline.
-pub(super) fn read(
-    row: &Row,
-    usual: &[Usual],
-    baseline: &Baseline,
-    habits: &Habits,
-    neighbours: &[Neighbour],
-) -> Signs {
+/// What a window is read against.
+pub(super) struct Known<'a> {
+    pub usual: &'a [Usual],
+    pub baseline: &'a Baseline,
+    pub habits: &'a Habits,
+    pub neighbours: &'a [Neighbour],
+}
+
+/// Reads a window against what is known.
+pub(super) fn read(row: &Row, known: &Known<'_>) -> Signs {
+    let Known { usual, baseline, habits, neighbours } = *known;
     let z = |feature: usize| (row.features[feature] - usual[feature].median) / usual[feature].scale;
     let sign = |of: Of, span: Span| Sign { strength: above(z(of as usize), span), feature: of as usize };
     let stronger = |a: Sign, b: Sign| if b.strength > a.strength { b } else { a };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::baseline::{Regime, median};
-use super::second::{COSTS, Kernel, Production, Second, TWIN};
+use super::second::{COSTS, Kernel, Neighbour, Production, Second, TWIN};
 
 /// Seconds in a window.
 pub(super) const SECONDS: usize = 10;
@@ -176,9 +176,9 @@ fn mean(seconds: &VecDeque<Second>, of: impl Fn(&Second) -> f64) -> f64 {
     if count > 0.0 { sum / count } else { f64::NAN }
 }
 
-/// A cost is never nothing: its logarithm must stay finite.
+/// A cost is never nothing: its logarithm must stay finite. What is missing stays missing.
 fn log(value: f64) -> f64 {
-    value.max(1e-7).ln()
+    if value.is_nan() { value } else { value.max(1e-7).ln() }
 }
 
 /// Sums up a full window.
@@ -187,36 +187,47 @@ pub(super) fn row(seconds: &VecDeque<Second>) -> Option<Row> {
         return None;
     }
     let newest = seconds.back()?;
-    let production = |of: fn(&Production) -> f64| mean(seconds, |second| of(&second.production));
-    let kernel = |of: fn(&Kernel) -> f64| mean(seconds, |second| of(&second.kernel));
-    let others = newest.neighbours.iter().map(|who| {
-        let of = |use_of: fn(&super::Neighbour) -> f64| {
-            let found =
-                |second: &Second| second.neighbours.iter().find(|other| other.id == who.id).map(use_of);
-            // Who was not there used nothing.
-            mean(seconds, |second| found(second).unwrap_or(0.0)) as f32
-        };
-        Use { cpu: of(|n| n.cpu), io: of(|n| n.io), io_stall: of(|n| n.io_stall), memory: of(|n| n.memory) }
-    });
-    let others: Vec<Use> = others.collect();
+    let production = |of: fn(&Production) -> f64| mean(seconds, |second| of(&second.production)) as f32;
+    let kernel = |of: fn(&Kernel) -> f64| mean(seconds, |second| of(&second.kernel)) as f32;
     let own = Use {
-        cpu: production(|p| p.cpu) as f32,
-        io: production(|p| p.io) as f32,
-        io_stall: kernel(|k| k.io_stall) as f32,
-        memory: production(|p| p.memory) as f32,
+        cpu: production(|p| p.cpu),
+        io: production(|p| p.io),
+        io_stall: kernel(|k| k.io_stall),
+        memory: production(|p| p.memory),
     };
+    let others: Vec<Use> = newest.neighbours.iter().map(|who| used(seconds, who)).collect();
     let known = |value: f32| if value.is_finite() { value } else { 0.0 };
     let regime = Regime {
         own: known(own.cpu),
-        others: others.iter().map(|use_of| known(use_of.cpu)).sum(),
-        steal: known(kernel(|k| k.steal) as f32),
+        others: others.iter().map(|used| known(used.cpu)).sum(),
+        steal: known(kernel(|k| k.steal)),
     };
+    let features = features(seconds);
+    let has_twin = features[OWN..MODEL].iter().any(|feature| feature.is_finite());
+    let saturation = kernel(|k| k.parent_cpu / k.parent_capacity);
+    Some(Row { regime, features, own, saturation, others, has_twin })
+}
+
+/// What a neighbour used on average. Who was not there used nothing.
+fn used(seconds: &VecDeque<Second>, who: &Neighbour) -> Use {
+    let of = |of: fn(&Neighbour) -> f64| {
+        let found = |second: &Second| second.neighbours.iter().find(|other| other.id == who.id).map(of);
+        mean(seconds, |second| found(second).unwrap_or(0.0)) as f32
+    };
+    Use { cpu: of(|n| n.cpu), io: of(|n| n.io), io_stall: of(|n| n.io_stall), memory: of(|n| n.memory) }
+}
+
+fn features(seconds: &VecDeque<Second>) -> [f32; FEATURES] {
+    let production = |of: fn(&Production) -> f64| mean(seconds, |second| of(&second.production));
+    let kernel = |of: fn(&Kernel) -> f64| mean(seconds, |second| of(&second.kernel));
     let mut features = [f32::NAN; FEATURES];
     let mut set = |of: Of, value: f64| features[of as usize] = value as f32;
     set(Of::LatencyP50, production(|p| log(p.latency_p50_s)));
     set(Of::LatencyP90, production(|p| log(p.latency_p90_s)));
-    set(Of::Work, log(production(|p| p.cpu) / production(|p| p.rate).max(0.1)));
-    set(Of::Rate, production(|p| p.rate).ln_1p());
+    let rate = production(|p| p.rate);
+    // Without requests there is nothing that the work could be divided by.
+    set(Of::Work, if rate > 0.1 { log(production(|p| p.cpu) / rate) } else { f64::NAN });
+    set(Of::Rate, rate.ln_1p());
     set(Of::Errors, production(|p| p.errors));
     set(Of::Leak, slope(seconds));
     set(Of::Throttled, production(|p| p.throttled));
@@ -230,16 +241,10 @@ pub(super) fn row(seconds: &VecDeque<Second>) -> Option<Row> {
     set(Of::MemoryFull, kernel(|k| k.memory_full));
     for (cost, feature) in features[OWN..MODEL].iter_mut().enumerate() {
         let of = |second: &Second| second.twin.map_or(f64::NAN, |costs| costs[cost]);
-        *feature = mean(seconds, |second| {
-            let value = of(second);
-            if is_share(cost) || value.is_nan() { value } else { log(value) }
-        }) as f32;
+        *feature = mean(seconds, |second| if is_share(cost) { of(second) } else { log(of(second)) }) as f32;
     }
-    let has_twin = features[OWN..MODEL].iter().any(|feature| feature.is_finite());
-    let score = mean(seconds, |second| second.twin_score);
-    features[MODEL] = if score.is_nan() { f32::NAN } else { log(score) as f32 };
-    let saturation = kernel(|k| k.parent_cpu / k.parent_capacity) as f32;
-    Some(Row { regime, features, own, saturation, others, has_twin })
+    features[MODEL] = log(mean(seconds, |second| second.twin_score)) as f32;
+    features
 }
 
 /// Bytes per second by which memory grew, from the median of the first to that of the last seconds.

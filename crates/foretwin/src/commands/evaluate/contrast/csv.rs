@@ -48,3 +48,20 @@ impl Csv {
         if grown >= 0.0 && seconds > 0.0 { grown / seconds } else { f64::NAN }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_become_rates_and_a_cut_line_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seconds.csv");
+        std::fs::write(&path, "t,a|n,b\n1.0,10,x\n3.0,16,\n4.0,2,y\n5.0,4").unwrap();
+        let csv = Csv::read(&path).unwrap();
+        assert_eq!(csv.rows.len(), 3);
+        assert_eq!((csv.rate(1, "a|n"), csv.text(0, "b")), (3.0, "x"));
+        assert!(csv.rate(0, "a|n").is_nan() && csv.rate(2, "a|n").is_nan() && csv.number(1, "b").is_nan());
+        assert!(csv.number(0, "nothing").is_nan());
+    }
+}

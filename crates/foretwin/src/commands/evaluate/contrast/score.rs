@@ -331,3 +331,68 @@ pub fn tell_seconds(recording: &Recording, said: &[Said]) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foretwin_core::{Fidelity, InstanceId, Timestamp};
+
+    fn verdict(class: VerdictClass, consumer: Option<&str>) -> Verdict {
+        Verdict {
+            class,
+            self_inflicted: false,
+            consumer: consumer.map(InstanceId::new),
+            probability: 0.9,
+            since: None,
+            evidence: Vec::new(),
+            probabilities: vec![(class, 1.0)],
+        }
+    }
+
+    /// A fault from second 100 to 140; the twin's verdict comes after 12 s, counters blame the wrong way.
+    fn said(kind: &str) -> (Recording, Vec<Said>) {
+        let fault =
+            Truth { kind: kind.into(), strength: 1.0, begin: 100.0, end: 140.0, consumer: "host/hog".into() };
+        let said = (0..200).map(|second| {
+            let with = match second {
+                113..=145 => verdict(VerdictClass::Infrastructure, Some("host/hog")),
+                _ => verdict(VerdictClass::Healthy, None),
+            };
+            let contrast = Contrast {
+                instance: InstanceId::new("host/app"),
+                at: Timestamp(second * 1_000_000),
+                fidelity: Fidelity::Process,
+                verdict: with,
+                verdict_counters_only: verdict(
+                    if second == 30 { VerdictClass::Instance } else { VerdictClass::Healthy },
+                    None,
+                ),
+            };
+            Said { contrast, learned: second >= 20 }
+        });
+        (Recording { seconds: Vec::new(), frames: Vec::new(), truth: vec![fault] }, said.collect())
+    }
+
+    #[test]
+    fn a_hog_that_is_found_and_named_counts() {
+        let (recording, said) = said("cpu_hog");
+        let mut score = Score::default();
+        score.add(&recording, &said);
+        let [with, without] = &score.outcomes;
+        assert!(with[0].right && with[0].blamed && with[0].named == Some(true));
+        assert_eq!((with[0].seconds, with[0].class), (Some(13.0), VerdictClass::Infrastructure));
+        assert!(!without[0].right && !without[0].blamed && without[0].seconds.is_none());
+        // Seconds 20 to 100, and from 15 s after the fault on.
+        assert_eq!((score.calm[0].seconds, score.calm[0].alarms), (125.0, 0));
+        assert_eq!((score.calm[1].alarms, score.calm[1].twin_alarms), (1, 0));
+    }
+
+    #[test]
+    fn an_application_that_is_excused_by_the_machine_counts_against_it() {
+        let (recording, said) = said("leak");
+        let mut score = Score::default();
+        score.add(&recording, &said);
+        let totals = Totals::of(&score.outcomes[0]);
+        assert_eq!((totals.application, totals.blamed, totals.right, totals.infrastructure), (1, 1, 0, 0));
+    }
+}
