@@ -123,6 +123,32 @@ pub enum Evaluate {
     Detection(DetectionArgs),
     /// Forecast 1, 10, 60 and 600 steps ahead, against VAR, seasonal naive and ETS
     Forecast(ForecastArgs),
+    /// Learn from recorded runs to failure, predict others: rid,t,horizon_s,p_fail,ttf_p10,ttf_p50,ttf_p90,alert
+    Failure(RunsArgs),
+    /// Say when runs would have failed with more memory: rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90
+    Whatif(RunsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Directory to learn from: telemetry.parquet and runs.csv
+    #[arg(long)]
+    pub train: PathBuf,
+    /// Directory to predict: telemetry.parquet, for what-if whatif_pairs.csv too; outcomes in it are not read
+    #[arg(long)]
+    pub data: PathBuf,
+    /// CSV file for the predictions
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Probability of failure within 20 s above which, twice in a row, an alert is raised
+    #[arg(long, default_value_t = 0.35)]
+    pub threshold: f64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `foretwin evaluate`: measures by contracts that anyone can judge.
 
 mod detection;
+mod failure;
 mod forecast;
 mod nab;
 
@@ -21,6 +22,8 @@ pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
             }
         },
         Evaluate::Forecast(args) => forecast::run(args),
+        Evaluate::Failure(args) => failure::run(args),
+        Evaluate::Whatif(args) => failure::whatif(args),
     }
 }
 
