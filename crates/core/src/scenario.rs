@@ -60,7 +60,9 @@ impl FromStr for Change {
             let (digits, scale) = unit.unwrap_or((text, 1.0));
             number(digits, scale).map(Self::To)
         };
-        change.ok_or_else(|| format!("{text:?} is no change: give a factor such as 1.5x, or an amount such as 512MiB or 2000"))
+        change.ok_or_else(|| {
+            format!("{text:?} is no change: give a factor such as 1.5x, or an amount such as 512MiB or 2000")
+        })
     }
 }
 
@@ -130,12 +132,14 @@ impl Scenario {
         if !self.name.is_empty() {
             return self.name.clone();
         }
-        let amounts =
-            [("memory", self.memory), ("cpu", self.cpu), ("disk", self.disk), ("descriptors", self.descriptors)];
-        let mut parts: Vec<String> = amounts
-            .iter()
-            .filter_map(|(name, change)| Some(format!("{name} {}", (*change)?)))
-            .collect();
+        let amounts = [
+            ("memory", self.memory),
+            ("cpu", self.cpu),
+            ("disk", self.disk),
+            ("descriptors", self.descriptors),
+        ];
+        let mut parts: Vec<String> =
+            amounts.iter().filter_map(|(name, change)| Some(format!("{name} {}", (*change)?))).collect();
         parts.extend(self.load.map(|factor| format!("load {factor}x")));
         parts.extend(self.replicas.map(|(before, after)| format!("replicas {before} to {after}")));
         parts.extend(self.host.as_ref().map(|host| format!("host {host}")));
@@ -262,6 +266,9 @@ mod tests {
         assert_eq!(scenario.title(), "memory 1.5x, restart");
         assert!(serde_json::from_str::<Scenario>(r#"{"memroy": "2x"}"#).is_err());
         assert_eq!(Scenario { load: Some(0.0), ..Scenario::default() }.check().unwrap_err().0, "load");
-        assert_eq!(serde_json::from_str::<Scenario>(&serde_json::to_string(&scenario).unwrap()).unwrap(), scenario);
+        assert_eq!(
+            serde_json::from_str::<Scenario>(&serde_json::to_string(&scenario).unwrap()).unwrap(),
+            scenario
+        );
     }
 }

@@ -32,6 +32,7 @@ mod threads;
 mod trainer;
 mod verdicts;
 mod view;
+mod whatif;
 mod worker;
 
 pub use agent::Agent;

@@ -15,11 +15,8 @@ impl Alert {
     /// Takes the next calibrated probability; whether an alert stands.
     pub fn take(&mut self, probability: f64, threshold: f64) -> bool {
         let exceeds = probability > threshold;
-        self.raised = if self.raised {
-            probability > Self::RELEASE * threshold
-        } else {
-            exceeds && self.exceeded
-        };
+        self.raised =
+            if self.raised { probability > Self::RELEASE * threshold } else { exceeds && self.exceeded };
         self.exceeded = exceeds;
         self.raised
     }

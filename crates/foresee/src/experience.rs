@@ -95,9 +95,8 @@ impl Experience {
     pub fn judge(&self, situation: &Situation, identity: Option<u64>) -> Statement {
         let interval = self.by_mode.get(&situation.mode).unwrap_or(&self.interval);
         let confidence = |index| self.hazard.confidence(situation, index);
-        let abstains = (self.failures < LEAST_FAILURES).then(|| {
-            format!("{} recorded failures are too few to calibrate on: record more", self.failures)
-        });
+        let abstains = (self.failures < LEAST_FAILURES)
+            .then(|| format!("{} recorded failures are too few to calibrate on: record more", self.failures));
         Statement {
             within: self.hazard.within(situation, identity),
             time_to_failure: interval.around(&situation.arrivals),

@@ -47,10 +47,10 @@ impl Situation {
     pub fn new(growths: &[Growth], horizons_s: &[f64]) -> Self {
         let survives = |t: f64| growths.iter().map(|one| 1.0 - one.within(t)).product::<f64>();
         let furthest = horizons_s.last().copied().unwrap_or(1.0);
-        let worst = growths
-            .iter()
-            .filter(|one| one.lasted_s > 0.0 || one.headroom() <= 0.0)
-            .max_by(|a, b| a.within(furthest).total_cmp(&b.within(furthest)).then(a.lasted_s.total_cmp(&b.lasted_s)));
+        let worst =
+            growths.iter().filter(|one| one.lasted_s > 0.0 || one.headroom() <= 0.0).max_by(|a, b| {
+                a.within(furthest).total_cmp(&b.within(furthest)).then(a.lasted_s.total_cmp(&b.lasted_s))
+            });
         Self {
             raw: horizons_s.iter().map(|&t| 1.0 - survives(t)).collect(),
             arrivals: worst.map(Growth::arrivals).unwrap_or_default(),
@@ -166,9 +166,7 @@ impl Hazard {
     /// Calibrated probabilities within each horizon.
     #[must_use]
     pub fn within(&self, situation: &Situation, identity: Option<u64>) -> Vec<f64> {
-        let group = |found: Option<&usize>| {
-            found.map_or(0.0, |&group| self.coefficients[FEATURES + group])
-        };
+        let group = |found: Option<&usize>| found.map_or(0.0, |&group| self.coefficients[FEATURES + group]);
         let offset = group(self.modes.get(&situation.mode))
             + group(identity.and_then(|identity| self.identities.get(&identity)));
         let mut survives = 1.0;

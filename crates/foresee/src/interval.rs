@@ -81,7 +81,10 @@ impl Interval {
     #[must_use]
     pub fn around(&self, arrivals: &[f64]) -> Quantiles {
         let Some((middle, below, above)) = spread(arrivals) else {
-            return Quantiles { p10: quantile(arrivals, 0.1).filter(|t| t.is_finite()), ..Quantiles::default() };
+            return Quantiles {
+                p10: quantile(arrivals, 0.1).filter(|t| t.is_finite()),
+                ..Quantiles::default()
+            };
         };
         let p50 = middle * (0.5 * (self.low * below + self.high * above)).clamp(-0.2, 0.2).exp();
         let p10 = middle * (self.low * below).exp();

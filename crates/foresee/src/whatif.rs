@@ -71,8 +71,11 @@ pub fn what_if(grounds: &Grounds<'_>, scenario: &Scenario, config: &Config) -> E
 }
 
 fn replay(grounds: &Grounds<'_>, scenario: &Scenario, config: &Config) -> Replay {
-    let mut replay =
-        Replay { before: Vec::with_capacity(FUTURES), after: Vec::with_capacity(FUTURES), family: Vec::new() };
+    let mut replay = Replay {
+        before: Vec::with_capacity(FUTURES),
+        after: Vec::with_capacity(FUTURES),
+        family: Vec::new(),
+    };
     let nothing = Scenario::default();
     for index in 0..FUTURES {
         let (mut first, mut then, mut family) = (f64::INFINITY, f64::INFINITY, 0);
@@ -259,7 +262,10 @@ fn assumptions(grounds: &Grounds<'_>, scenario: &Scenario) -> Vec<String> {
     let mut all = vec![format!("{} goes on growing {}", growth.metric, said.join(", "))];
     if scenario.load.is_some() || scenario.replicas.is_some() {
         all.push(if grounds.knows_work {
-            format!("{} of what is foreseen follows the load, the rest does not", words::percent(shares.worked))
+            format!(
+                "{} of what is foreseen follows the load, the rest does not",
+                words::percent(shares.worked)
+            )
         } else {
             "no series of work explains the growth: it is taken not to follow the load".into()
         });
@@ -275,7 +281,9 @@ fn assumptions(grounds: &Grounds<'_>, scenario: &Scenario) -> Vec<String> {
         all.push("the workload does not use more memory because there is more".into());
     }
     if scenario.cpu.is_some() && !grounds.growths.iter().any(|one| one.mode == FailureMode::CpuSaturation) {
-        all.push("no use of processors runs against a limit here: the change of CPU has no modelled effect".into());
+        all.push(
+            "no use of processors runs against a limit here: the change of CPU has no modelled effect".into(),
+        );
     }
     if scenario.host.is_some() {
         all.push("the host works as fast as the present one".into());
@@ -289,7 +297,9 @@ fn beyond(grounds: &Grounds<'_>, scenario: &Scenario, after: &Expected) -> Vec<S
     let load = shared * scenario.load.unwrap_or(1.0);
     if load > grounds.highest_load.max(1.0) * 1.05 {
         let seen = grounds.highest_load;
-        all.push(format!("a load of {load:.2} times the mean was never seen, the highest was {seen:.2} times"));
+        all.push(format!(
+            "a load of {load:.2} times the mean was never seen, the highest was {seen:.2} times"
+        ));
     }
     for growth in grounds.growths {
         let (limit, highest) = (limit(growth, scenario), growth.used.max(growth.earlier.1));

@@ -20,6 +20,7 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   foretwin run                                   watch this machine; then open http://127.0.0.1:7878
   foretwin predict web-1/system.slice/app.service --horizon 6h
+  foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
   foretwin models show web-1                     what its model looks at and what it does with every metric
   foretwin doctor                                what this machine offers and lacks
   foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
@@ -34,6 +35,8 @@ pub enum Command {
     Server(RunArgs),
     /// Say what will fail, when and why
     Predict(PredictArgs),
+    /// Say what an intervention would change: probability and time of failure, before and after
+    Whatif(WhatifArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
     /// Check a configuration file
@@ -78,6 +81,51 @@ pub struct AgentArgs {
 pub struct PredictArgs {
     /// Which instance; without one, all that are at risk
     pub instance: Option<String>,
+    /// How far ahead: seconds, or 15m, 6h, 7d
+    #[arg(long, default_value = "1h")]
+    pub horizon: String,
+    /// URL of the running node
+    #[arg(long, env = "FORETWIN_SERVER", default_value = "http://127.0.0.1:7878")]
+    pub server: String,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WhatifArgs {
+    /// Which instance
+    pub instance: String,
+    /// Of the memory limit: a factor such as 1.5x, or an amount such as 512MiB
+    #[arg(long)]
+    pub memory: Option<String>,
+    /// Of the processors
+    #[arg(long)]
+    pub cpu: Option<String>,
+    /// Of file systems
+    #[arg(long)]
+    pub disk: Option<String>,
+    /// Of descriptors, processes and threads
+    #[arg(long)]
+    pub descriptors: Option<String>,
+    /// Of the load: a factor
+    #[arg(long)]
+    pub load: Option<String>,
+    /// Replicas that share the load, before:after
+    #[arg(long)]
+    pub replicas: Option<String>,
+    /// Move to this host
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Restart now
+    #[arg(long)]
+    pub restart: bool,
+    /// Fix the suspected leak
+    #[arg(long)]
+    pub fix: bool,
+    /// One more scenario beside the flags, such as memory=2x,restart; may repeat
+    #[arg(long)]
+    pub scenario: Vec<String>,
     /// How far ahead: seconds, or 15m, 6h, 7d
     #[arg(long, default_value = "1h")]
     pub horizon: String,

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => commands::run::agent(&args),
         Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
         Command::Predict(args) => commands::predict::predict(&args),
+        Command::Whatif(args) => commands::whatif::whatif(&args),
         Command::Models(args) => commands::models::models(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::Doctor(args) => commands::doctor::doctor(&args),

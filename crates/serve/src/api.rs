@@ -151,7 +151,7 @@ pub(crate) async fn predict(
 }
 
 /// Seconds, or text such as `1h`.
-fn lasting(field: &'static str, asked: &Value) -> Result<f64, ApiError> {
+pub(crate) fn lasting(field: &'static str, asked: &Value) -> Result<f64, ApiError> {
     let seconds = match asked {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => when::seconds(text),

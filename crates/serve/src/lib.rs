@@ -14,6 +14,7 @@ mod ingest;
 mod live;
 mod models;
 mod page;
+mod whatif;
 mod when;
 
 use std::future::Future;
@@ -76,6 +77,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/instances/{id}/drift", get(api::drift))
         .route("/api/v1/twin/predict", post(api::predict))
+        .route("/api/v1/twin/whatif", post(whatif::what_if))
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/maintenance", post(api::maintenance))
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))

@@ -5,4 +5,5 @@ mod cohort;
 mod lifecycle;
 mod recording;
 mod rollback;
+mod whatif;
 mod world;

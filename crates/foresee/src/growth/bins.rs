@@ -128,11 +128,8 @@ impl Bins {
         let rates = edges.windows(2).map(|pair| rate(pair, &level) / scale).collect();
         let mean = rate(&[first, last], &|t| work.at(t));
         let total = |t: f64| work.at(t) / mean;
-        let work = if mean > 0.0 {
-            edges.windows(2).map(|pair| rate(pair, &total)).collect()
-        } else {
-            Vec::new()
-        };
+        let work =
+            if mean > 0.0 { edges.windows(2).map(|pair| rate(pair, &total)).collect() } else { Vec::new() };
         let widths = edges.windows(2).map(|pair| (pair[1] - pair[0]) / span_s).collect();
         Self { edges, widths, rates, work, span_s, scale }
     }

@@ -68,7 +68,9 @@ impl Draw {
             Course::Worked if work > 0.0 => Motion::Worked(rate / work, load.draw(rng)),
             Course::Worked => Motion::Even(rate),
             Course::Faster(power) => Motion::Faster(rate, power),
-            Course::Slower(constant) => Motion::Slower(rate * (-1.0 / constant).exp(), constant * one.lasted_s),
+            Course::Slower(constant) => {
+                Motion::Slower(rate * (-1.0 / constant).exp(), constant * one.lasted_s)
+            }
         };
         let sigma = one.noise * bins.scale * bins.span_s.sqrt() / chi.sqrt();
         Self { motion, lasted_s: one.lasted_s, sigma, z: rng.normal(), fate: rng.uniform() }

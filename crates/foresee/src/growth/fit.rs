@@ -60,8 +60,9 @@ pub(crate) fn components(bins: &Bins) -> Vec<Component> {
     let sums = Sums::new(bins);
     let before = sums.before();
     let mut found = Vec::new();
-    for first in 0..bins.len().saturating_sub(LEAST_BINS - 1) {
-        let prior = if first == 0 { 0.0 } else { before[first] - (bins.len() as f64).ln() };
+    let choice = (bins.len() as f64).ln();
+    for (first, known) in before.iter().enumerate().take(bins.len().saturating_sub(LEAST_BINS - 1)) {
+        let prior = if first == 0 { 0.0 } else { known - choice };
         since(bins, &sums, (first, prior), &mut found);
     }
     let best = found.iter().map(|one| one.weight).fold(f64::NEG_INFINITY, f64::max);
@@ -187,7 +188,8 @@ impl Sums {
     }
 
     fn range(&self, from: usize, to: usize) -> Range {
-        let [weight, product, squares, log_weights] = [0, 1, 2, 3].map(|i| self.running[to][i] - self.running[from][i]);
+        let [weight, product, squares, log_weights] =
+            [0, 1, 2, 3].map(|i| self.running[to][i] - self.running[from][i]);
         Range { weight, product, squares: squares.max(0.0), log_weights }
     }
 
@@ -212,12 +214,12 @@ impl Sums {
         let n = self.running.len() - 1;
         let choice = (n as f64).ln();
         let mut all = vec![0.0; n + 1];
-        for end in 1..=n {
+        for (end, evidence) in all.iter_mut().enumerate().skip(1) {
             let two = |change: usize| self.level(0, change) + self.level(change, end) - choice;
             let one = self.level(0, end);
             let best = (1..end).map(two).fold(one, f64::max);
             let sum: f64 = (1..end).map(|change| (two(change) - best).exp()).sum();
-            all[end] = best + (sum + (one - best).exp()).ln();
+            *evidence = best + (sum + (one - best).exp()).ln();
         }
         all
     }

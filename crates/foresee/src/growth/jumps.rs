@@ -40,8 +40,7 @@ impl Jumps {
         let from = regime.times.partition_point(|&t| t < end - lasted_s).saturating_sub(1);
         let rises = rises(&regime.times[from..], &regime.peaks[from..], NO_RISE * regime.rise());
         let total: f64 = rises.iter().map(|rise| rise.height).sum();
-        let jumped: f64 =
-            rises.iter().filter(|rise| rise.samples <= LONGEST).map(|rise| rise.height).sum();
+        let jumped: f64 = rises.iter().filter(|rise| rise.samples <= LONGEST).map(|rise| rise.height).sum();
         // One rise may be anything; what mostly rises at length rises evenly.
         if rises.is_empty() || jumped < 0.7 * total {
             return None;
@@ -57,8 +56,7 @@ impl Jumps {
     /// heights from those seen.
     pub(crate) fn draw(&self, rng: &mut Rng) -> Vec<(f64, f64)> {
         let (mut at, mut height) = (0.0, 0.0);
-        let waits = 0.5 * rng.normal().powi(2)
-            + self.heights.iter().map(|_| exponential(rng)).sum::<f64>();
+        let waits = 0.5 * rng.normal().powi(2) + self.heights.iter().map(|_| exponential(rng)).sum::<f64>();
         let rate = waits / self.lasted_s;
         (0..MOST)
             .map(|_| {

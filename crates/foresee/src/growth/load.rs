@@ -3,6 +3,8 @@
 //! Bayesian linear regression on sine and cosine for each of a range of periods; periods are weighted by marginal
 //! likelihood (Bretthorst, "Bayesian Spectrum Analysis and Parameter Estimation", 1988), against no harmonic at all.
 
+use std::cmp::Ordering;
+
 use foretwin_core::Rng;
 
 use crate::growth::bins::Work;
@@ -179,11 +181,13 @@ fn cholesky(a: [[f64; 3]; 3]) -> Option<[[f64; 3]; 3]> {
 fn invert(l: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     let mut inverse = [[0.0; 3]; 3];
     for i in 0..3 {
-        inverse[i][i] = 1.0 / l[i][i];
-        for j in 0..i {
-            let sum: f64 = (j..i).map(|k| l[i][k] * inverse[k][j]).sum();
-            inverse[i][j] = -sum / l[i][i];
-        }
+        let before = inverse;
+        let entry = |j: usize| match j.cmp(&i) {
+            Ordering::Less => -(j..i).map(|k| l[i][k] * before[k][j]).sum::<f64>() / l[i][i],
+            Ordering::Equal => 1.0 / l[i][i],
+            Ordering::Greater => 0.0,
+        };
+        inverse[i] = [0, 1, 2].map(entry);
     }
     inverse
 }

@@ -8,3 +8,4 @@ pub mod models;
 pub mod predict;
 pub mod replay;
 pub mod run;
+pub mod whatif;

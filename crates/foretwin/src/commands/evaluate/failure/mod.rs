@@ -58,9 +58,9 @@ pub(super) fn run(args: &RunsArgs) -> Result<ExitCode> {
     }
     std::fs::write(&args.out, out).with_context(|| format!("writing {}", args.out.display()))?;
 
-    let checked = learned.iter().map(|(rid, record)| {
-        (&told[*rid], state(record, expert(rid), args.threshold), record.outcome)
-    });
+    let checked = learned
+        .iter()
+        .map(|(rid, record)| (&told[*rid], state(record, expert(rid), args.threshold), record.outcome));
     let summary = score::summarise(checked.collect(), args.seed);
     if args.json {
         println!("{}", summary.json(data.len()));
@@ -89,7 +89,8 @@ fn records(
 ) -> Result<BTreeMap<String, Record>> {
     let runs = runs::read(&dir.join("telemetry.parquet"))?;
     let record = |(rid, run): (String, Run)| {
-        let moments = origins(run.end_s()).map(|t| (t, Situation::new(&run.growths(t, None, seed), &HORIZONS_S)));
+        let moments =
+            origins(run.end_s()).map(|t| (t, Situation::new(&run.growths(t, None, seed), &HORIZONS_S)));
         let known = told.and_then(|told| told.get(&rid)).map(|told| told.outcome);
         let unknown = foretwin_foresee::Outcome { ended_s: run.end_s(), failed: false, onset_s: None };
         (rid, Record { identity: None, moments: moments.collect(), outcome: known.unwrap_or(unknown) })

@@ -116,7 +116,8 @@ impl Run {
         let each = RESOURCES.iter().enumerate().filter_map(|(i, &(mode, metric, _))| {
             let own = self.limits[i][last];
             let limit = memory.filter(|_| mode == FailureMode::MemoryExhaustion).unwrap_or(own);
-            let series = Series { metric, mode, times: &self.times[..seen], used: &self.used[i][..seen], limit };
+            let series =
+                Series { metric, mode, times: &self.times[..seen], used: &self.used[i][..seen], limit };
             let evidence = Evidence { series, work: &self.work[..seen] };
             Growth::read(&evidence, now, LOOKBACK_S, seed ^ origin_s.to_bits() ^ i as u64)
         });

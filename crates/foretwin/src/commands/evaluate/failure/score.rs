@@ -155,12 +155,14 @@ impl Summary {
 
     /// One document.
     pub(super) fn json(&self, predicted: usize) -> Value {
-        let measured = self.measured().into_iter().map(|(name, value, interval)| {
-            (name.to_owned(), json!({"value": value, "interval": interval}))
-        });
+        let measured = self
+            .measured()
+            .into_iter()
+            .map(|(name, value, interval)| (name.to_owned(), json!({"value": value, "interval": interval})));
         let scenarios = self.scenarios().into_iter().map(|(name, (runs, failed, brier, alerted))| {
             let hard = HARD.contains(&name);
-            let row = json!({"runs": runs, "failed": failed, "brier": brier, "alerted": alerted, "hard": hard});
+            let row =
+                json!({"runs": runs, "failed": failed, "brier": brier, "alerted": alerted, "hard": hard});
             (name.to_owned(), row)
         });
         json!({
@@ -174,7 +176,8 @@ impl Summary {
 
     /// Lines for people.
     pub(super) fn text(&self, predicted: usize) -> String {
-        let mut text = format!("{predicted} runs predicted from {} runs; held out among those:\n", self.runs.len());
+        let mut text =
+            format!("{predicted} runs predicted from {} runs; held out among those:\n", self.runs.len());
         for (name, value, [low, high]) in self.measured() {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {name:18} {value:.4} [{low:.4}, {high:.4}]");

@@ -46,7 +46,8 @@ pub(in crate::commands::evaluate) fn run(args: &RunsArgs) -> Result<ExitCode> {
     let mut out = String::from("rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90\n");
     let pairs = runs::table(&args.data.join("whatif_pairs.csv"))?;
     for pair in &pairs {
-        let field = |name: &str| pair.get(name).with_context(|| format!("whatif_pairs.csv: no column {name}"));
+        let field =
+            |name: &str| pair.get(name).with_context(|| format!("whatif_pairs.csv: no column {name}"));
         let rid = field("rid")?;
         let (origin_s, factor) = (field("origin_s")?.parse()?, field("memory_factor")?.parse()?);
         let run = data.get(rid).with_context(|| format!("{rid} is not in telemetry.parquet"))?;
@@ -63,7 +64,10 @@ pub(in crate::commands::evaluate) fn run(args: &RunsArgs) -> Result<ExitCode> {
     std::fs::write(&args.out, out).with_context(|| format!("writing {}", args.out.display()))?;
     let summary = format!("{} pairs answered, memory read as {meaning:?}", pairs.len());
     if args.json {
-        println!("{}", serde_json::json!({"pairs": pairs.len(), "memory": format!("{meaning:?}").to_lowercase()}));
+        println!(
+            "{}",
+            serde_json::json!({"pairs": pairs.len(), "memory": format!("{meaning:?}").to_lowercase()})
+        );
     } else {
         println!("{summary}");
     }
