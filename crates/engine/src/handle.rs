@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use foretwin_core::{
-    Diagnosis, Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Timestamp,
+    Diagnosis, Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Scenario, Timestamp,
+    WhatIf,
 };
 
 use foretwin_foresee::Question;
@@ -164,7 +165,17 @@ impl Handle {
     /// # Errors
     /// If nobody knows the instance.
     pub fn predict(&self, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
-        predict(&self.pipeline, id, horizon_s)
+        let mut prediction = predict(&self.pipeline, id, horizon_s)?;
+        crate::whatif::sharpen(&self.pipeline, &mut prediction);
+        Ok(prediction)
+    }
+
+    /// What scenarios would change, side by side.
+    ///
+    /// # Errors
+    /// If nobody knows the instance or a host that is asked about, or history cannot be read.
+    pub fn what_if(&self, id: &InstanceId, horizon_s: f64, scenarios: &[Scenario]) -> Result<WhatIf, Error> {
+        crate::whatif::what_if(&self.pipeline, id, horizon_s, scenarios)
     }
 
     /// Takes records from elsewhere; returns once they are durable.

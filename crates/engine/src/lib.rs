@@ -37,6 +37,7 @@ mod trainer;
 mod twin;
 mod verdicts;
 mod view;
+mod whatif;
 mod worker;
 
 pub use agent::Agent;

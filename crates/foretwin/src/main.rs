@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Forecast(args) => commands::forecast::forecast(&args),
+        Command::Whatif(args) => commands::whatif::whatif(&args),
         Command::Models(args) => commands::models::models(&args),
         Command::Twin(args) => commands::twin::twin(&args),
         Command::Report(args) => commands::report::report(&args),

@@ -93,7 +93,7 @@ fn describe(prediction: &Value) -> String {
 }
 
 /// Seconds as people say them; nothing there means that it lies beyond all times.
-fn span(seconds: &Value) -> String {
+pub(crate) fn span(seconds: &Value) -> String {
     match seconds.as_f64() {
         None => "never".into(),
         Some(s) if s < 120.0 => format!("{s:.0} s"),
