@@ -77,6 +77,11 @@ impl Cohorts {
         }
     }
 
+    /// Whether what is learned of this feed cannot wait to be asked for: it is alone, or leads.
+    pub(crate) fn learns_first(&self, watched: &Watched, feed: &Feed) -> bool {
+        !matches!(self.part(watched, feed), Part::Member(_))
+    }
+
     /// Bytes of the models of all instances that have one of their own.
     pub(crate) fn own_bytes(&self) -> u64 {
         self.own_bytes

@@ -53,6 +53,8 @@ pub struct Training {
     pub individual_bytes: u64,
     /// Earlier champions that are kept to roll back to, and challengers.
     pub keep_versions: usize,
+    /// Whether forecasters are learned beside the models, when no model is due.
+    pub forecasts: bool,
 }
 
 impl Default for Training {
@@ -67,6 +69,7 @@ impl Default for Training {
             cpu_share: 0.25,
             individual_bytes: 1 << 30,
             keep_versions: 5,
+            forecasts: true,
         }
     }
 }

@@ -15,10 +15,12 @@ mod error;
 mod events;
 mod exposition;
 mod feed;
+mod forecast;
 mod handle;
 mod history;
 mod ingest;
 mod judge;
+mod minutes;
 mod models;
 mod node;
 mod outputs;
@@ -39,13 +41,16 @@ pub use agent::Agent;
 pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;
+pub use forecast::{
+    CandidateView, ChoiceView, ForecastQuery, ForecastView, LeadView, MetricForecast, OutlookView, PathView,
+};
 pub use handle::Handle;
 pub use models::{
     CycleView, FeatureView, InfluenceView, ModelComparison, ModelLine, ModelLineView, ModelOnWindow,
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
-pub use registry::{ModelChange, ModelEntry, Weights};
+pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
 pub use view::{

@@ -21,7 +21,7 @@ use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
-use crate::trainer::Budget;
+use crate::trainer::{Budget, Due};
 use crate::worker::{self, Applied};
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -174,19 +174,21 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
 
 fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
     let before = cpu_time();
-    match pipeline.due() {
-        Some(due) => {
-            let budget = Budget::new(stop, Some(pipeline.config.training.cpu_share));
-            if let Err(error) = pipeline.train(&due, &budget) {
-                pipeline.counters.training_errors.add(1);
-                tracing::warn!("training {}: {}", due.name(), Chain(&error));
-            }
+    let budget = || Budget::new(stop, Some(pipeline.config.training.cpu_share));
+    let told = |due: &Due, done: Result<bool, Error>| {
+        if let Err(error) = done {
+            pipeline.counters.training_errors.add(1);
+            tracing::warn!("training {}: {}", due.name(), Chain(&error));
         }
-        None => {
-            // Looking for work over a large fleet must not become work itself.
-            let took = cpu_time().saturating_sub(before);
-            pause(stop, LOOK.max(LOOK_SHARE * took));
-        }
+    };
+    if let Some(due) = pipeline.due() {
+        told(&due, pipeline.train(&due, &budget()));
+    } else if let Some(due) = pipeline.due_outlook() {
+        told(&due, pipeline.learn_outlook(&due, &budget()));
+    } else {
+        // Looking for work over a large fleet must not become work itself.
+        let took = cpu_time().saturating_sub(before);
+        pause(stop, LOOK.max(LOOK_SHARE * took));
     }
 }
 

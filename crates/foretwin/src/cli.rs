@@ -35,6 +35,8 @@ pub enum Command {
     Server(RunArgs),
     /// Say what will fail, when and why
     Predict(PredictArgs),
+    /// Say what metrics will be, with bands, and by which way they are expected
+    Forecast(crate::commands::forecast::ForecastArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
     /// Say what this machine is and does, and which known issues it has

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => commands::run::agent(&args),
         Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
         Command::Predict(args) => commands::predict::predict(&args),
+        Command::Forecast(args) => commands::forecast::forecast(&args),
         Command::Models(args) => commands::models::models(&args),
         Command::Report(args) => commands::report::report(&args),
         Command::Check(args) => commands::check::check(&args),

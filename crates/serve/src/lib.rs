@@ -8,6 +8,7 @@ mod blocking;
 mod config;
 mod error;
 mod extract;
+mod forecasts;
 mod health;
 mod host;
 mod ingest;
@@ -76,6 +77,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/window", get(api::window))
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/instances/{id}/drift", get(api::drift))
+        .route("/api/v1/instances/{id}/forecasts", get(forecasts::forecasts))
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/maintenance", post(api::maintenance))

@@ -8,6 +8,7 @@ use foretwin_learn::{Model, NetworkId, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::registry::outlook::OutlookEntry;
 
 const MARK: &str = "foretwin manifest 1 ";
 /// Changes that are remembered, the latest.
@@ -49,6 +50,9 @@ pub struct ModelEntry {
     pub bytes: u64,
     /// CRC-32 of its file.
     pub checksum: u32,
+    /// The forecaster that was learned beside it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<OutlookEntry>,
 }
 
 /// Whose weights an LSTM has.
@@ -194,6 +198,7 @@ impl Manifest {
             pinned: false,
             bytes: file.len() as u64,
             checksum: foretwin_wire::checksum(file),
+            outlook: None,
         });
         self.next_version = version + 1;
         self.challengers.push(version);
@@ -291,6 +296,7 @@ mod tests {
                 pinned: false,
                 bytes: 1,
                 checksum: 2,
+                outlook: None,
             })
             .collect();
         line

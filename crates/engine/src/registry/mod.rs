@@ -15,6 +15,7 @@ mod carry;
 mod index;
 mod manifest;
 mod networks;
+mod outlook;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ use manifest::Because;
 pub(crate) use manifest::Manifest;
 pub use manifest::{ModelChange, ModelEntry, Weights};
 use networks::Networks;
+pub(crate) use outlook::Learned;
+pub use outlook::OutlookEntry;
 pub(crate) use shelf::Line;
 use shelf::Shelf;
 

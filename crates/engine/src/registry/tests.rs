@@ -101,11 +101,14 @@ fn a_workload_is_known_under_another_name_and_goes_on_counting() {
 }
 
 /// What a registry has of a line, for comparison.
-fn told(registry: &Registry, line: &Line) -> Option<(Option<u64>, Option<u64>, Vec<u64>)> {
+fn told(registry: &Registry, line: &Line) -> Option<(Option<u64>, Option<u64>, Vec<Version>)> {
     let manifest = registry.line(line).ok()?;
-    let versions = manifest.versions.iter().map(|entry| entry.version).collect();
-    Some((manifest.champion(), manifest.reference, versions))
+    let version = |entry: &ModelEntry| (entry.version, entry.outlook.as_ref().map(|one| one.learned_at));
+    Some((manifest.champion(), manifest.reference, manifest.versions.iter().map(version).collect()))
 }
+
+/// A version and when its forecaster was learned.
+type Version = (u64, Option<Timestamp>);
 
 type Step = fn(&Registry, &Instance, &Line) -> Result<(), Error>;
 
@@ -117,8 +120,16 @@ const STEPS: &[Step] = &[
     |registry, _, line| registry.set_reference(line, 1, ""),
     |registry, shop, line| registry.succeed(shop, line.schema, (&model(3), &provenance("")), 1).map(|_| ()),
     |registry, _, line| registry.rollback(line, "").map(|_| ()),
+    |registry, _, line| registry.put_outlook(line, 2, &learned(7)),
+    |registry, _, line| registry.put_outlook(line, 2, &learned(8)),
     |registry, _, line| registry.prune(line, 0).map(|_| ()),
 ];
+
+/// A forecaster; the seconds of its learning tell it from others.
+fn learned(at: i64) -> Learned<'static> {
+    static NONE: std::sync::LazyLock<foretwin_learn::Outlook> = std::sync::LazyLock::new(Default::default);
+    Learned { outlook: &NONE, learned_at: Timestamp(at), history_s: 1.0, seconds: 1.0 }
+}
 
 /// At every sync point of that life the machine stops, or a sync fails, or the disk is full: afterwards each change is
 /// there whole or not at all, in order, what was told is there, every version's file is whole, and life goes on.
@@ -148,6 +159,9 @@ fn a_stop_at_every_sync_point_leaves_what_was_told() {
                 assert!(possible.contains(&found), "{place}: {found:?} is none of {possible:?}");
                 let versions = again.line(&line).map(|line| line.versions).unwrap_or_default();
                 versions.iter().for_each(|entry| drop(again.model(&line, entry.version).expect(&place)));
+                for outlook in versions.iter().filter_map(|entry| entry.outlook.as_ref()) {
+                    assert!(again.outlook(&line, outlook).is_some(), "{place}: {outlook:?} is not there");
+                }
                 let champion = found.and_then(|(champion, ..)| champion);
                 assert_eq!(again.seat(&shop, line.schema).map(|seated| seated.model.version()), champion);
                 let next = again.succeed(&shop, line.schema, (&model(9), &provenance("")), 2).expect(&place);
@@ -415,5 +429,5 @@ fn the_real_file_system_keeps_the_same_promise() {
         registry.succeed(&shop, schema, (&model(n), &provenance("")), 2).unwrap();
     }
     registry.rollback(&line, "").unwrap();
-    assert_eq!(told(&open(), &line), Some((Some(3), Some(1), vec![1, 2, 3, 4])));
+    assert_eq!(told(&open(), &line), Some((Some(3), Some(1), (1..=4).map(|n| (n, None)).collect())));
 }

@@ -3,6 +3,7 @@
 
 mod budget;
 mod member;
+mod outlook;
 mod pool;
 mod reach;
 mod spans;
@@ -20,6 +21,7 @@ use foretwin_learn::{
 };
 
 pub(crate) use budget::Budget;
+pub(crate) use outlook::Sight;
 use reach::Reach;
 use trial::Decision;
 pub(crate) use urgency::Cause;
@@ -33,6 +35,7 @@ use crate::registry::{Line, Seated};
 use crate::shard::Watched;
 
 /// A feed that is due.
+#[derive(Clone)]
 pub(crate) struct Due {
     instance: Instance,
     schema: SchemaId,

@@ -4,6 +4,7 @@ pub mod check;
 pub mod client;
 pub mod doctor;
 pub mod evaluate;
+pub mod forecast;
 pub mod models;
 pub mod predict;
 pub mod replay;

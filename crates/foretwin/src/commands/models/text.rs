@@ -138,8 +138,31 @@ pub fn version(answer: &Value, paint: Paint) -> String {
         let followers = items(&answer["cycle"]["metrics"]);
         let _ = writeln!(text, "  repeats every {period_s:.0} s: {} metrics", followers.len());
     }
+    forecasts(&mut text, answer, paint);
     recipe(&mut text, answer, paint);
     text
+}
+
+/// Which ways its forecaster uses at which distance.
+fn forecasts(text: &mut String, answer: &Value, paint: Paint) {
+    let leads = items(&answer["forecasts"]);
+    if leads.is_empty() {
+        return;
+    }
+    let _ =
+        writeln!(text, "{}", paint.bold("forecasts: metrics by way, held-out error, that of the last value"));
+    for lead in leads {
+        let ways: Vec<String> = items(&lead["methods"])
+            .iter()
+            .map(|way| format!("{} {}", way[1], word(&way[0]).replace('_', " ")))
+            .collect();
+        let error = |key: &str| lead[key].as_f64().map_or("?".into(), |error| format!("{error:.3}"));
+        let (ahead_s, step_s) =
+            (lead["lead_s"].as_f64().unwrap_or(0.0), lead["step_s"].as_f64().unwrap_or(0.0));
+        let of = if step_s >= 60.0 { ", means of a minute" } else { "" };
+        let (rms, last) = (error("rms"), error("last_rms"));
+        let _ = writeln!(text, "  in {ahead_s:.0} s{of}: {}; {rms}, {last}", ways.join(", "));
+    }
 }
 
 /// What the LSTM does, and what it was worth.
