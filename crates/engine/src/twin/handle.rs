@@ -174,22 +174,7 @@ impl Handle {
             directory: None,
             seed: number,
         };
-        let view = RehearsalView {
-            id: number,
-            instance: id.clone(),
-            asked_us: now(),
-            ahead_s,
-            speed,
-            progress: 0.0,
-            done: false,
-            fidelity: None,
-            mode: None,
-            after_s: None,
-            resolution_s: None,
-            message: "it begins".into(),
-            comparable: Vec::new(),
-            not_comparable: Vec::new(),
-        };
+        let view = RehearsalView::asked(number, id, (ahead_s, speed));
         shared.rehearse.push_back((number, question));
         shared.remember(view.clone());
         Ok(view)

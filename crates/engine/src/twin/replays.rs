@@ -71,37 +71,13 @@ impl Replays {
         self.running.retain(|id, _| plan.assignments.contains_key(id));
         let mut specs = Vec::new();
         for (id, assignment) in plan.assignments.iter().filter(|(_, one)| one.level > Fidelity::Model) {
-            if !self.running.contains_key(id) {
-                // A profile that follows a leak proves nothing: it stays as it is while it is compared.
-                match self.shelf.pin(id) {
-                    Ok(Some(profile)) => {
-                        self.running.insert(id.clone(), (Arc::new(profile), wall_clock()));
-                    }
-                    Ok(None) => continue,
-                    Err(error) => {
-                        tracing::warn!("twin: the profile of {id}: {}", Chain(&error));
-                        continue;
-                    }
-                }
-            }
-            let Some((profile, start)) = self.running.get(id) else { continue };
+            let Some((profile, start)) = self.pinned(id) else { continue };
             let label = InstanceId::new(&format!("{id}~twin"));
-            let cores =
-                profile.track(Dimension::Cpu).and_then(|track| track.quantiles.first()?.last().copied());
-            let cap_core = (f64::from(cores.unwrap_or(0.1)) * assignment.scale * ROOM).clamp(0.005, 1.0);
-            let replay = Replay {
-                profile: profile.clone(),
-                start: *start,
-                scale: Replay::default().scale.map(|_| assignment.scale),
-                cap_core,
-                directory: Some(directory.display().to_string()),
-                ..Replay::default()
-            };
             let order = Order {
                 label: label.as_str().into(),
                 seed: fnv64(label.as_str().as_bytes()),
                 report_hz: assignment.report_hz,
-                replay: Some(replay),
+                replay: Some(replay((profile, start), assignment.scale, directory)),
                 ..Order::default()
             };
             specs.push(Spec {
@@ -115,6 +91,19 @@ impl Replays {
             });
         }
         specs
+    }
+
+    /// The profile that is replayed, and since when. One that follows a leak proves nothing: it stays as it is while it is
+    /// compared.
+    fn pinned(&mut self, id: &InstanceId) -> Option<(Arc<Profile>, Timestamp)> {
+        if !self.running.contains_key(id) {
+            let pinned = self.shelf.pin(id).unwrap_or_else(|error| {
+                tracing::warn!("twin: the profile of {id}: {}", Chain(&error));
+                None
+            });
+            self.running.insert(id.clone(), (Arc::new(pinned?), wall_clock()));
+        }
+        self.running.get(id).cloned()
     }
 
     /// Makes the profile of one instance anew if that is due; each call looks at another one.
@@ -147,5 +136,18 @@ impl Replays {
         let telemetry = Telemetry { instance: id, windows: &windows, requests: None };
         self.schedule.capture(&self.shelf, &telemetry)?;
         Ok(())
+    }
+}
+
+/// A share of what a profile asks for, held back somewhat above it.
+fn replay((profile, start): (Arc<Profile>, Timestamp), scale: f64, directory: &Path) -> Replay {
+    let cores = profile.track(Dimension::Cpu).and_then(|track| track.quantiles.first()?.last().copied());
+    Replay {
+        start,
+        scale: Replay::default().scale.map(|_| scale),
+        cap_core: (f64::from(cores.unwrap_or(0.1)) * scale * ROOM).clamp(0.005, 1.0),
+        directory: Some(directory.display().to_string()),
+        profile,
+        ..Replay::default()
     }
 }

@@ -132,6 +132,28 @@ impl ProfileHead {
     }
 }
 
+impl RehearsalView {
+    /// One that was asked for just now.
+    pub(super) fn asked(id: u64, instance: &InstanceId, (ahead_s, speed): (f64, f64)) -> Self {
+        Self {
+            id,
+            instance: instance.clone(),
+            asked_us: super::keeper::now(),
+            ahead_s,
+            speed,
+            progress: 0.0,
+            done: false,
+            fidelity: None,
+            mode: None,
+            after_s: None,
+            resolution_s: None,
+            message: "it begins".into(),
+            comparable: Vec::new(),
+            not_comparable: Vec::new(),
+        }
+    }
+}
+
 /// A rehearsal that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RehearsalView {
