@@ -10,6 +10,12 @@ const COSTS = [
   ['foretwin.probe.disk.sync{stat=p90}', 'Disk sync, p90'],
   ['foretwin.probe.tcp.round_trip{stat=p90}', 'Network round trip, p90'],
 ];
+/** And what of production stands beside them, for groups and for machines. */
+const BESIDE = [
+  [/^(container|system)\.pressure\.time\{pressure\.kind=some,pressure\.resource=cpu\}$/, 'Waits for a processor'],
+  [/^(container|system)\.pressure\.time\{pressure\.kind=some,pressure\.resource=io\}$/, 'Waits for a disk'],
+  [/^(container|system)\.cpu\.busy$/, 'Processor time'],
+];
 const MEANING = {
   healthy: 'Neither production nor its twin departs from what is usual.',
   workload: 'More, or something else, is asked of the instance; the machine underneath is as it was.',
@@ -51,9 +57,9 @@ export function openTwin(app, id, cursor) {
   const [verdict, sides, said] = [h('div'), h('div.halves'), h('p.small', { role: 'status' })];
   const panel = h('section.panel.twin', { 'aria-label': 'Twin', hidden: true },
     h('h2', null, 'Production and its twin'), verdict, sides, said);
-  const own = new Chart(cursor, { key: SCORE, form: 'score', title: 'Production: anomaly score' });
-  const others = [new Chart(cursor, { key: SCORE, form: 'score', title: 'Twin: anomaly score' }),
-    ...COSTS.map(([key, title]) => new Chart(cursor, { key, title }))];
+  const own = new Map([[SCORE, new Chart(cursor, { key: SCORE, form: 'score', title: 'Production: anomaly score' })]]);
+  const others = new Map([[SCORE, new Chart(cursor, { key: SCORE, form: 'score', title: 'Twin: anomaly score' })],
+    ...COSTS.map(([key, title]) => [key, new Chart(cursor, { key, title })])]);
   let view = null;
 
   async function wish(level) {
@@ -69,7 +75,8 @@ export function openTwin(app, id, cursor) {
   function show() {
     const { verdict: told, verdict_counters_only: without, probes, fidelity, replay, profile, ahead } = view;
     panel.hidden = !probes && told.class === 'no_contrast';
-    swap(verdict, verdictLine(told), h('p.dim', null, MEANING[told.class] ?? ''),
+    const learns = told.evidence[0]?.statement.startsWith('learning');
+    swap(verdict, verdictLine(told), h('p.dim', null, learns ? 'No verdict yet.' : MEANING[told.class] ?? ''),
       h('ul', null, told.evidence.map(({ statement }) => h('li', null, statement))),
       h('p.small.dim', null, `Without the twin, from the kernel's counters alone: ${words(without.class)} `
         + `(${percent(without.probability)}).`),
@@ -83,11 +90,11 @@ export function openTwin(app, id, cursor) {
       side('Production', h('span.id', null, id), [
         h('dt', null, 'Anomaly score'), scoreFact(view.score), h('dt', null, 'Drift'), drifted(view.drift),
         h('dt', null, 'Replay'), h('dd', null, replayFact, ' ', button),
-      ], own.figure),
+      ], [...own.values()].map(({ figure }) => figure)),
       side('Twin', probes ? link(probes) : 'none', [
         h('dt', null, 'Runs as'), h('dd', null, fidelity ?? 'nothing'),
         h('dt', null, 'Anomaly score'), scoreFact(view.twin_score), h('dt', null, 'Drift'), drifted(view.twin_drift),
-      ], probes && others.map(({ figure }) => figure)));
+      ], probes && [...others.values()].map(({ figure }) => figure)));
   }
 
   async function refresh() {
@@ -96,13 +103,20 @@ export function openTwin(app, id, cursor) {
     if (panel.hidden) return;
     const window = (instance, keys) => app.get(`instances/${encodeURIComponent(instance)}/window?${
       new URLSearchParams(keys.map((key) => ['metric', key]))}&from=-15m&to=now&points=300`);
-    const [production, twin] = await Promise.all([
-      window(id, [SCORE]), view.probes ? window(view.probes, [SCORE, ...COSTS.map(([key]) => key)]) : null,
-    ]);
-    const set = (chart, answer, key) => answer && chart.set(answer.series.find(({ metric }) => metric === key),
-      { from: answer.from_us, to: answer.to_us, spans: [], note: 'Nothing yet.' });
-    set(own, production, SCORE);
-    [SCORE, ...COSTS.map(([key]) => key)].forEach((key, n) => set(others[n], twin, key));
+    const known = own.size > 1 ? [] : (await app.get(`instances/${encodeURIComponent(id)}/metrics`)).metrics;
+    for (const [pattern, title] of known.length ? BESIDE : []) {
+      const key = known.find((metric) => pattern.test(metric.key))?.key;
+      if (key) own.set(key, new Chart(cursor, { key, title }));
+    }
+    if (known.length) show();
+    const fill = async (instance, charts) => {
+      const answer = await window(instance, [...charts.keys()]);
+      for (const [key, chart] of charts) {
+        chart.set(answer.series.find(({ metric }) => metric === key),
+          { from: answer.from_us, to: answer.to_us, spans: [], note: 'Nothing yet.' });
+      }
+    };
+    await Promise.all([fill(id, own), view.probes && fill(view.probes, others)]);
   }
 
   const poll = app.every(5000, refresh);
@@ -111,7 +125,7 @@ export function openTwin(app, id, cursor) {
     now: () => poll.now(),
     stop() {
       poll.stop();
-      for (const chart of [own, ...others]) chart.close();
+      for (const chart of [...own.values(), ...others.values()]) chart.close();
     },
   };
 }
