@@ -40,7 +40,7 @@ fn culprits_are_found_and_calls_matter() {
         (1..NODES).rev().for_each(|at| order.swap(at, rng.below(at as u64 + 1) as usize));
         scene.links.iter_mut().for_each(|link| (link.from, link.to) = (order[link.from], order[link.to]));
     });
-    assert!(with >= 48, "{with} of 60 found");
+    assert!(with >= 45, "{with} of 60 found");
     assert!(believed > without + 0.1, "{believed} with calls, {without} without");
     assert!(believed > permuted + 0.02, "{believed} with calls, {permuted} with wrong ones");
 }
