@@ -13,6 +13,7 @@ mod judgement;
 mod metric;
 mod prediction;
 mod record;
+mod report;
 mod risk;
 mod rng;
 mod schema;
@@ -29,6 +30,7 @@ pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score
 pub use metric::{Capacity, Kind, Metric, Role, Storage};
 pub use prediction::{Action, Cause, Evidence, FailureProbability, Prediction};
 pub use record::{Failure, Maintenance, PARTITIONS, Partition, Position, Record};
+pub use report::{Flag, REPORT_VERSION, ReportId, Severity, Sighting};
 pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
 pub use rng::Rng;
 pub use schema::{Schema, SchemaId};

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   foretwin run                                   watch this machine; then open http://127.0.0.1:7878
   foretwin predict web-1/system.slice/app.service --horizon 6h
   foretwin models show web-1                     what its model looks at and what it does with every metric
+  foretwin report                                what is wrong with this machine, and what to do
   foretwin doctor                                what this machine offers and lacks
   foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
 
@@ -34,8 +35,12 @@ pub enum Command {
     Server(RunArgs),
     /// Say what will fail, when and why
     Predict(PredictArgs),
+    /// Say what metrics will be, with bands, and by which way they are expected
+    Forecast(crate::commands::forecast::ForecastArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
+    /// Say what this machine is and does, and which known issues it has
+    Report(crate::commands::report::ReportArgs),
     /// Check a configuration file
     Check(CheckArgs),
     /// Say what this machine offers and lacks, with remedies

@@ -8,12 +8,14 @@ mod blocking;
 mod config;
 mod error;
 mod extract;
+mod forecasts;
 mod health;
 mod host;
 mod ingest;
 mod live;
 mod models;
 mod page;
+mod reports;
 mod when;
 
 use std::future::Future;
@@ -76,12 +78,14 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/instances/{id}/drift", get(api::drift))
         .route("/api/v1/instances/{id}/diagnosis", get(api::diagnosis))
+        .route("/api/v1/instances/{id}/forecasts", get(forecasts::forecasts))
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/maintenance", post(api::maintenance))
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
         .merge(model_routes())
+        .merge(report_routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
@@ -107,6 +111,15 @@ fn model_routes() -> Router<State> {
         .route("/api/v1/models/{id}/{version}/pin", post(models::pin))
         .route("/api/v1/models/{id}/{version}/export", get(models::export))
         .route("/api/v1/models/{id}/{version}/vectors", get(models::vectors))
+}
+
+/// Routes of reports.
+fn report_routes() -> Router<State> {
+    let submit = get(reports::list).post(reports::submit);
+    Router::new()
+        .route("/api/v1/reports", submit.layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
+        .route("/api/v1/reports/{id}", get(reports::show))
+        .route("/api/v1/issues", get(reports::issues))
 }
 
 /// What every request can reach.
