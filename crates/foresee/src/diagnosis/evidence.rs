@@ -84,10 +84,14 @@ pub(super) fn findings(scene: &Scene, references: &[Option<Reference>]) -> Vec<F
 
 /// What is normal for every signal; none where there is too little of it.
 pub(super) fn references(scene: &Scene) -> Vec<Option<Reference>> {
-    let sorted: Vec<Vec<f64>> = scene.signals.iter().map(|signal| ascending(&signal.normal)).collect();
-    let medians: Vec<f64> = sorted.iter().map(|values| quantile(values, 0.5)).collect();
+    let mut seen: Vec<Vec<f64>> = scene
+        .signals
+        .iter()
+        .map(|signal| signal.normal.iter().copied().filter(|value| !value.is_nan()).collect())
+        .collect();
+    let medians: Vec<f64> = seen.iter_mut().map(|values| quantile(values, 0.5)).collect();
     let reference = |(at, signal): (usize, &Signal)| {
-        let values = &sorted[at];
+        let values = &mut seen[at];
         if values.len() < FEWEST {
             return None;
         }
@@ -113,8 +117,8 @@ fn prior_scale(scene: &Scene, signal: &Signal, median: f64, medians: &[f64]) -> 
         return own;
     }
     let peers = scene.signals.iter().zip(medians).filter(|(peer, _)| peer.metric == signal.metric);
-    let levels: Vec<f64> = peers.map(|(_, level)| level.abs()).filter(|level| *level > 0.0).collect();
-    PRIOR_SHARE * quantile(&ascending(&levels), 0.5)
+    let mut levels: Vec<f64> = peers.map(|(_, level)| level.abs()).filter(|level| *level > 0.0).collect();
+    PRIOR_SHARE * quantile(&mut levels, 0.5)
 }
 
 /// How bad the symptom is at each row, recent rows first: its deviation where a symptom is named, else 0 before and 1
@@ -208,16 +212,31 @@ fn tail(strength: f64) -> f64 {
     2.0 * normal_cdf(-strength)
 }
 
-fn ascending(values: &[f64]) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted
+/// Interpolated between the two nearest of `values`, which it reorders; 0 of nothing.
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    let at = share * last as f64;
+    let (_, low, above) = values.select_nth_unstable_by(at.floor() as usize, f64::total_cmp);
+    let low = *low;
+    let high = above.iter().copied().reduce(f64::min).unwrap_or(low);
+    low + (high - low) * at.fract()
 }
 
-/// Of ascending values, interpolated; 0 of nothing.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
-    let at = share * last as f64;
-    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    low + (high - low) * at.fract()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_interpolated() {
+        let mut values = [4.0, 1.0, 3.0, 2.0];
+        assert_eq!((quantile(&mut values, 0.5), quantile(&mut values, 0.0)), (2.5, 1.0));
+        assert_eq!((quantile(&mut values, 1.0), quantile(&mut [], 0.5)), (4.0, 0.0));
+    }
+
+    #[test]
+    fn rare_metrics_surprise_less() {
+        assert!(normal_equivalent(10.0, 5.0) < normal_equivalent(10.0, 10.0));
+        assert!((normal_equivalent(1.0, 1e6) - 1.0).abs() < 1e-3);
+        assert!((tail(1.96) - 0.05).abs() < 1e-3);
+    }
 }

@@ -6,6 +6,7 @@ use foretwin_foresee::diagnosis::{Class, Diagnosis, Scene, Weights, diagnose};
 use super::services::{Fault, calls, scene};
 
 const NODES: usize = 12;
+const BLUR: f64 = 0.3;
 const FAULTS: [Fault; 3] = [Fault::Slow, Fault::Failing, Fault::Busy];
 
 fn first(scene: &Scene) -> (usize, Diagnosis) {
@@ -13,14 +14,15 @@ fn first(scene: &Scene) -> (usize, Diagnosis) {
     (diagnosis.suspects[0].node, diagnosis)
 }
 
-/// Culprits found first among 60, and the probability they got, with each scene changed by `change`.
-fn found(change: impl Fn(&mut Scene, &mut Rng)) -> (usize, f64) {
+/// Culprits found first among 60, and the probability they got on average; `blur` is how noisily the culprit is seen, and
+/// `change` is done to each scene.
+fn found(blur: f64, change: impl Fn(&mut Scene, &mut Rng)) -> (usize, f64) {
     let (mut hits, mut belief) = (0, 0.0);
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
         let calls = calls(NODES, &mut rng);
         let culprit = 1 + rng.below(NODES as u64 - 1) as usize;
-        let mut scene = scene(NODES, &calls, (culprit, FAULTS[seed as usize % 3]), &mut rng);
+        let mut scene = scene(NODES, &calls, (culprit, FAULTS[seed as usize % 3], blur), &mut rng);
         change(&mut scene, &mut rng);
         let (node, diagnosis) = first(&scene);
         hits += usize::from(node == culprit);
@@ -31,24 +33,21 @@ fn found(change: impl Fn(&mut Scene, &mut Rng)) -> (usize, f64) {
 
 #[test]
 fn culprits_are_found_and_calls_matter() {
-    let (with, believed) = found(|_, _| ());
-    let (without, _) = found(|scene, _| scene.links.clear());
-    let (permuted, doubted) = found(|scene, rng| {
+    let (with, believed) = found(BLUR, |_, _| ());
+    let (_, without) = found(BLUR, |scene, _| scene.links.clear());
+    let (_, permuted) = found(BLUR, |scene, rng| {
         let mut order: Vec<usize> = (0..NODES).collect();
         (1..NODES).rev().for_each(|at| order.swap(at, rng.below(at as u64 + 1) as usize));
         scene.links.iter_mut().for_each(|link| (link.from, link.to) = (order[link.from], order[link.to]));
     });
-    assert!(with >= 40, "{with} of 60 found, {without} without calls, {permuted} with wrong ones");
-    assert!(with > without, "{with} with calls, {without} without");
-    assert!(
-        with > permuted && believed > doubted,
-        "{with} {believed} with calls, {permuted} {doubted} with wrong ones"
-    );
+    assert!(with >= 45, "{with} of 60 found");
+    assert!(believed > without + 0.1, "{believed} with calls, {without} without");
+    assert!(believed > permuted + 0.02, "{believed} with calls, {permuted} with wrong ones");
 }
 
 #[test]
 fn late_notice_is_tolerated() {
-    let (late, _) = found(|scene, _| {
+    let (late, _) = found(BLUR, |scene, _| {
         // The first row of trouble is taken for normal.
         for signal in &mut scene.signals {
             let row = signal.window.remove(0);
@@ -64,7 +63,7 @@ fn late_notice_is_tolerated() {
 fn calm_is_unknown() {
     let mut rng = Rng::new(7);
     let calls = calls(NODES, &mut rng);
-    let mut scene = scene(NODES, &calls, (3, Fault::Slow), &mut rng);
+    let mut scene = scene(NODES, &calls, (3, Fault::Slow, 0.03), &mut rng);
     for signal in &mut scene.signals {
         signal.window = signal.normal[10..16].to_vec();
     }
@@ -78,7 +77,7 @@ fn calm_is_unknown() {
 fn evidence_reads_well() {
     let mut rng = Rng::new(1);
     let calls = [(0, 1), (1, 2), (0, 3)];
-    let scene = scene(4, &calls, (2, Fault::Slow), &mut rng);
+    let scene = scene(4, &calls, (2, Fault::Slow, 0.03), &mut rng);
     let (node, diagnosis) = first(&scene);
     let suspect = &diagnosis.suspects[0];
     assert_eq!((node, suspect.class), (2, Class::NetworkFault));
@@ -96,7 +95,7 @@ fn evidence_reads_well() {
 #[test]
 fn a_constant_that_moves_is_evidence() {
     let mut rng = Rng::new(3);
-    let mut scene = scene(4, &[(0, 1), (1, 2), (0, 3)], (2, Fault::Slow), &mut rng);
+    let mut scene = scene(4, &[(0, 1), (1, 2), (0, 3)], (2, Fault::Slow, 0.03), &mut rng);
     scene.symptom = None;
     let limit = scene.signals.iter().position(|signal| signal.node == 3).unwrap();
     for signal in &mut scene.signals {
@@ -114,7 +113,7 @@ fn a_constant_that_moves_is_evidence() {
 #[test]
 fn the_contrast_is_heard() {
     let mut rng = Rng::new(5);
-    let mut scene = scene(2, &[(0, 1)], (1, Fault::Busy), &mut rng);
+    let mut scene = scene(2, &[(0, 1)], (1, Fault::Busy, 0.03), &mut rng);
     scene.links = vec![foretwin_foresee::diagnosis::Link {
         from: 0,
         to: 1,

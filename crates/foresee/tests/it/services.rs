@@ -33,12 +33,12 @@ pub fn calls(nodes: usize, rng: &mut Rng) -> Vec<(usize, usize)> {
 pub fn scene(
     nodes: usize,
     calls: &[(usize, usize)],
-    (culprit, fault): (usize, Fault),
+    (culprit, fault, blur): (usize, Fault, f64),
     rng: &mut Rng,
 ) -> Scene {
     // What is seen is noisy, and of the culprit most of all (few requests, coarse clocks): who calls it shows the trouble
     // more clearly than it does itself.
-    let blur: Vec<f64> = (0..nodes).map(|node| if node == culprit { 0.7 } else { 0.03 }).collect();
+    let blur: Vec<f64> = (0..nodes).map(|node| if node == culprit { blur } else { 0.03 }).collect();
     let mut series = vec![vec![Vec::new(); METRICS.len()]; nodes];
     for row in 0..NORMAL + RECENT + WINDOW {
         let trouble = (row >= NORMAL + RECENT).then_some((culprit, fault));

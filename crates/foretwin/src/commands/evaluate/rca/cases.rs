@@ -149,15 +149,16 @@ impl View {
         scene.nodes.extend(silent.into_iter().cloned());
         let index: HashMap<String, usize> =
             scene.nodes.iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
+        let (here, there) = (columns(&self.file), columns(self.normal_file.as_ref().unwrap_or(&self.file)));
         for name in names {
             let (node, metric) = split(name);
             if self.target.as_ref() == Some(name) {
                 scene.symptom = Some(scene.signals.len());
             }
             let stretches = [
-                column(self.normal_file.as_ref().unwrap_or(&self.file), name, &self.normal),
-                column(&self.file, name, &self.recent),
-                column(&self.file, name, &self.window),
+                pick(there.get(name.as_str()), &self.normal),
+                pick(here.get(name.as_str()), &self.recent),
+                pick(here.get(name.as_str()), &self.window),
             ];
             scene.signals.push(Signal::named(index[&node], &metric, stretches));
         }
@@ -202,11 +203,13 @@ fn before(times: &[f64], first: usize) -> Vec<usize> {
     (earlier.len().saturating_sub(RECENT)..earlier.len()).filter(near).collect()
 }
 
-fn column(table: &Table, name: &str, rows: &[usize]) -> Vec<f64> {
-    match table.names.iter().position(|known| known == name) {
-        Some(at) => rows.iter().map(|row| table.columns[at][*row]).collect(),
-        None => vec![f64::NAN; rows.len()],
-    }
+fn columns(table: &Table) -> HashMap<&str, &[f64]> {
+    table.names.iter().map(String::as_str).zip(table.columns.iter().map(Vec::as_slice)).collect()
+}
+
+/// Rows of a column; what a file does not have is missing.
+fn pick(column: Option<&&[f64]>, rows: &[usize]) -> Vec<f64> {
+    rows.iter().map(|row| column.map_or(f64::NAN, |column| column[*row])).collect()
 }
 
 /// What nothing is measured of, what calls nothing, and what is used by pods that report their machine's load, is that

@@ -32,10 +32,20 @@ struct Known {
     conditions: BTreeMap<&'static str, Vec<Seen>>,
 }
 
+/// Scores of the cases of one dataset in one condition.
+#[derive(Default)]
+struct Scores {
+    ac1: Vec<f64>,
+    avg5: Vec<f64>,
+}
+
+/// A condition and a dataset, or all of them pooled.
+type Place = (&'static str, String);
+
 /// What cross-validation found.
 pub struct Report {
-    /// `(held out, condition, dataset, AC@1 per case, Avg@5 per case)`
-    rows: Vec<(&'static str, &'static str, String, Vec<f64>, Vec<f64>)>,
+    /// By what was held out, and where.
+    rows: Vec<(&'static str, Place, Scores)>,
     calibration: Vec<(&'static str, f64)>,
     weights: Weights,
     seed: u64,
@@ -120,7 +130,7 @@ fn score(
     known: &[Known],
     same: impl Fn(&Known, &Known) -> bool,
 ) {
-    let mut scores: BTreeMap<(&'static str, String), (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    let mut scores: BTreeMap<Place, Scores> = BTreeMap::new();
     let mut said = Vec::new();
     for one in known {
         let others: Vec<Lesson> = known.iter().filter(|other| !same(one, other)).flat_map(lessons).collect();
@@ -145,16 +155,14 @@ fn score(
                 mean.iter_mut().zip(at).for_each(|(mean, at)| *mean += at / seen.len() as f64);
             }
             for dataset in [one.case.dataset.clone(), "pooled".into()] {
-                let (first, five) = scores.entry((condition, dataset)).or_default();
-                first.push(mean[0]);
-                five.push(mean.iter().sum::<f64>() / 5.0);
+                let scores = scores.entry((condition, dataset)).or_default();
+                scores.ac1.push(mean[0]);
+                scores.avg5.push(mean.iter().sum::<f64>() / 5.0);
             }
         }
     }
     report.calibration.push((held_out, calibration_error(&said)));
-    for ((condition, dataset), (first, five)) in scores {
-        report.rows.push((held_out, condition, dataset, first, five));
-    }
+    report.rows.extend(scores.into_iter().map(|(place, scores)| (held_out, place, scores)));
 }
 
 /// Nodes and probabilities, likeliest first; "unknown" has no name.
@@ -168,11 +176,10 @@ fn ranked(seen: &Seen, weights: &Weights) -> Vec<(String, f64)> {
 
 impl Report {
     pub fn json(&self) -> Value {
-        let row = |(held_out, condition, dataset, first, five): &(_, _, String, Vec<f64>, Vec<f64>)| {
-            let ((ac1, ac1_interval), (avg5, avg5_interval)) =
-                (interval(first, self.seed), interval(five, self.seed));
-            let (held_out, condition): (&&str, &&str) = (held_out, condition);
-            json!({"held_out": held_out, "topology": condition, "dataset": dataset, "cases": first.len(),
+        let row = |(held_out, (condition, dataset), scores): &(&str, Place, Scores)| {
+            let (ac1, ac1_interval) = interval(&scores.ac1, self.seed);
+            let (avg5, avg5_interval) = interval(&scores.avg5, self.seed);
+            json!({"held_out": held_out, "topology": condition, "dataset": dataset, "cases": scores.ac1.len(),
                 "ac1": ac1, "ac1_interval": ac1_interval, "avg5": avg5, "avg5_interval": avg5_interval})
         };
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
@@ -183,9 +190,10 @@ impl Report {
 
     pub fn text(&self) -> String {
         let mut text = String::from("held out  condition  dataset      n   AC@1                Avg@5\n");
-        for (held_out, condition, dataset, first, five) in &self.rows {
-            let ((ac1, [a, b]), (avg5, [c, d])) = (interval(first, self.seed), interval(five, self.seed));
-            let n = first.len();
+        for (held_out, (condition, dataset), scores) in &self.rows {
+            let (ac1, [a, b]) = interval(&scores.ac1, self.seed);
+            let (avg5, [c, d]) = interval(&scores.avg5, self.seed);
+            let n = scores.ac1.len();
             let _ = writeln!(
                 text,
                 "{held_out:9} {condition:10} {dataset:10} {n:3}   {ac1:.3} [{a:.3} {b:.3}]  {avg5:.3} [{c:.3} {d:.3}]"
