@@ -18,6 +18,7 @@ mod ledger;
 pub mod machine;
 mod pacer;
 pub mod probe;
+pub mod report;
 pub mod rtt;
 pub mod scrape;
 mod sink;

@@ -5,12 +5,14 @@
 //! model expected is an [`Expectation`], how surprising the truth was a [`Score`], and what may fail a [`Risk`].
 
 mod batch;
+mod contrast;
 mod hash;
 mod instance;
 mod judgement;
 mod metric;
 mod prediction;
 mod record;
+mod report;
 mod risk;
 mod rng;
 mod scenario;
@@ -20,12 +22,14 @@ mod value;
 mod window;
 
 pub use batch::{Batch, BatchError, Origin, Row};
+pub use contrast::{Contrast, Fidelity, Verdict, VerdictClass};
 pub use hash::{Fnv64, fnv64};
 pub use instance::{Instance, InstanceId, InstanceKind, WorkloadId};
 pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score};
 pub use metric::{Capacity, Kind, Metric, Role, Storage};
 pub use prediction::{Action, Cause, Evidence, FailureProbability, Prediction};
 pub use record::{Failure, Maintenance, PARTITIONS, Partition, Position, Record};
+pub use report::{Flag, REPORT_VERSION, ReportId, Severity, Sighting};
 pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
 pub use rng::Rng;
 pub use scenario::{Change, Effect, Estimate, Expected, Scenario, Verdict, WhatIf};

@@ -26,6 +26,8 @@ pub struct Config {
     pub foresee: foretwin_foresee::Config,
     /// Where an agent sends what it collects.
     pub forward: Forward,
+    /// Operating information reports and known issues.
+    pub reports: crate::reports::Config,
 }
 
 /// Schedule and budget of training.
@@ -46,8 +48,13 @@ pub struct Training {
     pub left_out_share: f64,
     /// Share of one core that training may take, 0 to 1.
     pub cpu_share: f64,
+    /// Most bytes of models in memory that instances have for themselves before members of large workloads get no more of
+    /// them; until then, and those that come later, are judged by the model of their workload.
+    pub individual_bytes: u64,
     /// Earlier champions that are kept to roll back to, and challengers.
     pub keep_versions: usize,
+    /// Whether forecasters are learned beside the models, when no model is due.
+    pub forecasts: bool,
 }
 
 impl Default for Training {
@@ -60,7 +67,9 @@ impl Default for Training {
             drift_interval_s: 3600.0,
             left_out_share: 0.25,
             cpu_share: 0.25,
+            individual_bytes: 1 << 30,
             keep_versions: 5,
+            forecasts: true,
         }
     }
 }
@@ -92,6 +101,7 @@ impl Default for Config {
             training: Training::default(),
             foresee: foretwin_foresee::Config::default(),
             forward: Forward::default(),
+            reports: crate::reports::Config::default(),
         }
     }
 }
@@ -107,6 +117,10 @@ impl Config {
         self.store.validate()?;
         self.learn.check()?;
         self.foresee.clone().validate()?;
+        self.reports.issues()?.check()?;
+        if self.reports.keep == 0 {
+            return Err(Error::Config { field: "reports.keep", remedy: "at least 1, for instance 1000" });
+        }
         let training = &self.training;
         let invalid = |field, remedy| Err(Error::Config { field, remedy });
         if !(training.cpu_share > 0.0 && training.cpu_share <= 1.0) {

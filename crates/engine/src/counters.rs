@@ -39,6 +39,8 @@ pub(crate) struct Counters {
     pub trained: Counter,
     /// Models trained that did not take over from the one at work.
     pub challengers_lost: Counter,
+    /// Forecasters learned.
+    pub outlooks: Counter,
     /// Trainings that failed.
     pub training_errors: Counter,
     /// Risk assessments made.
@@ -51,7 +53,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Name, help and value of each.
-    pub(crate) fn all(&self) -> [(&'static str, &'static str, u64); 14] {
+    pub(crate) fn all(&self) -> [(&'static str, &'static str, u64); 15] {
         [
             ("foretwin_frames_total", "Frames applied from the log.", self.frames.get()),
             ("foretwin_samples_total", "Samples applied from the log.", self.samples.get()),
@@ -67,6 +69,7 @@ impl Counters {
                 "Models trained that lost to the one at work.",
                 self.challengers_lost.get(),
             ),
+            ("foretwin_forecasters_learned_total", "Forecasters learned.", self.outlooks.get()),
             ("foretwin_training_errors_total", "Trainings that failed.", self.training_errors.get()),
             ("foretwin_risk_assessments_total", "Risk assessments made.", self.assessed.get()),
             ("foretwin_panics_total", "Records whose application panicked.", self.panics.get()),

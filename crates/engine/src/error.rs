@@ -61,6 +61,14 @@ pub enum Error {
     /// A frame uses a schema that was not announced.
     #[error("schema {0} is not known; send the schema record before the first batch that uses it")]
     UnknownSchema(foretwin_core::SchemaId),
+    /// An instance has no such series.
+    #[error("{instance} has no metric {metric}; GET /api/v1/instances/{{id}}/metrics lists those it has")]
+    UnknownMetric {
+        /// Whose.
+        instance: String,
+        /// Which was asked for.
+        metric: String,
+    },
     /// There is no such model.
     #[error(
         "{instance} has no model{}; GET /api/v1/models/{{instance}} lists those it has",
@@ -72,6 +80,9 @@ pub enum Error {
         /// Which; none: it has none at all.
         version: Option<u64>,
     },
+    /// There is no such report.
+    #[error("there is no report {0}; GET /api/v1/reports lists those that are kept")]
+    UnknownReport(foretwin_core::ReportId),
     /// A model that cannot serve the instance it is meant for.
     #[error("{0}")]
     ModelRefused(String),
@@ -135,7 +146,9 @@ impl Error {
             Self::Thread { .. } => "thread",
             Self::UnknownInstance(_) => "unknown_instance",
             Self::UnknownSchema(_) => "unknown_schema",
+            Self::UnknownMetric { .. } => "unknown_metric",
             Self::UnknownModel { .. } => "unknown_model",
+            Self::UnknownReport(_) => "unknown_report",
             Self::ModelRefused(_) => "invalid_model",
             Self::Conflict(_) => "conflict",
             Self::DamagedModel { .. } => "damaged_model",

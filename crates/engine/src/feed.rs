@@ -6,12 +6,13 @@ use foretwin_core::{
     Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value, Window,
 };
 use foretwin_foresee::{Evidence, Growth, History, Series};
-use foretwin_learn::{Departure, Model};
+use foretwin_learn::{Departure, Model, State};
 
 use crate::config::Training;
 use crate::drift::Vigil;
 use crate::judge::Judge;
 use crate::pace::Assessed;
+use crate::trainer::Sight;
 
 /// So many older frames in a row, in order, mean that the clock was set back.
 const SET_BACK_FRAMES: u32 = 10;
@@ -36,6 +37,10 @@ pub(crate) struct Feed {
     pub(crate) wants_frames: u64,
     /// When a model was last trained, whether it was put to work or not.
     pub(crate) tried: Timestamp,
+    /// Whether the model at work is of the instance itself, and not of its cohort.
+    pub(crate) individual: bool,
+    /// What is known of its forecaster.
+    pub(crate) sight: Sight,
     /// The last of the frames in a row that came late, and how many.
     stragglers: Option<(Timestamp, u32)>,
     judge: Option<Judge>,
@@ -79,6 +84,8 @@ impl Feed {
             gap_s: LONGEST_GAP_S,
             wants_frames: 0,
             tried: Timestamp(i64::MIN),
+            individual: false,
+            sight: Sight::default(),
             stragglers: None,
             judge: None,
             heir: None,
@@ -261,6 +268,11 @@ impl Feed {
     pub(crate) fn model(&self) -> Option<(&Arc<Model>, Phase)> {
         let heir = self.heir.as_deref();
         heir.or(self.judge.as_ref()).map(|judge| (&judge.model, judge.phase))
+    }
+
+    /// The model that judges now, its phase and its state after the newest frame it took.
+    pub(crate) fn judging(&self) -> Option<(&Arc<Model>, Phase, &State)> {
+        self.judge.as_ref().map(|judge| (&judge.model, judge.phase, judge.state()))
     }
 
     /// How far learning has come.

@@ -14,6 +14,7 @@ use crate::events::Listener;
 use crate::ingest::Ingest;
 use crate::outputs::HORIZONS;
 use crate::pipeline::{Pipeline, within};
+use crate::reports::Reports;
 use crate::shard::Watched;
 use crate::view::{InstanceView, Readiness, TopRisk, WindowQuery, WindowView};
 
@@ -29,6 +30,7 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 pub struct Handle {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) ingest: Arc<Ingest>,
+    pub(crate) reports: Arc<Reports>,
     /// Whether this node collects, and so waits for its own telemetry before it is ready.
     pub(crate) collects: bool,
 }

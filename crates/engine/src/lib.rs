@@ -15,10 +15,12 @@ mod error;
 mod events;
 mod exposition;
 mod feed;
+mod forecast;
 mod handle;
 mod history;
 mod ingest;
 mod judge;
+mod minutes;
 mod models;
 mod node;
 mod outputs;
@@ -27,6 +29,7 @@ mod pipeline;
 mod presence;
 mod registry;
 mod replay;
+mod reports;
 mod shard;
 mod threads;
 mod trainer;
@@ -39,14 +42,18 @@ pub use agent::Agent;
 pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;
+pub use forecast::{
+    CandidateView, ChoiceView, ForecastQuery, ForecastView, LeadView, MetricForecast, OutlookView, PathView,
+};
 pub use handle::Handle;
 pub use models::{
     CycleView, FeatureView, InfluenceView, ModelComparison, ModelLine, ModelLineView, ModelOnWindow,
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
-pub use registry::{ModelChange, ModelEntry};
+pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
+pub use reports::{Config as ReportsConfig, IssueView, ReportView};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
 };

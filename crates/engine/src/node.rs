@@ -19,8 +19,9 @@ use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
+use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
-use crate::trainer::Budget;
+use crate::trainer::{Budget, Due};
 use crate::worker::{self, Applied};
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -57,12 +58,13 @@ impl Node {
         tracing::info!("store: {} sealed and {} hot files", recovered.sealed_files, recovered.hot_files);
         recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
         let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
+        let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
         let collects = roles.collect;
-        let handle = Handle { pipeline: pipeline.clone(), ingest: ingest.clone(), collects };
+        let handle = Handle { pipeline: pipeline.clone(), ingest: ingest.clone(), reports, collects };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
@@ -172,19 +174,21 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
 
 fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
     let before = cpu_time();
-    match pipeline.due() {
-        Some(due) => {
-            let budget = Budget::new(stop, Some(pipeline.config.training.cpu_share));
-            if let Err(error) = pipeline.train(&due, &budget) {
-                pipeline.counters.training_errors.add(1);
-                tracing::warn!("training {}: {}", due.name(), Chain(&error));
-            }
+    let budget = || Budget::new(stop, Some(pipeline.config.training.cpu_share));
+    let told = |due: &Due, done: Result<bool, Error>| {
+        if let Err(error) = done {
+            pipeline.counters.training_errors.add(1);
+            tracing::warn!("training {}: {}", due.name(), Chain(&error));
         }
-        None => {
-            // Looking for work over a large fleet must not become work itself.
-            let took = cpu_time().saturating_sub(before);
-            pause(stop, LOOK.max(LOOK_SHARE * took));
-        }
+    };
+    if let Some(due) = pipeline.due() {
+        told(&due, pipeline.train(&due, &budget()));
+    } else if let Some(due) = pipeline.due_outlook() {
+        told(&due, pipeline.learn_outlook(&due, &budget()));
+    } else {
+        // Looking for work over a large fleet must not become work itself.
+        let took = cpu_time().saturating_sub(before);
+        pause(stop, LOOK.max(LOOK_SHARE * took));
     }
 }
 
@@ -194,22 +198,30 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
     threads.start("keeper", move || {
         lower_priority();
         let pipeline = &handle.pipeline;
-        for look in (0..LOOKS).cycle() {
-            if !pause(&stop, LOOK) {
-                return;
-            }
-            if look == 0 {
+        let mut searched = None;
+        // Silence is noticed while a large store is being compacted, too.
+        let mut search = || {
+            if searched.is_none_or(|at: Instant| at.elapsed() >= LOOKS * LOOK) {
+                searched = Some(Instant::now());
                 guarded(pipeline, "presence", || dismiss(&handle, started));
             }
-            guarded(pipeline, "maintenance", || keep(&handle, &log, &stop));
+        };
+        while pause(&stop, LOOK) {
+            guarded(pipeline, "maintenance", || keep((&handle, &log), &stop, &mut search));
         }
     })
 }
 
-/// Flushes, compacts, deletes and trims.
-fn keep(handle: &Handle, log: &Log, stop: &AtomicBool) {
+/// Flushes, compacts, deletes and trims, and does what else is due between the steps of that.
+fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnMut()) {
     let store = &handle.pipeline.store;
-    let maintained = store.maintain(wall_clock()).map_err(Error::from);
+    let mut clock = || {
+        between();
+        // What a flush between two steps made durable leaves the log at once. If that fails, the trim below says why.
+        let _ = log.trim(&store.durable());
+        (!stop.load(Ordering::Relaxed)).then(wall_clock)
+    };
+    let maintained = store.maintain_in_steps(&mut clock).map_err(Error::from);
     match maintained.and_then(|_| log.trim(&store.durable()).map_err(Error::from)) {
         Ok(trimmed) if trimmed.over_bytes > 0 => tracing::warn!(
             "the log holds {} bytes more than stream.retain_bytes that the store has not made durable",

@@ -12,6 +12,7 @@ use foretwin_store::Store;
 
 use crate::Error;
 use crate::config::Config;
+use crate::forecast::{ForecastQuery, ForecastView};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::trainer::Budget;
@@ -88,6 +89,19 @@ impl Replay {
             judgement: watched.judgement().filter(|judged| judged.at == at),
             failure_probability: watched.within_the_hour(),
         })
+    }
+
+    /// Forecasts at the end of the recording, by forecasters that are learned now where a live node would have learned
+    /// them by then.
+    ///
+    /// # Errors
+    /// If nothing was replayed, or its history cannot be read.
+    pub fn forecasts(&self, query: &ForecastQuery) -> Result<ForecastView, Error> {
+        let never = AtomicBool::new(false);
+        while let Some(due) = self.pipeline.due_outlook() {
+            self.pipeline.learn_outlook(&due, &Budget::new(&never, None))?;
+        }
+        self.pipeline.forecasts(query)
     }
 
     /// The prediction at the end of the recording.

@@ -196,6 +196,6 @@ fn sort(risks: &mut [Risk]) {
 }
 
 /// Instances of one workload are a cohort.
-fn cohort(instance: &Instance) -> u64 {
+pub(crate) fn cohort(instance: &Instance) -> u64 {
     foretwin_core::fnv64(instance.workload.0.as_bytes())
 }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a request to this room could not be met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Error {
     /// A field of the configuration holds what it cannot.
     #[error("configure foresee: `{field}` must be {want}")]
@@ -19,4 +19,12 @@ pub enum Error {
     /// The state of a history ends early or does not fit together.
     #[error("decode history: {0}")]
     Damaged(&'static str),
+    /// A file of known issues cannot be used.
+    #[error("read the known issues of {file}: {reason}")]
+    Rules {
+        /// The file.
+        file: String,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
 }

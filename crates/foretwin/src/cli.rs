@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   foretwin predict web-1/system.slice/app.service --horizon 6h
   foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
   foretwin models show web-1                     what its model looks at and what it does with every metric
+  foretwin report                                what is wrong with this machine, and what to do
   foretwin doctor                                what this machine offers and lacks
   foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
 
@@ -37,8 +38,12 @@ pub enum Command {
     Predict(PredictArgs),
     /// Say what an intervention would change: probability and time of failure, before and after
     Whatif(WhatifArgs),
+    /// Say what metrics will be, with bands, and by which way they are expected
+    Forecast(crate::commands::forecast::ForecastArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
+    /// Say what this machine is and does, and which known issues it has
+    Report(crate::commands::report::ReportArgs),
     /// Check a configuration file
     Check(CheckArgs),
     /// Say what this machine offers and lacks, with remedies

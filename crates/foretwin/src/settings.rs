@@ -12,6 +12,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub serve: foretwin_serve::Config,
     pub forward: foretwin_engine::Forward,
+    pub reports: foretwin_engine::ReportsConfig,
     pub training: foretwin_engine::Training,
     pub collect: foretwin_collect::Config,
     pub stream: foretwin_stream::Config,
@@ -27,6 +28,7 @@ impl Default for Settings {
             data_dir: engine.data_dir,
             serve: foretwin_serve::Config::default(),
             forward: engine.forward,
+            reports: engine.reports,
             training: engine.training,
             collect: engine.collect,
             stream: engine.stream,
@@ -58,6 +60,7 @@ impl Settings {
             training: self.training.clone(),
             foresee: self.foresee.clone(),
             forward: self.forward.clone(),
+            reports: self.reports.clone(),
         };
         config.validate()?;
         Ok(config)

@@ -44,6 +44,34 @@ pub fn sleep_until(deadline_ns: u64) -> Result<(), Error> {
     }
 }
 
+/// How the kernel's clock is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Discipline {
+    /// Something corrects it.
+    pub synchronised: bool,
+    /// Seconds that are still to be corrected.
+    pub offset_s: f64,
+    /// Most seconds that it may be wrong, as far as the kernel knows.
+    pub max_error_s: f64,
+}
+
+/// Asks how the clock is kept (adjtimex(2)); none if the system does not say.
+#[must_use]
+pub fn discipline() -> Option<Discipline> {
+    // SAFETY: all its fields are numbers, for which zero is a value; without modes nothing is changed.
+    let mut told: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live local of the type the call fills.
+    if unsafe { libc::adjtimex(&raw mut told) } < 0 {
+        return None;
+    }
+    let per_second = if told.status & libc::STA_NANO == 0 { 1e6 } else { 1e9 };
+    Some(Discipline {
+        synchronised: told.status & libc::STA_UNSYNC == 0,
+        offset_s: told.offset as f64 / per_second,
+        max_error_s: told.maxerror as f64 / 1e6,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

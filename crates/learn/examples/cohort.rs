@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use foretwin_core::Window;
@@ -24,7 +25,7 @@ fn model(window: &Window, config: &Config, start: Start<'_>, lstm: bool) -> Opti
 fn against_linear(
     whole: &Window,
     history: &Window,
-    (config, cohort): (&Config, &Cohort),
+    (config, cohort): (&Config, &Arc<Cohort>),
 ) -> Option<([Option<f64>; 3], bool)> {
     let linear = model(history, config, Start::Fresh, false)?;
     let rows = whole.len() - MEASURED..whole.len();
@@ -32,7 +33,7 @@ fn against_linear(
     let ratio = |other: &Model| compare(&linear, other, &held_out, &Margins::at(1e-3)).ratio;
     let shared = model(history, config, Start::Cohort(cohort), true)?;
     let own = model(history, config, Start::Fresh, true)?;
-    let choice = model(history, config, Start::Better(cohort), true)?;
+    let choice = model(history, config, Start::Better(cohort, None), true)?;
     let own_tried = own.gain().own.is_some();
     let ratios = [Some(ratio(&shared)), own_tried.then(|| ratio(&own)), Some(ratio(&choice))];
     Some((ratios, choice.gain().shared))
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             windows.iter().enumerate().filter(|(n, _)| *n != held).map(|(_, window)| window).collect();
         let jobs: Vec<Job> = others.iter().map(|window| Job::new(window, &config)).collect();
         let started = Instant::now();
-        let cohort = cohort(&jobs, &mut |_| ControlFlow::Continue(()))?;
+        let cohort = Arc::new(cohort(&jobs, &mut |_| ControlFlow::Continue(()))?);
         let (whole, seconds) = (&windows[held], started.elapsed().as_secs_f64());
         println!(
             "machine {held}: cohort of {} in {seconds:.1} s, held-out error {:.3}",

@@ -7,7 +7,7 @@ use foretwin_core::{DAY_US, SchemaId};
 
 use crate::Error;
 use crate::feature::Duty;
-use crate::fit::{Data, Job, Progress, Stage, linear_model, series, tell};
+use crate::fit::{Data, Job, Progress, Stage, WORTH, linear_model, series, tell};
 use crate::lstm::{Packed, Series, Size, Training, train};
 use crate::model::RecurrentShape;
 
@@ -101,6 +101,13 @@ impl Cohort {
         self.errors.iter().sum::<f64>() / self.errors.len().max(1) as f64
     }
 
+    /// Part of the linear parts' held-out squared error that it takes away on average, where it helps: 0 to 1.
+    #[must_use]
+    pub fn worth(&self) -> f64 {
+        let gated = self.errors.iter().map(|&error| if error < 1.0 - WORTH { 1.0 - error } else { 0.0 });
+        gated.sum::<f64>() / self.errors.len().max(1) as f64
+    }
+
     /// A member's series with the outputs of the cohort.
     pub(crate) fn series(&self, own: &Series, targets: &[u32]) -> Series {
         remapped(own, targets, &self.outputs)
@@ -142,4 +149,88 @@ fn pooled(parts: &[Series], size: Size) -> Series {
     });
     pooled.head = head;
     pooled
+}
+
+#[cfg(test)]
+mod tests {
+    use foretwin_core::{InstanceId, Metric, Rng, Role, Schema, Storage, Timestamp, Value, Window};
+
+    use super::*;
+    use crate::{Config, Model, Provenance, Start, fit};
+
+    const GO: fn(Progress) -> ControlFlow<()> = |_| ControlFlow::Continue(());
+
+    /// A queue that follows the square of a chaotic load, behind a metric that moves for some and not for others.
+    fn window(seed: u64, rows: usize, scale: f64, moves: f64) -> Window {
+        let metric = |name: &str| Metric::gauge(name, "1", Role::Rate).stored(Storage::F64);
+        let schema = Schema::new(vec![metric("aside"), metric("load"), metric("queue")]);
+        let (mut window, mut rng, mut x) =
+            (Window::new(InstanceId::new("c"), schema), Rng::new(seed), 0.3f64);
+        for n in 0..rows {
+            let before = x;
+            x = 3.8 * x * (1.0 - x);
+            let (load, queue) = (x + 0.01 * rng.normal(), before * before + 0.02 * rng.normal());
+            let frame = [moves * rng.normal(), scale * load, scale * queue].map(Value::float);
+            window.push(Timestamp(n as i64 * 1_000_000), &frame);
+        }
+        window
+    }
+
+    fn shared(config: &Config) -> Arc<Cohort> {
+        let members: Vec<Window> = (1..=3).map(|n| window(n, 3000, 10f64.powi(n as i32), 1.0)).collect();
+        let jobs: Vec<Job> = members.iter().map(|window| Job::new(window, config)).collect();
+        Arc::new(cohort(&jobs, &mut { GO }).unwrap())
+    }
+
+    #[test]
+    fn an_output_serves_only_the_metric_it_is_of() {
+        let config = Config { hidden: 16, ..Config::default() };
+        let cohort = shared(&config);
+        assert_eq!(cohort.outputs, [0, 1, 2]);
+        assert!(cohort.worth() > 0.2 && cohort.worth() < 1.0, "{:?}", cohort.errors);
+        // What stands aside here has no surprise that could be corrected.
+        let still = window(9, 3000, 50.0, 0.0);
+        let model = fit(&Job { start: Start::Cohort(&cohort), ..Job::new(&still, &config) }, &mut { GO });
+        let model = model.unwrap();
+        assert_eq!(model.corrected(), [1, 2]);
+        assert_eq!(model.unit[0], 0.0, "the output of what stands aside is worth nothing");
+        assert!(model.unit[1] > 0.0 && model.unit[2] > 0.0);
+        assert!(Arc::ptr_eq(model.network.as_ref().unwrap(), &cohort.network), "no copy of the network");
+    }
+
+    #[test]
+    fn a_model_apart_from_its_network_comes_back_whole_and_small() {
+        let config = Config { hidden: 16, ..Config::default() };
+        let cohort = shared(&config);
+        let own = window(9, 3000, 50.0, 1.0);
+        let model =
+            fit(&Job { start: Start::Cohort(&cohort), ..Job::new(&own, &config) }, &mut { GO }).unwrap();
+        let (id, network) = cohort.encode().unwrap();
+        let provenance = Provenance { reason: "test".into(), ..Provenance::default() };
+        let file = model.encode_apart(&provenance).unwrap();
+        assert!(Arc::ptr_eq(model.cohort().unwrap(), &cohort));
+        let whole = model.encode_with(&provenance).unwrap();
+        assert!(file.len() + 4 * cohort.parameters() < whole.len() + 1000);
+        let refused = Model::decode(&file).unwrap_err().to_string();
+        assert!(refused.contains("export the version"), "{refused}");
+        let again = Arc::new(Cohort::decode(&network).unwrap());
+        assert_eq!((&*again, again.encode().unwrap().0), (&*cohort, id), "its name is its content");
+        let mut find = |asked| {
+            assert_eq!(asked, id);
+            Ok(again.clone())
+        };
+        let (back, said) = Model::decode_apart(&file, &mut find).unwrap();
+        assert_eq!((&back, said.reason.as_str()), (&model, "test"));
+        assert!(Arc::ptr_eq(back.network.as_ref().unwrap(), &again.network));
+        // Exported it is of the format before, and knows nothing of where its network came from.
+        let exported = Model::decode(&whole).unwrap();
+        assert!(exported.cohort().is_none() && exported.network == model.network);
+        assert_eq!(exported.encode_with(&provenance).unwrap(), whole);
+        for at in (0..network.len()).step_by(97) {
+            assert!(Cohort::decode(&network[..at]).is_err(), "cut at {at}");
+        }
+        // A network of another shape is not taken for the one that was meant.
+        let narrow = shared(&Config { hidden: 8, ..config });
+        assert!(Model::decode_apart(&file, &mut |_| Ok(narrow.clone())).is_err());
+    }
 }

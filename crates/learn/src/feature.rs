@@ -81,6 +81,15 @@ impl Reading {
 const LARGEST: f64 = 1e6;
 
 impl Recipe {
+    /// The same recipe for frames whose columns are stored as `schema` says: means over minutes are doubles.
+    pub(crate) fn stored_as(&self, schema: &foretwin_core::Schema) -> Self {
+        let mut recipe = self.clone();
+        for (feature, metric) in recipe.features.iter_mut().zip(schema.metrics()) {
+            feature.storage = metric.storage;
+        }
+        recipe
+    }
+
     /// The transformed sample of `column`, NaN where missing. `get` reads a column of the frame at `at`; `last` is
     /// the column's latest reading and moves on.
     pub(crate) fn transformed(

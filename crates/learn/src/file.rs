@@ -3,26 +3,31 @@
 //! Which tensors there are, under which name and of which shape, is said once, in [`plan`]; [`Model::tensors`] and
 //! [`assemble`] follow it. The texts beside them: `format` is `foretwin.model`, `format_version` a number, `header` the
 //! model's [`Header`] and `provenance` its [`Provenance`], both JSON. Fields may be added to either (with a default)
-//! without a new version; a tensor, or another meaning of one, is a new version, and readers of old ones stay.
+//! without a new version; a tensor, or another meaning of one, is a new version, and readers of old ones stay. Version 3
+//! is a model without the network of its cohort, which it names: see [`crate::apart`].
 
 use std::sync::Arc;
 
+use crate::apart::{self, NetworkId};
 use crate::codec::{is_first_format, read_first_format};
+use crate::cohort::Cohort;
 use crate::cycle::Profile;
 use crate::feature::{Duty, Transform};
 use crate::linear::Linear;
 use crate::lookback::Lookback;
-use crate::lstm::{Packed, Weights};
 use crate::model::{Header, Model};
 use crate::safetensors::{Container, Tensor};
 use crate::{Error, Provenance};
 
 const FORMAT: &str = "foretwin.model";
 const VERSION: u32 = 2;
-const OBJECT: &str = "model";
+/// Of a model apart from its cohort's network.
+const APART: u32 = 3;
+/// The text that names that network.
+pub(crate) const NETWORK: &str = "network";
+pub(crate) const MODEL: &str = "model";
 
-/// Name and shape of every tensor of a model with this header. Torch's gates have two biases that are added: ours is
-/// the first, the second is zero.
+/// Name and shape of every tensor of a model with this header.
 pub(crate) fn plan(header: &Header) -> Result<Vec<(&'static str, Vec<usize>)>, String> {
     check(header)?;
     let (shape, targets) = (&header.shape, header.shape.targets.len());
@@ -42,17 +47,8 @@ pub(crate) fn plan(header: &Header) -> Result<Vec<(&'static str, Vec<usize>)>, S
         plan.push(("cycle", vec![cycle.bins, cycle.columns.len()]));
     }
     if let Some(recurrent) = &header.recurrent {
-        let size = recurrent.size;
-        let gates = 4 * size.hidden;
-        plan.extend([
-            ("lstm.weight_ih_l0", vec![gates, size.inputs]),
-            ("lstm.weight_hh_l0", vec![gates, size.hidden]),
-            ("lstm.bias_ih_l0", vec![gates]),
-            ("lstm.bias_hh_l0", vec![gates]),
-            ("head.weight", vec![size.outputs, size.hidden]),
-            ("head.bias", vec![size.outputs]),
-            ("unit", vec![size.outputs]),
-        ]);
+        plan.extend(apart::plan(recurrent.size));
+        plan.push(("unit", vec![recurrent.size.outputs]));
     }
     Ok(plan)
 }
@@ -71,11 +67,27 @@ impl Model {
     /// # Errors
     /// If a number in a header cannot be written as JSON, or the model contradicts itself.
     pub fn encode_with(&self, provenance: &Provenance) -> Result<Vec<u8>, Error> {
-        let failed = |source| Error::Encode { object: OBJECT, source };
-        let mut container = Container { tensors: self.tensors()?, ..Container::default() };
+        self.encode_as(provenance, None)
+    }
+
+    /// The file of a model, whole or apart from the network with this name.
+    pub(crate) fn encode_as(
+        &self,
+        provenance: &Provenance,
+        apart: Option<NetworkId>,
+    ) -> Result<Vec<u8>, Error> {
+        let failed = |source| Error::Encode { object: MODEL, source };
+        let mut tensors = self.tensors()?;
+        if apart.is_some() && self.borrows() {
+            tensors.retain(|tensor| !is_network(&tensor.name));
+        }
+        let mut container = Container { tensors, ..Container::default() };
         let mut say = |key: &str, text| container.metadata.insert(key.into(), text);
         say("format", FORMAT.into());
-        say("format_version", VERSION.to_string());
+        say("format_version", apart.map_or(VERSION, |_| APART).to_string());
+        if let Some(id) = apart {
+            say(NETWORK, id.to_string());
+        }
         say("header", serde_json::to_string(&self.header).map_err(failed)?);
         say("provenance", serde_json::to_string(provenance).map_err(failed)?);
         container.encode().map_err(failed)
@@ -96,19 +108,19 @@ impl Model {
     pub fn decode_with(bytes: &[u8]) -> Result<(Self, Provenance), Error> {
         if is_first_format(bytes) {
             let (header, container) = read_first_format(bytes)?;
-            let model = assemble(header, container).map_err(wrong)?;
+            let model = assemble(header, container, None).map_err(wrong)?;
             return Ok((model, Provenance::default()));
         }
+        apart::whole(bytes)?;
         let container = Container::decode(bytes).map_err(wrong)?;
         let (header, provenance) = texts(&container).map_err(wrong)?;
-        Ok((assemble(header, container).map_err(wrong)?, provenance))
+        Ok((assemble(header, container, None).map_err(wrong)?, provenance))
     }
 
     /// The tensors in the order of the plan.
     fn tensors(&self) -> Result<Vec<Tensor>, Error> {
         let weights = self.network.as_ref().map(|network| network.weights());
         let values = |name: &str| -> Vec<f32> {
-            let network = |range: fn(&Weights) -> &[f32]| weights.as_ref().map_or(&[][..], range).to_vec();
             match name {
                 "skip.own" => self.linear.own.clone(),
                 "skip.others" => self.linear.others.clone(),
@@ -120,13 +132,8 @@ impl Model {
                 }
                 "lookback.calm" => self.lookback.as_ref().map_or(Vec::new(), |back| back.calm.clone()),
                 "cycle" => self.profile.as_ref().map_or(Vec::new(), |profile| profile.values.clone()),
-                "lstm.weight_ih_l0" => network(|w| &w.values[w.size.ih()]),
-                "lstm.weight_hh_l0" => network(|w| &w.values[w.size.hh()]),
-                "lstm.bias_ih_l0" => network(|w| &w.values[w.size.bias()]),
-                "lstm.bias_hh_l0" => vec![0.0; weights.as_ref().map_or(0, |w| w.size.bias().len())],
-                "head.weight" => network(|w| &w.values[w.size.out()]),
-                "head.bias" => network(|w| &w.values[w.size.out_bias()]),
-                _ => self.unit.clone(),
+                "unit" => self.unit.clone(),
+                _ => weights.as_ref().and_then(|weights| apart::tensor(weights, name)).unwrap_or_default(),
             }
         };
         let plan = plan(&self.header).map_err(wrong)?;
@@ -134,12 +141,22 @@ impl Model {
     }
 }
 
-fn wrong(problem: impl Into<String>) -> Error {
-    Error::Decode { object: OBJECT, problem: problem.into() }
+pub(crate) fn wrong(problem: impl Into<String>) -> Error {
+    Error::Decode { object: MODEL, problem: problem.into() }
+}
+
+fn is_network(tensor: &str) -> bool {
+    tensor.starts_with("lstm.") || tensor.starts_with("head.")
+}
+
+/// Whether bytes are a model apart from its network.
+pub(crate) fn is_apart(bytes: &[u8]) -> bool {
+    !is_first_format(bytes)
+        && Container::decode(bytes).is_ok_and(|container| container.metadata.contains_key(NETWORK))
 }
 
 /// Header and provenance.
-fn texts(container: &Container) -> Result<(Header, Provenance), String> {
+pub(crate) fn texts(container: &Container) -> Result<(Header, Provenance), String> {
     let text = |key: &str| {
         let found = container.metadata.get(key);
         found.ok_or_else(|| format!("__metadata__ has no {key}: start from a file that Foretwin exported"))
@@ -148,9 +165,10 @@ fn texts(container: &Container) -> Result<(Header, Provenance), String> {
         return Err(format!("__metadata__ says that the format is not {FORMAT}"));
     }
     let version = text("format_version")?;
-    if version.parse() != Ok(VERSION) {
+    let expected = if container.metadata.contains_key(NETWORK) { APART } else { VERSION };
+    if version.parse() != Ok(expected) {
         return Err(format!(
-            "format version {version} is unknown, this program reads 1 and {VERSION}: update it"
+            "format version {version} is unknown, this program reads 1 to {APART}: update it"
         ));
     }
     let header = serde_json::from_str(text("header")?);
@@ -160,10 +178,18 @@ fn texts(container: &Container) -> Result<(Header, Provenance), String> {
     Ok((header.map_err(|error| format!("__metadata__.header: {error}"))?, provenance?))
 }
 
-/// A model from its header and its tensors, which must be those of the plan.
-fn assemble(header: Header, mut container: Container) -> Result<Model, String> {
+/// A model from its header and its tensors, which must be those of the plan; those of its network may be a cohort's.
+pub(crate) fn assemble(
+    header: Header,
+    mut container: Container,
+    cohort: Option<Arc<Cohort>>,
+) -> Result<Model, String> {
     let mut found = Vec::new();
+    let borrows = cohort.is_some() && header.gain.shared;
     for (name, shape) in plan(&header)? {
+        if borrows && is_network(name) {
+            continue;
+        }
         found.push((name, container.take(name, &shape)?));
     }
     if let Some(tensor) = container.tensors.first() {
@@ -177,15 +203,16 @@ fn assemble(header: Header, mut container: Container) -> Result<Model, String> {
     if deviation.iter().any(|&deviation| deviation <= 0.0) {
         return Err("tensor deviation: every standard deviation must be above zero".into());
     }
-    let network = header.recurrent.as_ref().map(|recurrent| {
-        let mut values = take("lstm.weight_ih_l0");
-        values.extend(take("lstm.weight_hh_l0"));
-        let biases = take("lstm.bias_ih_l0").into_iter().zip(take("lstm.bias_hh_l0"));
-        values.extend(biases.map(|(input, hidden)| input + hidden));
-        values.extend(take("head.weight"));
-        values.extend(take("head.bias"));
-        Arc::new(Packed::new(&Weights { size: recurrent.size, values }))
-    });
+    let network = match (&header.recurrent, &cohort) {
+        (None, _) => None,
+        (Some(recurrent), Some(cohort)) if borrows => {
+            if cohort.network.size() != recurrent.size || cohort.schema != header.schema {
+                return Err("the network that it names is of another shape or schema".into());
+            }
+            Some(cohort.network.clone())
+        }
+        (Some(recurrent), _) => Some(apart::network(recurrent.size, &mut take)),
+    };
     let linear = Linear { shape: header.shape.clone(), own: take("skip.own"), others: take("skip.others") };
     let lookback = header.lookback.then(|| Lookback {
         own: take("lookback.own"),
@@ -196,7 +223,7 @@ fn assemble(header: Header, mut container: Container) -> Result<Model, String> {
         return Err("tensor lookback.deviation: every standard deviation must be above zero".into());
     }
     let profile = header.cycle.clone().map(|cycle| Profile { cycle, values: take("cycle") });
-    Ok(Model { linear, deviation, calm, lookback, profile, network, unit: take("unit"), header })
+    Ok(Model { linear, deviation, calm, lookback, profile, network, cohort, unit: take("unit"), header })
 }
 
 /// Whether a header makes sense: every index in range, every size within reason.

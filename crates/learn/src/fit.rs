@@ -109,7 +109,7 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
     tell(observe, Stage::Linear, 0.0)?;
     let mut model = linear_model(job, &data);
     tell(observe, Stage::Linear, 0.5)?;
-    let cohort = matches!(job.start, Start::Cohort(_) | Start::Better(_));
+    let cohort = matches!(job.start, Start::Cohort(_) | Start::Better(..));
     let enough = cohort || data.usable.len() >= job.config.lstm_min_rows;
     if job.lstm && enough && !model.linear.shape.targets.is_empty() {
         let mut observe = |done| observe(Progress { stage: Stage::Lstm, done });
@@ -223,7 +223,17 @@ pub(crate) fn linear_model(job: &Job, data: &Data) -> Model {
         trials,
     };
     let (calm, profile) = (vec![1.0; deviation.len()], data.profile.clone());
-    Model { header, linear, deviation, calm, lookback, profile, network: None, unit: Vec::new() }
+    Model {
+        header,
+        linear,
+        deviation,
+        calm,
+        lookback,
+        profile,
+        network: None,
+        cohort: None,
+        unit: Vec::new(),
+    }
 }
 
 /// What a trial came to: per target, the summed held-out error without and with it.

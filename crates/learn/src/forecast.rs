@@ -61,6 +61,13 @@ impl Growth {
 }
 
 impl Model {
+    /// Steps ahead up to which the error of [`Self::forecast`] was measured.
+    #[must_use]
+    pub fn measured_steps(&self) -> usize {
+        let last = self.header.growth.as_ref().and_then(|growth| growth.steps.last());
+        last.map_or(0, |&last| last as usize)
+    }
+
     /// Root mean square error of [`Self::forecast`] on held-out frames for a column, in standardised units; nothing for
     /// a column that is not modelled, or a distance that was not measured.
     #[must_use]

@@ -13,6 +13,7 @@
 
 mod adapt;
 mod ahead;
+mod apart;
 mod baseline;
 mod codec;
 mod cohort;
@@ -34,6 +35,7 @@ mod model;
 mod network;
 mod novelty;
 mod outcome;
+mod outlook;
 mod provenance;
 mod recipe;
 mod rhythm;
@@ -46,7 +48,8 @@ mod step;
 mod table;
 mod tail;
 
-pub use ahead::{Ahead, AheadConfig, Choice, Member, Method, better};
+pub use ahead::{Ahead, AheadConfig, Band, Candidate, Choice, Member, Method, Tried, better};
+pub use apart::NetworkId;
 pub use baseline::Baseline;
 pub use cohort::{Cohort, cohort};
 pub use compare::{HeldOut, Margins, Performance, Reason, Verdict, compare};
@@ -61,6 +64,7 @@ pub use model::Model;
 pub use network::{Gain, Start};
 pub use novelty::Novelty;
 pub use outcome::{Outcome, Part, Taken};
+pub use outlook::{Outlook, Recent};
 pub use provenance::{Excluded, Provenance, Trial};
 pub use span::Span;
 pub use state::State;

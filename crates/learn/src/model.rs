@@ -6,6 +6,7 @@ use foretwin_core::{SchemaId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::adapt::Tail;
+use crate::cohort::Cohort;
 use crate::cycle::{Cycle, Profile};
 use crate::feature::{Reading, Recipe};
 use crate::forecast::Growth;
@@ -104,6 +105,8 @@ pub struct Model {
     pub(crate) profile: Option<Profile>,
     /// Packed for stepping; shared within a cohort.
     pub(crate) network: Option<Arc<Packed<f32>>>,
+    /// The cohort that the network is of, or that was tried.
+    pub(crate) cohort: Option<Arc<Cohort>>,
     /// Per output of the network, what one unit is worth on the common scale.
     pub(crate) unit: Vec<f32>,
 }

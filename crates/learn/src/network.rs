@@ -21,9 +21,10 @@ pub enum Start<'a> {
     /// Trained on from those of an earlier model of the same schema and width; what it did not see starts at zero.
     Parent(&'a Model),
     /// Taken from a cohort as it is, for the metrics that it helps here.
-    Cohort(&'a Cohort),
-    /// Trained afresh as well, and kept in place of the cohort's where it is better on held-out data.
-    Better(&'a Cohort),
+    Cohort(&'a Arc<Cohort>),
+    /// Trained for itself as well, and kept in place of the cohort's where it is clearly better on held-out data; from
+    /// weights of its own that an earlier model has, if there are any.
+    Better(&'a Arc<Cohort>, Option<&'a Model>),
 }
 
 /// Held-out squared error of a network relative to the linear part alone, mean over metrics, those that a network
@@ -50,6 +51,8 @@ struct Candidate {
     network: Arc<Packed<f32>>,
     /// Per target, its squared error relative to the linear part.
     errors: Vec<f64>,
+    /// Which of its outputs are of a metric that is modelled here; the others stand at the first target.
+    ours: Vec<bool>,
 }
 
 impl Candidate {
@@ -68,7 +71,7 @@ pub(crate) fn add_network(
     observe: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Result<(), Error> {
     let shared = match job.start {
-        Start::Cohort(cohort) | Start::Better(cohort) => shared(job, data, model, cohort),
+        Start::Cohort(cohort) | Start::Better(cohort, _) => shared(job, data, model, cohort),
         _ => None,
     };
     let enough = data.usable.len() >= job.config.lstm_min_rows;
@@ -89,6 +92,9 @@ pub(crate) fn add_network(
         (_, Some(shared)) => {
             adopt(job, model, shared);
             model.header.gain.shared = model.network.is_some();
+            if let Start::Cohort(cohort) | Start::Better(cohort, _) = job.start {
+                model.cohort = Some(cohort.clone());
+            }
         }
         (None, None) => {}
     }
@@ -112,6 +118,7 @@ fn own(
     let mut shape = RecurrentShape { size, inputs, daily, outputs: (0..outputs as u32).collect() };
     let initial = match job.start {
         Start::Parent(parent) => inherited(parent, model, &shape, job.seed),
+        Start::Better(_, Some(parent)) if !parent.gain().shared => inherited(parent, model, &shape, job.seed),
         _ => None,
     };
     let series = series(job, data, model, &shape);
@@ -128,7 +135,8 @@ fn own(
     model.header.trials.push(trial("LSTM", data, (&before, &after), (kept, epochs)));
     let network = Arc::new(Packed::new(&network.keep_outputs(&shape.outputs)));
     shape.size = network.size();
-    Ok((Candidate { shape, network, errors }, epochs))
+    let ours = vec![true; shape.outputs.len()];
+    Ok((Candidate { shape, network, errors, ours }, epochs))
 }
 
 /// The cohort's network as it does here. Where little was seen here, little is believed.
@@ -144,27 +152,25 @@ fn shared(job: &Job, data: &Data, model: &Model, cohort: &Cohort) -> Option<Cand
     let found = evaluate(&series, &cohort.network.weights());
     let rows = (series.keep.len() - series.head) as f64;
     let mut errors = vec![1.0; targets.len()];
-    let mut outputs = vec![0; size.outputs];
+    let (mut outputs, mut ours) = (vec![0; size.outputs], vec![false; size.outputs]);
     for (n, column) in cohort.outputs.iter().enumerate() {
         if let Ok(target) = targets.binary_search(column) {
             errors[target] = doubted(found[n], rows);
-            outputs[n] = target as u32;
+            (outputs[n], ours[n]) = (target as u32, true);
         }
     }
-    Some(Candidate { shape: RecurrentShape { outputs, ..shape }, network: cohort.network.clone(), errors })
+    let shape = RecurrentShape { outputs, ..shape };
+    Some(Candidate { shape, network: cohort.network.clone(), errors, ours })
 }
 
 /// Puts a network to work for the metrics that it helps; those of its outputs that help nothing are worth nothing.
 fn adopt(job: &Job, model: &mut Model, candidate: Candidate) {
-    let Candidate { shape, network, errors } = candidate;
+    let Candidate { shape, network, errors, ours } = candidate;
     let helped = |target: u32| errors[target as usize] < 1.0 - WORTH;
-    let mut served = vec![false; errors.len()];
-    let worth = |&target: &u32| {
-        // Outputs without a metric here stand at the first target: only the one that is its own may serve it.
-        let serves = helped(target) && !std::mem::replace(&mut served[target as usize], true);
-        if serves { model.deviation[target as usize] } else { 0.0 }
+    let worth = |(&target, &ours): (&u32, &bool)| {
+        if ours && helped(target) { model.deviation[target as usize] } else { 0.0 }
     };
-    let unit: Vec<f32> = shape.outputs.iter().map(worth).collect();
+    let unit: Vec<f32> = shape.outputs.iter().zip(&ours).map(worth).collect();
     if unit.iter().all(|&unit| unit == 0.0) {
         return;
     }

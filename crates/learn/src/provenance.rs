@@ -53,6 +53,9 @@ pub struct Provenance {
     pub excluded: Vec<Excluded>,
     /// Seed of everything random.
     pub seed: u64,
+    /// Of a version made for all of its workload: whose frames taught what they share, itself first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// The version that judged before it or that its training began from.
     pub parent: Option<u64>,
     /// What was tried beyond what the fit itself has noted in the model (`Model::trials`).

@@ -115,9 +115,9 @@ function nearest(times, at) {
 }
 
 /** Lowest and highest value to show. A band much wider than the data must not flatten the data. */
-function extent({ observed, expected, scale }) {
+function extent({ observed, expected, scale }, ahead) {
   const seen = observed.filter((value) => value != null);
-  const means = expected.filter((value) => value != null);
+  const means = [...expected, ...(ahead?.p50 ?? [])].filter((value) => value != null);
   let low = Math.min(...seen, ...means), high = Math.max(...seen, ...means);
   if (!Number.isFinite(low)) return null;
   const room = Math.max(high - low, Math.abs(high) * 0.02) * 1.5;
@@ -126,6 +126,11 @@ function extent({ observed, expected, scale }) {
     if (mean == null || scale[i] == null) return;
     low = Math.min(low, Math.max(floor, mean - 3 * scale[i]));
     high = Math.max(high, Math.min(ceiling, mean + 3 * scale[i]));
+  });
+  ahead?.p10.forEach((p10, i) => {
+    if (p10 == null) return;
+    low = Math.min(low, Math.max(floor, p10));
+    high = Math.max(high, Math.min(ceiling, ahead.p90[i]));
   });
   if (Math.min(...seen) >= 0) low = Math.max(low, 0);
   if (low > 0 && low < high * 0.6) low = 0;
@@ -156,7 +161,7 @@ export class Chart {
   #cursor;
   #form;
   #key;
-  #data = { series: { ...EMPTY, unit: '1' }, from: 0, to: 1, spans: [] };
+  #data = { series: { ...EMPTY, unit: '1' }, from: 0, to: 1, spans: [], ahead: null };
   #canvas = h('canvas', { tabindex: 0, role: 'img' });
   #readout = h('div.readout');
   #unit = h('span.dim');
@@ -169,10 +174,11 @@ export class Chart {
     [this.#cursor, this.#key, this.#form] = [cursor, key, form];
     if (form === 'probability') this.#ruler = { by: 100, suffix: '%' };
     this.badge = h('span.part');
+    this.way = h('p.way');
     this.figure = h(`figure.chart.${form}`, null,
       h('figcaption', null, h('div.title', null, title, ' ', this.#unit, ' ', this.badge), this.#readout,
         onRemove && h('button.x', { onclick: onRemove, 'aria-label': `Remove ${key}`, title: 'Remove' }, '×')),
-      h('div.plot', null, this.#canvas, this.#note));
+      h('div.plot', null, this.#canvas, this.#note), form === 'metric' && this.way);
     this.#canvas.addEventListener('pointermove', (event) => cursor.set(this.#timeAt(event.offsetX)));
     this.#canvas.addEventListener('pointerleave', () => cursor.set(null));
     this.#canvas.addEventListener('blur', () => cursor.set(null));
@@ -189,9 +195,10 @@ export class Chart {
     this.figure.remove();
   }
 
-  /** `series` as the API gives it or null, times in µs, `spans` to shade. `note` explains emptiness. */
-  set(series, { from, to, spans, note }) {
-    this.#data = { series: series ?? { ...EMPTY, unit: '1' }, from, to, spans };
+  /** `series` and the forecast `ahead` as the API gives them or null, times in µs, `spans` to shade. `note` explains
+   *  emptiness. */
+  set(series, { from, to, spans, note, ahead = null }) {
+    this.#data = { series: series ?? { ...EMPTY, unit: '1' }, from, to, spans, ahead };
     const empty = !series?.observed.some((value) => value != null);
     this.#note.hidden = !empty;
     this.#note.textContent = empty ? note ?? 'No samples in this range.' : '';
@@ -216,6 +223,7 @@ export class Chart {
     plot.pen.rect(GUTTER, 0, plot.right - GUTTER + 2, plot.bottom + 1);
     plot.pen.clip();
     this.#drawSpans(plot);
+    this.#drawAhead(plot);
     if (this.#form === 'metric') this.#drawBand(plot, series);
     else this.#drawFill(plot, series);
     this.#drawObserved(plot, series);
@@ -225,7 +233,7 @@ export class Chart {
 
   #bounds() {
     if (this.#form === 'probability') return [0, 1.05];
-    const bounds = extent(this.#data.series);
+    const bounds = extent(this.#data.series, this.#data.ahead);
     return this.#form === 'score' ? [0, Math.max(1.4, bounds?.[1] ?? 0)] : bounds;
   }
 
@@ -290,6 +298,37 @@ export class Chart {
     pen.setLineDash([]);
   }
 
+  /** What comes: the middle of the futures, the band of eight in ten, and where now is. */
+  #drawAhead({ pen, paint, x, y, bottom }) {
+    const { ahead } = this.#data;
+    if (!ahead?.at_us.length) return;
+    const { at_us: at, p10, p50, p90 } = ahead;
+    pen.fillStyle = paint.band;
+    for (const run of this.#runs(at, p10, p90)) {
+      pen.beginPath();
+      for (const i of run) pen.lineTo(x(at[i]), y(p90[i]));
+      for (const i of run.toReversed()) pen.lineTo(x(at[i]), y(p10[i]));
+      pen.fill();
+    }
+    pen.strokeStyle = paint.accent;
+    pen.setLineDash([2, 3]);
+    this.#stroke(pen, this.#runs(at, p50), (i) => [x(at[i]), y(p50[i])]);
+    pen.setLineDash([]);
+    pen.strokeStyle = paint.dim;
+    pen.beginPath();
+    pen.moveTo(Math.round(x(at[0])) + 0.5, 0);
+    pen.lineTo(Math.round(x(at[0])) + 0.5, bottom);
+    pen.stroke();
+  }
+
+  /** The forecast at the crosshair, if that is beyond what was seen. */
+  #future() {
+    const { series: { at_us: at }, ahead } = this.#data;
+    if (this.#cursor.at == null || !ahead?.at_us.length || this.#cursor.at <= (at.at(-1) ?? 0)) return null;
+    const i = nearest(ahead.at_us, this.#cursor.at);
+    return { at: ahead.at_us[i], p10: ahead.p10[i], p50: ahead.p50[i], p90: ahead.p90[i] };
+  }
+
   #drawFill({ pen, paint, x, y }, { at_us: at, observed }) {
     pen.fillStyle = paint.band;
     for (const run of this.#runs(at, observed)) {
@@ -346,10 +385,12 @@ export class Chart {
     pen.moveTo(Math.round(x(this.#cursor.at)) + 0.5, 0);
     pen.lineTo(Math.round(x(this.#cursor.at)) + 0.5, bottom);
     pen.stroke();
-    if (observed[i] == null) return;
+    const future = this.#future();
+    const [when, value] = future ? [future.at, future.p50] : [at[i], observed[i]];
+    if (value == null) return;
     pen.fillStyle = paint.text;
     pen.beginPath();
-    pen.arc(x(at[i]), y(observed[i]), 3, 0, 7);
+    pen.arc(x(when), y(value), 3, 0, 7);
     pen.fill();
   }
 
@@ -363,11 +404,14 @@ export class Chart {
       if (this.#form === 'score') return score(value);
       return this.#form === 'probability' ? percent(value) : quantity(this.#ruler, value);
     };
-    const parts = [h('b.observed', null, write(observed[i]))];
-    if (this.#form === 'metric' && expected[i] != null) {
+    const future = this.#future();
+    const parts = [h('b.observed', null, write(future ? future.p50 : observed[i]))];
+    if (future) {
+      parts.push(h('span', null, `forecast, eight in ten ${write(future.p10)} to ${write(future.p90)}`));
+    } else if (this.#form === 'metric' && expected[i] != null) {
       parts.push(h('span', null, expectation(this.#ruler, { mean: expected[i], scale: scale[i] })));
     }
-    if (this.#cursor.at != null) parts.unshift(h('time', null, clock(at[i])));
+    if (this.#cursor.at != null) parts.unshift(h('time', null, clock(future?.at ?? at[i])));
     this.#readout.replaceChildren(...parts);
     setText(this.#unit, this.#form === 'score' ? 'threshold 1' : this.#ruler.suffix);
     const label = `${this.#key}: ${parts.map((part) => part.textContent).join(', ')}`;

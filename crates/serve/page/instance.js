@@ -1,6 +1,7 @@
 // One instance: what may fail and why, how surprising it is, and its metrics against their expectation.
 
 import { Chart, Cursor, anomalousSpans } from './chart.js';
+import { forecastPanel, waysLine } from './forecast.js';
 import { openModels } from './model.js';
 import {
   choice, clock, expectation, h, meter, number, percent, quantity, riskLevel, riskWords, ruler, score, scoreLevel,
@@ -9,6 +10,9 @@ import {
 
 /** Range: how it is asked for, and how often its charts are refreshed, in ms. */
 const RANGES = { '5m': 2000, '15m': 3000, '1h': 8000, '6h': 30_000, '24h': 60_000 };
+/** Part of the range that forecasts are shown for, ahead of now. */
+const AHEAD = 1 / 3;
+const RANGES_S = { '5m': 300, '15m': 900, '1h': 3600, '6h': 21_600, '24h': 86_400 };
 const SCORE = 'foretwin.anomaly.score';
 const FAILURE = 'foretwin.failure.probability{horizon=1h}';
 const USUAL = [
@@ -114,7 +118,7 @@ export function openInstance(root, app, { path, id, params }) {
   let range = params.get('range') in RANGES ? params.get('range') : '15m';
   let chosen = params.getAll('metric');
   let picked = chosen.length > 0;
-  let view = null, metrics = [], prediction = null;
+  let view = null, metrics = [], prediction = null, forecasts = null;
   const metricOf = (key) => metrics.find((metric) => metric.key === key);
   const unitOf = (key) => (metricOf(key) ? seriesUnit(metricOf(key)) : '1');
 
@@ -140,13 +144,16 @@ export function openInstance(root, app, { path, id, params }) {
   const grid = h('div.charts');
   const ranges = choice('Range', Object.keys(RANGES).map((key) => [key, key]), range, (to) => {
     range = to;
+    forecasts = null;
     remember();
     plot.now();
+    foresee.now();
   });
   const models = openModels(app, id);
+  const foreseen = forecastPanel();
   root.append(head, learning, h('div.panels', null, risks.panel, causes.panel, unusual.panel),
     h('div.bar.sticky', null, ranges, picker), h('div.strips', null, strips.map(({ figure }) => figure)), grid,
-    models.panel);
+    foreseen.panel, models.panel);
 
   function onOutside({ target }) {
     if (!picker.contains(target)) picker.open = false;
@@ -171,6 +178,7 @@ export function openInstance(root, app, { path, id, params }) {
     remember();
     layCharts();
     plot.now();
+    foresee.now();
   }
 
   function layCharts() {
@@ -304,6 +312,7 @@ export function openInstance(root, app, { path, id, params }) {
     showUnusual();
     if (prediction) showRisks();
     plot.now();
+    foresee.now();
   }
 
   async function refreshPrediction() {
@@ -351,6 +360,27 @@ export function openInstance(root, app, { path, id, params }) {
         h('li', null, statement, ' ', metric && adder(metric)))));
   }
 
+  async function refreshForecasts() {
+    const [asked, keys] = [range, chosen.filter((key) => metricOf(key) && !key.startsWith('foretwin.'))];
+    if (!keys.length) return;
+    const query = new URLSearchParams(keys.map((key) => ['metric', key]));
+    const horizon = Math.round(RANGES_S[asked] * AHEAD);
+    try {
+      const answer = await app.get(`${at}/forecasts?${query}&horizon=${horizon}s&points=90`);
+      if (asked !== range) return;
+      forecasts = answer;
+    } catch (error) {
+      if (!error.status) throw error;
+      forecasts = null;
+    }
+    foreseen.show(forecasts);
+    for (const [key, chart] of charts) {
+      const own = forecasts?.metrics.find(({ metric }) => metric === key);
+      setText(chart.way, own ? waysLine(own) : '');
+    }
+    plot.now();
+  }
+
   async function refreshCharts() {
     const asked = range;
     const points = Math.min(600, Math.max(120, Math.round(root.clientWidth)));
@@ -369,7 +399,8 @@ export function openInstance(root, app, { path, id, params }) {
     if (asked !== range) return;
     const answer = rest ?? own;
     if (!answer) return;
-    const plotted = { from: answer.from_us, to: answer.to_us };
+    const ahead = forecasts?.metrics.length ? RANGES_S[asked] * AHEAD * 1e6 : 0;
+    const plotted = { from: answer.from_us, to: answer.to_us + ahead };
     const seriesOf = (from, key) => from?.series.find(({ metric }) => metric === key);
     const scores = seriesOf(own, SCORE);
     const spans = scores ? anomalousSpans(scores) : [];
@@ -377,7 +408,8 @@ export function openInstance(root, app, { path, id, params }) {
     strips[1].set(seriesOf(own, FAILURE), { ...plotted, spans: [], note: 'No prediction in this range.' });
     for (const [key, chart] of charts) {
       const unknown = metrics.length && !metricOf(key) ? 'This instance has no such metric (any more).' : undefined;
-      chart.set(seriesOf(rest, key), { ...plotted, spans, note: unknown });
+      const own = forecasts?.metrics.find(({ metric }) => metric === key);
+      chart.set(seriesOf(rest, key), { ...plotted, spans, note: unknown, ahead: own });
     }
   }
 
@@ -387,17 +419,18 @@ export function openInstance(root, app, { path, id, params }) {
       Object.assign(view, { score: value, failure_probability, last_seen_us: at_us, alive: true });
       showHead();
     },
-    learned: () => [look, predict, models].forEach((poll) => poll.now()),
+    learned: () => [look, predict, models, foresee].forEach((poll) => poll.now()),
     vanished: () => look.now(),
   });
   const look = app.every(5000, refreshView);
   const plot = app.every(() => RANGES[range], refreshCharts);
   const learn = app.every(60_000, refreshMetrics);
   const predict = app.every(10_000, refreshPrediction);
+  const foresee = app.every(15_000, refreshForecasts);
 
   function close() {
     root.removeEventListener('pointerdown', onOutside);
-    for (const poll of [look, plot, learn, predict, models]) poll.stop();
+    for (const poll of [look, plot, learn, predict, foresee, models]) poll.stop();
     for (const chart of [...strips, ...charts.values()]) chart.close();
   }
 

@@ -16,6 +16,12 @@ function change(ratio) {
   return size < 0.05 ? '±0 %' : `${ratio < 1 ? '−' : '+'}${number(size, size < 10 ? 2 : 3)} %`;
 }
 
+/** Whose weights the LSTM has, and what the others were worth. */
+function whose({ shared, own, cohort }) {
+  if (shared) return `, by weights learned from its workload${own == null ? '' : ` (its own: ${change(own)})`}`;
+  return cohort == null ? '' : `, by weights of its own (its workload's: ${change(cohort)})`;
+}
+
 /** What the LSTM does here, and what it was worth. */
 function lstmWords({ gain, corrected, features, provenance }) {
   const modelled = features.filter(({ duty }) => nameOf(duty) === 'modelled').length;
@@ -24,7 +30,7 @@ function lstmWords({ gain, corrected, features, provenance }) {
   if (corrected) {
     const worth = ratio == null ? '' : `: held-out squared error ${change(ratio)} over all metrics`;
     return `Linear + LSTM for ${corrected} of ${count(modelled, 'metric')}${worth}`
-      + `${gain.shared ? ', by weights learned from its workload' : ''}.`;
+      + `${whose(gain)}.`;
   }
   const why = gain.own != null || gain.cohort != null ? 'an LSTM was tried, and helped none'
     : least ? `an LSTM is tried from ${least} frames on` : 'no LSTM was tried';
@@ -133,8 +139,9 @@ export function openModels(app, id) {
   }
 
   function showLead(others) {
-    const { judging, champion, rollback_to: back } = line;
-    const judge = judging == null && champion == null ? 'No version judges: none is the champion.'
+    const { judging, champion, rollback_to: back, judged_for_all: leader } = line;
+    const judge = leader ? `Version ${judging} of ${leader} judges, made for its whole workload.`
+      : judging == null && champion == null ? 'No version judges: none is the champion.'
       : judging == null ? `Nothing is judged now; version ${champion} will.`
       : judging === champion ? `Version ${judging} judges.`
         : `Version ${judging} judges; the champion is ${champion ?? 'none'}.`;

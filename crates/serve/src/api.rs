@@ -101,7 +101,7 @@ fn points(text: &str) -> Result<usize, ApiError> {
 }
 
 /// Names and values of a query string, decoded; names may repeat, which maps cannot say.
-fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
     query
         .split('&')
         .filter(|part| !part.is_empty())

@@ -75,6 +75,8 @@ impl From<foretwin_engine::Error> for ApiError {
     fn from(error: foretwin_engine::Error) -> Self {
         let (status, field) = match error.code() {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
+            "unknown_report" => (StatusCode::NOT_FOUND, Some("report_id")),
+            "unknown_metric" => (StatusCode::NOT_FOUND, Some("metric")),
             "unknown_model" => (StatusCode::NOT_FOUND, Some("version")),
             "invalid_model" => (StatusCode::BAD_REQUEST, Some("body")),
             "conflict" | "fenced" => (StatusCode::CONFLICT, None),

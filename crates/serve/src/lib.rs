@@ -8,12 +8,14 @@ mod blocking;
 mod config;
 mod error;
 mod extract;
+mod forecasts;
 mod health;
 mod host;
 mod ingest;
 mod live;
 mod models;
 mod page;
+mod reports;
 mod whatif;
 mod when;
 
@@ -76,6 +78,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/window", get(api::window))
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/instances/{id}/drift", get(api::drift))
+        .route("/api/v1/instances/{id}/forecasts", get(forecasts::forecasts))
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/twin/whatif", post(whatif::what_if))
         .route("/api/v1/failures", post(api::failure))
@@ -83,6 +86,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
         .merge(model_routes())
+        .merge(report_routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
@@ -108,6 +112,15 @@ fn model_routes() -> Router<State> {
         .route("/api/v1/models/{id}/{version}/pin", post(models::pin))
         .route("/api/v1/models/{id}/{version}/export", get(models::export))
         .route("/api/v1/models/{id}/{version}/vectors", get(models::vectors))
+}
+
+/// Routes of reports.
+fn report_routes() -> Router<State> {
+    let submit = get(reports::list).post(reports::submit);
+    Router::new()
+        .route("/api/v1/reports", submit.layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
+        .route("/api/v1/reports/{id}", get(reports::show))
+        .route("/api/v1/issues", get(reports::issues))
 }
 
 /// What every request can reach.

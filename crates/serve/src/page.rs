@@ -14,6 +14,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("app.js", SCRIPT, include_str!("../page/app.js")),
     ("chart.js", SCRIPT, include_str!("../page/chart.js")),
     ("fleet.js", SCRIPT, include_str!("../page/fleet.js")),
+    ("forecast.js", SCRIPT, include_str!("../page/forecast.js")),
     ("instance.js", SCRIPT, include_str!("../page/instance.js")),
     ("model.js", SCRIPT, include_str!("../page/model.js")),
     ("words.js", SCRIPT, include_str!("../page/words.js")),

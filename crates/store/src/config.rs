@@ -19,9 +19,13 @@ pub struct Config {
     pub span_s: u64,
     /// Seconds to wait after a span for late frames before it is sealed.
     pub grace_s: u64,
-    /// Bytes of hot files that are sealed together at most; more are sealed before their span is over. Sealing
-    /// takes about an eighth of this as memory.
+    /// Bytes of hot files that are sealed together at most; more are sealed before their span is over.
     pub seal_bytes: u64,
+    /// Bytes of frames that one step of background work takes in hand: a flush writes so many before it takes more
+    /// out of memory, sealing and downsampling let a flush that is due go first after so many. Such work needs a few
+    /// times this as memory; a single series, or in a flush a single partition, that has more is one step all the
+    /// same.
+    pub step_bytes: u64,
     /// Size at which a sealed file is closed and the next partition starts another.
     pub sealed_file_bytes: u64,
     /// pco's compression level, 0 to 12.
@@ -63,6 +67,7 @@ impl Default for Config {
             span_s: 3600,
             grace_s: 120,
             seal_bytes: 2 << 30,
+            step_bytes: 64 << 20,
             sealed_file_bytes: 256 << 20,
             compression_level: 8,
             retention_days: 7,
@@ -84,6 +89,7 @@ impl Config {
             ("flush_bytes", self.flush_bytes),
             ("span_s", self.span_s),
             ("seal_bytes", self.seal_bytes),
+            ("step_bytes", self.step_bytes),
             ("sealed_file_bytes", self.sealed_file_bytes),
             ("retention_days", self.retention_days),
             ("retention_bytes", self.retention_bytes),

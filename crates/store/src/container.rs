@@ -66,9 +66,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Removes the unfinished file. If that fails, the next writer of this name or the next start does it.
+    pub(crate) fn give_up(&self) {
+        let _ = self.disk.remove(&self.temporary);
+    }
+
     /// Gives the unfinished file up, so that a full disk is not kept full by it.
     fn failed(&self, operation: &'static str, error: io::Error) -> Error {
-        let _ = self.disk.remove(&self.temporary);
+        self.give_up();
         Error::disk(operation, &self.temporary, error)
     }
 

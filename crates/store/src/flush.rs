@@ -10,16 +10,25 @@ use crate::hot::{self, Flush};
 use crate::{Error, Store};
 
 /// What one flush leaves to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flushing {
     pub(crate) next_sequence: u64,
     /// When the last flush began.
     pub(crate) last_at: Option<Timestamp>,
     /// What could not be written yet, in the order it was taken out of memory.
     pub(crate) waiting: Vec<Taken>,
+    /// Per partition, offset of the first record that was not taken out of memory yet.
+    pub(crate) taken: [u64; PARTITIONS],
 }
 
-/// What one flush took out of memory.
+impl Flushing {
+    /// Goes on from what was recovered.
+    pub(crate) fn after(next_sequence: u64, taken: [u64; PARTITIONS]) -> Self {
+        Self { next_sequence, last_at: None, waiting: Vec::new(), taken }
+    }
+}
+
+/// What one step of a flush took out of memory.
 #[derive(Debug)]
 pub(crate) struct Taken {
     frozen: Vec<Arc<Frozen>>,
@@ -37,17 +46,31 @@ pub struct Flushed {
 }
 
 impl Store {
-    /// Makes everything applied so far durable. Nothing is written if nothing changed.
+    /// Makes everything applied so far durable. Nothing is written if nothing changed. Much is written in steps, a
+    /// file each, so that memory is free again before all of it is written.
     ///
     /// # Errors
     /// If the disk refuses. Memory keeps what was to be written, readers see it, and the next flush tries again.
     pub fn flush(&self, now: Timestamp) -> Result<Flushed, Error> {
         let mut flushing = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         flushing.last_at = Some(now);
-        if let Some(taken) = self.take() {
-            flushing.waiting.push(taken);
-        }
         let mut flushed = Flushed::default();
+        let mut partitions = Partition::all().peekable();
+        while partitions.peek().is_some() {
+            let taken = self.take(&mut partitions, &mut flushing.taken);
+            // After what an earlier flush could not write.
+            flushing.waiting.extend(taken);
+            self.write_waiting(&mut flushing, now, &mut flushed)?;
+        }
+        Ok(flushed)
+    }
+
+    fn write_waiting(
+        &self,
+        flushing: &mut Flushing,
+        now: Timestamp,
+        flushed: &mut Flushed,
+    ) -> Result<(), Error> {
         while let Some(taken) = flushing.waiting.first() {
             let written = self.write(taken, (flushing.next_sequence, now));
             let (bytes, samples) = written.inspect_err(|_| {
@@ -58,7 +81,7 @@ impl Store {
             flushed.bytes += bytes;
             flushed.samples += samples;
         }
-        Ok(flushed)
+        Ok(())
     }
 
     /// Flushes if the interval is over or memory holds enough.
@@ -80,15 +103,24 @@ impl Store {
         self.flush(now).map(Some)
     }
 
-    /// Takes everything out of the heads, partition by partition: each part agrees with its own applied offset,
-    /// and that is all that recovery needs.
-    fn take(&self) -> Option<Taken> {
-        let mut applied = [0; PARTITIONS];
-        let mut frozen = Vec::new();
-        for partition in Partition::all() {
+    /// Takes what the heads of the next partitions hold, until that is enough for a step. Each part agrees with its
+    /// own applied offset, and that is all that recovery needs; of the other partitions a file says how far the
+    /// files before it go.
+    fn take(
+        &self,
+        partitions: &mut impl Iterator<Item = Partition>,
+        applied: &mut [u64; PARTITIONS],
+    ) -> Option<Taken> {
+        let (mut frozen, mut bytes) = (Vec::new(), 0);
+        for partition in partitions {
             let mut head = self.head(partition);
             applied[partition.index()] = head.applied;
-            frozen.extend(head.freeze(partition));
+            let part = head.freeze(partition);
+            bytes += part.as_ref().map_or(0, |part| part.bytes);
+            frozen.extend(part);
+            if bytes >= self.config.step_bytes {
+                break;
+            }
         }
         // After the heads, so that it holds at least what their records said.
         let changes = self.catalog_write().take_changes();
@@ -96,7 +128,7 @@ impl Store {
             return None;
         }
         let changes = (!changes.is_empty()).then(|| serde_json::to_vec(&changes).unwrap_or_default());
-        Some(Taken { frozen, applied, changes })
+        Some(Taken { frozen, applied: *applied, changes })
     }
 
     fn write(&self, taken: &Taken, (sequence, written_at): (u64, Timestamp)) -> Result<(u64, u64), Error> {

@@ -68,7 +68,7 @@ impl Store {
             heads,
             catalog: RwLock::new(catalog),
             files: RwLock::new(Arc::new(files)),
-            flushing: Mutex::new(Flushing { next_sequence, ..Flushing::default() }),
+            flushing: Mutex::new(Flushing::after(next_sequence, applied)),
             maintaining: Mutex::new(()),
             durable: Mutex::new(applied),
             counters: Counters::default(),

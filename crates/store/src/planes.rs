@@ -13,6 +13,10 @@ pub(crate) const BLOCK_BYTES: u64 = 128 << 10;
 
 /// Most bytes that a block may claim to hold: one series of a long flush can be large.
 const LARGEST_BLOCK_BYTES: usize = 1 << 31;
+/// Rows for which room is made before they are there.
+const MOST_ROOM: usize = 1 << 16;
+/// Most columns that a series may claim to have: where it has no rows, nothing else bounds them.
+const LARGEST_WIDTH: usize = 1 << 20;
 
 /// Frames of one series in arrival order, as read from a block.
 #[derive(Debug, PartialEq)]
@@ -20,6 +24,19 @@ pub(crate) struct Series {
     pub(crate) instance: InstanceId,
     pub(crate) schema: SchemaId,
     pub(crate) frames: Frames,
+}
+
+/// One series of a block, not unpacked yet.
+pub(crate) struct Packed<'a> {
+    planes: &'a [u8],
+    /// Numbers of the whole block.
+    count: usize,
+    /// The first of its own.
+    at: usize,
+    rows: usize,
+    width: usize,
+    /// Room to work in.
+    numbers: &'a mut Vec<u64>,
 }
 
 /// Packs series into a block.
@@ -55,8 +72,8 @@ fn difference(numbers: impl Iterator<Item = i64>, into: &mut Vec<u64>) {
     }
 }
 
-/// The series of a block that `wanted` names; `None` if the bytes are not a block.
-pub(crate) fn decode(block: &[u8], wanted: impl Fn(&str, SchemaId) -> bool) -> Option<Vec<Series>> {
+/// Shows every series of a block; `None` if the bytes are not a block, of which some may have been shown.
+pub(crate) fn visit(block: &[u8], mut see: impl FnMut(&str, SchemaId, Packed<'_>)) -> Option<()> {
     let raw = decompress(block)?;
     let mut cursor = Cursor(&raw);
     let names = cursor.size()?;
@@ -64,27 +81,52 @@ pub(crate) fn decode(block: &[u8], wanted: impl Fn(&str, SchemaId) -> bool) -> O
     let planes = cursor.0;
     let count = planes.len() / 8;
     let mut at = 0usize;
-    let mut series = Vec::new();
+    let mut numbers = Vec::new();
     for _ in 0..names.count()? {
         let instance = names.text()?;
         let schema = SchemaId(names.u64()?);
         let (rows, width) = (names.size()?, names.size()?);
         let next = rows.checked_mul(width.checked_add(1)?)?.checked_add(at)?;
-        if next > count {
+        if next > count || width > LARGEST_WIDTH {
             return None;
         }
-        if wanted(instance, schema) {
-            let run = |column: usize| integrate(planes, count, at + column * rows, rows);
-            let times = run(0).into_iter().map(Timestamp).collect();
-            let column =
-                |column| run(column).into_iter().map(|number| Value(number.cast_unsigned())).collect();
-            let columns = (1..=width).map(column).collect();
-            let frames = Frames { times, columns };
-            series.push(Series { instance: InstanceId::new(instance), schema, frames });
-        }
+        see(instance, schema, Packed { planes, count, at, rows, width, numbers: &mut numbers });
         at = next;
     }
-    Some(series)
+    Some(())
+}
+
+impl Packed<'_> {
+    /// Adds the frames to those of the same series that arrived earlier. The first makes room for so many like it.
+    pub(crate) fn append_to(mut self, frames: &mut Frames, expected: usize) {
+        if frames.times.is_empty() {
+            let room = self.rows.saturating_mul(expected).min(self.rows.max(MOST_ROOM));
+            frames.times.reserve_exact(room);
+            frames.columns.resize_with(self.width, || Vec::with_capacity(room));
+        }
+        frames.times.extend(self.run(0).map(Timestamp));
+        for column in 1..=self.width.min(frames.columns.len()) {
+            frames.columns[column - 1].extend(self.run(column).map(|number| Value(number.cast_unsigned())));
+        }
+    }
+
+    /// The numbers of a column: the times, then the values.
+    fn run(&mut self, column: usize) -> impl ExactSizeIterator<Item = i64> + use<'_> {
+        let from = self.at + column * self.rows;
+        self.numbers.clear();
+        self.numbers.resize(self.rows, 0);
+        for plane in 0..8 {
+            let bytes = &self.planes[plane * self.count + from..plane * self.count + from + self.rows];
+            for (number, &byte) in self.numbers.iter_mut().zip(bytes) {
+                *number |= u64::from(byte) << (8 * plane);
+            }
+        }
+        let mut before = 0i64;
+        self.numbers.iter().map(move |&number| {
+            before = before.wrapping_add(unzigzag(number));
+            before
+        })
+    }
 }
 
 /// Unpacks LZ4 with its size in front, without believing a size that the bytes cannot hold.
@@ -97,27 +139,22 @@ pub(crate) fn decompress(bytes: &[u8]) -> Option<Vec<u8>> {
     lz4_flex::decompress_size_prepended(bytes).ok()
 }
 
-fn integrate(planes: &[u8], count: usize, from: usize, rows: usize) -> Vec<i64> {
-    let mut numbers = vec![0u64; rows];
-    for plane in 0..8 {
-        let bytes = &planes[plane * count + from..plane * count + from + rows];
-        for (number, &byte) in numbers.iter_mut().zip(bytes) {
-            *number |= u64::from(byte) << (8 * plane);
-        }
-    }
-    let mut before = 0i64;
-    let sum = |number: u64| {
-        before = before.wrapping_add(unzigzag(number));
-        before
-    };
-    numbers.into_iter().map(sum).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use foretwin_core::MISSING;
     use proptest::prelude::*;
+
+    fn decode(block: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Vec<Series>> {
+        let mut all = Vec::new();
+        visit(block, |name, schema, packed| {
+            let mut frames = Frames::default();
+            packed.append_to(&mut frames, 1);
+            all.push(Series { instance: InstanceId::new(name), schema, frames });
+        })?;
+        all.retain(|series| wanted(series.instance.as_str()));
+        Some(all)
+    }
 
     fn rows(width: usize, frames: &[(i64, u64)]) -> Rows {
         let mut rows = Rows { width, ..Rows::default() };
@@ -141,16 +178,16 @@ mod tests {
                 (InstanceId::new("a"), SchemaId(1), &x),
                 (InstanceId::new("b"), SchemaId(u64::MAX), &y),
             ]);
-            let series = decode(&block, |_, _| true).unwrap();
+            let series = decode(&block, |_| true).unwrap();
             prop_assert_eq!(&series[0].frames, &x.transpose());
             prop_assert_eq!(&series[1].frames, &y.transpose());
-            let one = decode(&block, |instance, _| instance == "b").unwrap();
+            let one = decode(&block, |instance| instance == "b").unwrap();
             prop_assert_eq!(&one[0], &series[1]);
         }
 
         #[test]
         fn foreign_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&bytes, |_, _| true);
+            let _ = decode(&bytes, |_| true);
         }
     }
 }

@@ -71,12 +71,28 @@ impl Reader<'_> {
         block: &Block,
         wanted: impl Fn(&str, SchemaId) -> bool,
     ) -> Result<Vec<planes::Series>, Error> {
+        let mut all = Vec::new();
+        self.visit(file, block, |name, schema, packed| {
+            if wanted(name, schema) {
+                let mut frames = Frames::default();
+                packed.append_to(&mut frames, 1);
+                all.push(planes::Series { instance: InstanceId::new(name), schema, frames });
+            }
+        })?;
+        Ok(all)
+    }
+
+    /// Shows every series of a block.
+    pub(crate) fn visit(
+        &self,
+        file: &HotFile,
+        block: &Block,
+        see: impl FnMut(&str, SchemaId, planes::Packed<'_>),
+    ) -> Result<(), Error> {
         let lost = || format!("frames of partition {} from {} on are lost", block.partition, block.instance);
-        let Some(bytes) = self.place(&file.path, block.place, lost)? else { return Ok(Vec::new()) };
-        Ok(planes::decode(&bytes, wanted).unwrap_or_else(|| {
-            self.damages.note(&file.path, lost());
-            Vec::new()
-        }))
+        let Some(bytes) = self.place(&file.path, block.place, lost)? else { return Ok(()) };
+        planes::visit(&bytes, see).unwrap_or_else(|| self.damages.note(&file.path, lost()));
+        Ok(())
     }
 
     /// Frames of a series in a hot file, in arrival order.

@@ -11,6 +11,8 @@ use crate::frames::Frames;
 use crate::hot::HotFile;
 use crate::reader::Reader;
 use crate::sealed::{Builder, Coverage, Level, SealedFile};
+use crate::slice::Slice;
+use crate::steps::Steps;
 use crate::{Error, Store};
 
 /// Rounds of maintenance that fail to read something before it is taken for lost.
@@ -21,7 +23,8 @@ const LAST: u8 = PARTITIONS as u8 - 1;
 
 impl Store {
     /// Seals one run of hot files, if one is due, and returns how many files that made.
-    pub(crate) fn seal(&self, now: Timestamp) -> Result<usize, Error> {
+    pub(crate) fn seal(&self, steps: &mut Steps<'_>) -> Result<usize, Error> {
+        let Some(now) = steps.now() else { return Ok(0) };
         let run = self.due(&self.files(), now);
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(0) };
         let coverage = Coverage {
@@ -34,7 +37,10 @@ impl Store {
         };
         // A crash may have left some partitions sealed already.
         let superseded = first.superseded;
-        self.build(coverage, superseded, |builder, partition| self.seal_partition(&run, builder, partition))
+        let seal = |builder: &mut Builder<'_>, partition, steps: &mut Steps<'_>| {
+            self.seal_partition(&run, (builder, partition), steps)
+        };
+        self.build((coverage, superseded), steps, seal)
     }
 
     /// The hot files to seal together: the oldest ones, of one span, once it is over.
@@ -59,12 +65,13 @@ impl Store {
     }
 
     /// Writes files of a coverage, partition by partition, leaving out the superseded ones. A file that has grown
-    /// large enough is committed, and the next partition starts another.
+    /// large enough is committed, and the next partition starts another. What fills them says false when the round
+    /// is to end: then the file is given up, and what was committed before stays.
     pub(crate) fn build(
         &self,
-        coverage: Coverage,
-        superseded: u64,
-        mut fill: impl FnMut(&mut Builder<'_>, u8) -> Result<(), Error>,
+        (coverage, superseded): (Coverage, u64),
+        steps: &mut Steps<'_>,
+        mut fill: impl FnMut(&mut Builder<'_>, u8, &mut Steps<'_>) -> Result<bool, Error>,
     ) -> Result<usize, Error> {
         let (low, high) = coverage.partitions;
         let mut partitions = (low..=high).filter(|partition| superseded >> partition & 1 == 0).peekable();
@@ -73,7 +80,10 @@ impl Store {
             let mut builder = Builder::create(&*self.disk, &self.dir, self.config.compression_level)?;
             let mut high = low;
             for partition in partitions.by_ref() {
-                fill(&mut builder, partition).inspect_err(|error| self.doubt(error))?;
+                if !fill(&mut builder, partition, steps).inspect_err(|error| self.doubt(error))? {
+                    builder.give_up();
+                    return Ok(made);
+                }
                 builder.close(partition)?;
                 high = partition;
                 if builder.length() >= self.config.sealed_file_bytes {
@@ -100,18 +110,37 @@ impl Store {
         }
     }
 
+    /// Seals a partition, some instances in a step; false if the round is to end.
     fn seal_partition(
         &self,
         run: &[Counted<HotFile>],
+        (builder, partition): (&mut Builder<'_>, u8),
+        steps: &mut Steps<'_>,
+    ) -> Result<bool, Error> {
+        for slice in Slice::all(run, partition, self.config.step_bytes) {
+            self.seal_slice(run, builder, &slice)?;
+            if !steps.next() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn seal_slice(
+        &self,
+        run: &[Counted<HotFile>],
         builder: &mut Builder<'_>,
-        partition: u8,
+        slice: &Slice,
     ) -> Result<(), Error> {
         let mut all: BTreeMap<(InstanceId, SchemaId), Frames> = BTreeMap::new();
+        let pieces = run.iter().filter(|hot| slice.blocks(&hot.file).next().is_some()).count();
         for hot in run {
-            for block in hot.file.of(partition) {
-                for series in self.patient_reader().block(&hot.file, block, |_, _| true)? {
-                    all.entry((series.instance, series.schema)).or_default().append(series.frames);
-                }
+            for block in slice.blocks(&hot.file) {
+                self.patient_reader().visit(&hot.file, block, |name, schema, packed| {
+                    if slice.holds(name) {
+                        packed.append_to(all.entry((InstanceId::new(name), schema)).or_default(), pieces);
+                    }
+                })?;
             }
         }
         for ((instance, schema), mut frames) in all {

@@ -174,6 +174,11 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Leaves nothing of the file.
+    pub(crate) fn give_up(self) {
+        self.writer.give_up();
+    }
+
     /// Makes the file durable.
     pub(crate) fn finish(mut self, coverage: Coverage) -> Result<SealedFile, Error> {
         let metrics: Vec<_> = self.schemas.iter().map(|schema| schema.metrics()).collect();

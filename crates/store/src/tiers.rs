@@ -12,6 +12,7 @@ use crate::files::{Counted, Files};
 use crate::frames::Frames;
 use crate::index::Series;
 use crate::sealed::{Builder, Coverage, Level, SealedFile};
+use crate::steps::Steps;
 use crate::summary::{self, Summary};
 use crate::{Error, Store};
 
@@ -31,7 +32,7 @@ type Pieces = BTreeMap<(InstanceId, SchemaId), Vec<(usize, Series)>>;
 
 impl Store {
     /// Makes what tiers are due and returns how many files that made.
-    pub(crate) fn downsample(&self, now: Timestamp) -> Result<usize, Error> {
+    pub(crate) fn downsample(&self, steps: &mut Steps<'_>) -> Result<usize, Error> {
         if self.config.tiers.minute_days == 0 {
             return Ok(0);
         }
@@ -48,19 +49,20 @@ impl Store {
                 .collect::<Vec<_>>()
         };
         for raw in lacking(&self.files(), Level::Raw, 0, Level::Minute) {
-            made += self.derive(&[raw], Level::Minute, 0, 0)?;
+            made += self.derive(&[raw], (Level::Minute, 0, 0), steps)?;
         }
-        made += self.merge_day(now)?;
+        made += self.merge_day(steps)?;
         if self.config.tiers.hour_days > 0 {
             for minute in lacking(&self.files(), Level::Minute, 1, Level::Hour) {
-                made += self.derive(&[minute], Level::Hour, 1, 0)?;
+                made += self.derive(&[minute], (Level::Hour, 1, 0), steps)?;
             }
         }
         Ok(made)
     }
 
     /// Merges the minute files of the oldest day that is over.
-    fn merge_day(&self, now: Timestamp) -> Result<usize, Error> {
+    fn merge_day(&self, steps: &mut Steps<'_>) -> Result<usize, Error> {
+        let Some(now) = steps.now() else { return Ok(0) };
         let files = self.files();
         let fresh: Vec<_> = files
             .of(Level::Minute)
@@ -81,18 +83,17 @@ impl Store {
         let inputs: Vec<_> = fresh.iter().take_while(of_the_day).map(|one| Arc::clone(&one.file)).collect();
         // What a merge cut short has done already is superseded in all inputs of these partitions.
         let superseded = fresh.iter().take_while(of_the_day).fold(0, |mask, one| mask | one.superseded);
-        self.derive(&inputs, Level::Minute, 1, superseded)
+        self.derive(&inputs, (Level::Minute, 1, superseded), steps)
     }
 
     /// Writes files of a level that stand for the inputs, all of one level.
     fn derive(
         &self,
         inputs: &[Arc<SealedFile>],
-        level: Level,
-        generation: u8,
-        superseded: u64,
+        (level, generation, superseded): (Level, u8, u64),
+        steps: &mut Steps<'_>,
     ) -> Result<usize, Error> {
-        let Some(first) = inputs.first() else { return Ok(0) };
+        let Some(first) = inputs.first().filter(|_| steps.now().is_some()) else { return Ok(0) };
         let all = inputs.iter().map(|file| file.coverage);
         let own = first.coverage;
         let coverage = all.fold(Coverage { level, generation, ..own }, |sum, one| Coverage {
@@ -102,17 +103,20 @@ impl Store {
             until: sum.until.max(one.until),
             ..sum
         });
-        self.build(coverage, superseded, |builder, partition| {
-            self.derive_partition(inputs, builder, (level, partition))
-        })
+        let derive = |builder: &mut Builder<'_>, partition, steps: &mut Steps<'_>| {
+            self.derive_partition(inputs, builder, (level, partition), steps)
+        };
+        self.build((coverage, superseded), steps, derive)
     }
 
+    /// Downsamples a partition, series by series; false if the round is to end.
     fn derive_partition(
         &self,
         inputs: &[Arc<SealedFile>],
         builder: &mut Builder<'_>,
         (level, partition): (Level, u8),
-    ) -> Result<(), Error> {
+        steps: &mut Steps<'_>,
+    ) -> Result<bool, Error> {
         let mut pieces = Pieces::new();
         for (at, file) in inputs.iter().enumerate() {
             let Some(part) = file.part(partition) else { continue };
@@ -125,14 +129,19 @@ impl Store {
             let Some(schema) = self.schema(schema) else { continue };
             let metrics: Vec<&Metric> = schema.metrics().iter().collect();
             let mut summary = Summary::default();
+            let mut read = 0;
             for (at, series) in pieces {
+                read += 8 * (series.rows * series.cells.len()) as u64;
                 summary.append(self.summarise(&inputs[at], &series, &metrics)?);
             }
             let rows = summary.fold(level.width_us());
             let times = rows.times.clone();
             builder.put(&instance, &schema, &times, &rows.into_columns())?;
+            if !steps.count(read) {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Summary rows of one entry of a file, of whichever level.

@@ -1,12 +1,13 @@
 //! A fleet at one frame a second through a real node: how far behind its scores are, and what that takes.
 //!
-//! `cargo run --release -p foretwin-engine --example fleet -- DIR [INSTANCES] [SECONDS] [WORKLOADS] [SENDERS] [flat]`
+//! `cargo run --release -p foretwin-engine --example fleet -- DIR [INSTANCES] [SECONDS] [WORKLOADS] [SENDERS] [flat] [seal=MB] [head=MB]`
 //!
 //! Senders hand in batches as agents and collectors do, through [`foretwin_engine::Handle::ingest`], spread over the
 //! second; each returns when its frames are durable. The lag of a frame is the time from the moment it was due until
 //! its score is in the store: batch, log commit with its sync, queue, decoding, judgement, storing. The first frames
 //! of all instances, which make everything known, are sent in [`SETTLE_S`] seconds that are not counted. With `flat`
-//! nothing waits for its second, and the lag means nothing.
+//! nothing waits for its second, and the lag means nothing. `seal` and `head` set `store.seal_bytes` and
+//! `store.head_limit_bytes`, so that a smaller fleet seals as often as a large one.
 
 mod load;
 mod spent;
@@ -31,6 +32,8 @@ const HISTORY_S: usize = 4000;
 const AT_ONCE: usize = 4000;
 /// Milliseconds that the histogram of lags covers.
 const LONGEST_MS: usize = 120_000;
+/// Seconds of a minute.
+const MINUTE_S: usize = 60;
 /// Instances whose stored scores are counted at the end.
 const LOOKED_AT: usize = 50;
 
@@ -44,19 +47,25 @@ struct Args {
     workloads: usize,
     senders: usize,
     flat: bool,
+    seal_mb: Option<u64>,
+    head_mb: Option<u64>,
 }
 
 fn args() -> Outcome<Args> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let dir = args.first().ok_or("usage: fleet DIR [INSTANCES] [SECONDS] [WORKLOADS] [SENDERS] [flat]")?;
     let number = |at: usize, default| args.get(at).map_or(Ok(default), |text| text.parse::<usize>());
+    let option =
+        |name: &str| args.iter().find_map(|arg| arg.strip_prefix(name)).map(str::parse::<u64>).transpose();
     Ok(Args {
         dir: PathBuf::from(dir),
         instances: number(1, 10_000)?.max(1),
         seconds: number(2, 60)?.max(1),
         workloads: number(3, 8)?.max(1),
         senders: number(4, 16)?.max(1),
-        flat: args.get(5).is_some_and(|arg| arg == "flat"),
+        flat: args.iter().any(|arg| arg == "flat"),
+        seal_mb: option("seal=")?,
+        head_mb: option("head=")?,
     })
 }
 
@@ -79,6 +88,8 @@ impl Plan {
 /// How late scores were, by millisecond.
 struct Lags {
     by_ms: Vec<AtomicU64>,
+    /// The longest in each minute of telemetry, in milliseconds.
+    longest_ms: Vec<AtomicU64>,
     /// Only frames of this span count.
     from: Timestamp,
     to: Timestamp,
@@ -87,13 +98,16 @@ struct Lags {
 impl Lags {
     fn new(plan: &Plan) -> Arc<Self> {
         let by_ms = (0..=LONGEST_MS).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { by_ms, from: plan.from, to: plan.to() })
+        let longest_ms = (0..plan.seconds.div_ceil(MINUTE_S)).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { by_ms, longest_ms, from: plan.from, to: plan.to() })
     }
 
     fn note(&self, at: Timestamp, now: Timestamp) {
         if (self.from..self.to).contains(&at) {
             let ms = ((now.0 - at.0) / 1000).clamp(0, LONGEST_MS as i64) as usize;
             self.by_ms[ms].fetch_add(1, Ordering::Relaxed);
+            let minute = (at.0 - self.from.0) / (MINUTE_S as i64 * SECOND_US);
+            self.longest_ms[minute as usize].fetch_max(ms as u64, Ordering::Relaxed);
         }
     }
 
@@ -229,6 +243,7 @@ fn measure(handle: &Handle, fleet: &Fleet, (plan, senders): (&Plan, usize)) -> O
         let [half, most, nearly, all] = [0.5, 0.99, 0.999, 1.0].map(|share| lags.within(share));
         let busy = sum(|sent| sent.busy as f64);
         println!("lag ms: p50 {half}, p99 {most}, p99.9 {nearly}, max {all}; the log was busy {busy} times");
+        println!("longest lag of each minute, ms: {:?}", lags.longest_ms);
     }
     println!(
         "  {:<16} {:>9.2} s of processor time, not counted below",
@@ -256,7 +271,11 @@ fn main() -> Outcome<()> {
     let mut config = Config { data_dir: args.dir.clone(), ..Config::default() };
     // Many rows of a series together take less to write and fewer bytes: memory for half a minute of the fleet.
     config.store.flush_bytes = 3 << 29;
-    config.store.head_limit_bytes = 4 << 30;
+    config.store.head_limit_bytes = args.head_mb.map_or(4 << 30, |mb| mb << 20);
+    config.store.flush_bytes = config.store.flush_bytes.min(config.store.head_limit_bytes);
+    if let Some(mb) = args.seal_mb {
+        config.store.seal_bytes = mb << 20;
+    }
     let node = Node::start(&config, Roles { collect: false })?;
     let handle = node.handle();
     let begun = Instant::now();

@@ -3,6 +3,7 @@
 //! Versions count within a line, an instance and a schema. A question that names no schema means the line of the feed
 //! with the most series, or where none is current, the one trained last.
 
+mod borrowed;
 mod compare;
 mod import;
 mod show;
@@ -44,6 +45,10 @@ pub struct ModelLineView {
     /// The version that judges now; another than the champion until the next frame after a change, or where the
     /// instance began with a model of its workload.
     pub judging: Option<u64>,
+    /// Where it is judged by a version that was made for all of its workload: whose that is. It has no versions of its own
+    /// then, or they do not judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged_for_all: Option<String>,
     /// The frozen reference.
     pub reference: Option<u64>,
     /// Versions that wait to be compared with the champion.
@@ -79,7 +84,7 @@ impl Handle {
         let lines = pipeline.registry.lines(id);
         if lines.is_empty() {
             pipeline.known(id)?;
-            return Ok(Vec::new());
+            return Ok(pipeline.borrowed(id));
         }
         let main = pipeline.line(&ModelLine { instance: id.clone(), schema: None })?;
         let view = |line: &Line| view(pipeline, line, *line == main);
@@ -174,6 +179,7 @@ fn view(pipeline: &Pipeline, line: &Line, main: bool) -> Result<ModelLineView, E
         main,
         champion: manifest.champion(),
         judging: pipeline.judging(line),
+        judged_for_all: None,
         rollback_to: before,
         schema: line.schema.to_string(),
         instance: manifest.instance,

@@ -6,6 +6,7 @@ use foretwin_learn::{Gain, Model, Provenance, Transform, Trial};
 use serde::Serialize;
 
 use crate::Error;
+use crate::forecast::LeadView;
 use crate::handle::Handle;
 use crate::models::ModelLine;
 use crate::registry::ModelEntry;
@@ -37,6 +38,8 @@ pub struct ModelView {
     pub features: Vec<FeatureView>,
     /// Whose past helps to expect whom, strongest first.
     pub influences: Vec<InfluenceView>,
+    /// Which ways its forecaster uses at which distance; empty without one.
+    pub forecasts: Vec<LeadView>,
 }
 
 /// What repeats.
@@ -110,6 +113,7 @@ impl Handle {
             cycle: cycle(&model, &keys),
             features: features(&model, &keys),
             influences: strongest(&model).map(influence).collect(),
+            forecasts: self.pipeline.leads(&line, manifest.entry(version)?, &model),
             provenance,
         })
     }

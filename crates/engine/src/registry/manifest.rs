@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foretwin_core::{Phase, SchemaId, Timestamp, WorkloadId};
-use foretwin_learn::{Model, Provenance};
+use foretwin_learn::{Model, NetworkId, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::registry::outlook::OutlookEntry;
 
 const MARK: &str = "foretwin manifest 1 ";
 /// Changes that are remembered, the latest.
@@ -33,6 +34,15 @@ pub struct ModelEntry {
     pub held_out: BTreeMap<String, f64>,
     /// Why it was made.
     pub reason: String,
+    /// Whose weights its LSTM has.
+    #[serde(default)]
+    pub weights: Weights,
+    /// The network of its workload that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkId>,
+    /// Whether it was made for all of its workload: members without a version of their own are judged by it.
+    #[serde(default)]
+    pub cohort: bool,
     /// Never pruned.
     #[serde(default)]
     pub pinned: bool,
@@ -40,6 +50,32 @@ pub struct ModelEntry {
     pub bytes: u64,
     /// CRC-32 of its file.
     pub checksum: u32,
+    /// The forecaster that was learned beside it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<OutlookEntry>,
+}
+
+/// Whose weights an LSTM has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// There is none: the linear part alone.
+    #[default]
+    None,
+    /// Its own.
+    Own,
+    /// Those of its workload.
+    Shared,
+}
+
+impl Weights {
+    fn of(model: &Model) -> Self {
+        match (model.corrected().is_empty(), model.gain().shared) {
+            (true, _) => Self::None,
+            (false, true) => Self::Shared,
+            (false, false) => Self::Own,
+        }
+    }
 }
 
 /// What happened to a version.
@@ -138,8 +174,14 @@ impl Manifest {
         self.changes.drain(..old);
     }
 
-    /// Takes a version in, as a challenger.
-    pub(crate) fn add(&mut self, model: &Model, provenance: &Provenance, file: &[u8], at: Timestamp) {
+    /// Takes a version in, as a challenger: its file, and the network that the file names.
+    pub(crate) fn add(
+        &mut self,
+        (model, provenance): (&Model, &Provenance),
+        file: &[u8],
+        network: Option<NetworkId>,
+        at: Timestamp,
+    ) {
         let version = model.version();
         self.versions.push(ModelEntry {
             version,
@@ -150,9 +192,13 @@ impl Manifest {
             corrected: model.corrected().len(),
             held_out: provenance.held_out.clone(),
             reason: provenance.reason.clone(),
+            weights: Weights::of(model),
+            network,
+            cohort: !provenance.members.is_empty(),
             pinned: false,
             bytes: file.len() as u64,
             checksum: foretwin_wire::checksum(file),
+            outlook: None,
         });
         self.next_version = version + 1;
         self.challengers.push(version);
@@ -244,9 +290,13 @@ mod tests {
                 corrected: 0,
                 held_out: [("gain".to_owned(), 0.1)].into(),
                 reason: "schedule".into(),
+                weights: Weights::Shared,
+                network: Some(NetworkId(7)),
+                cohort: false,
                 pinned: false,
                 bytes: 1,
                 checksum: 2,
+                outlook: None,
             })
             .collect();
         line

@@ -5,6 +5,8 @@
 //! wait to be compared with it, the *reference* is frozen so that slow drift is not learned away. Every change (adding,
 //! promotion, rollback, pruning) is a new manifest, durable before it is told, and all or nothing at any kill.
 //!
+//! Members of a large workload share a network: their versions name its file instead of holding a copy.
+//!
 //! In memory are only names and roles: the champion's own bytes are read when somebody first needs them, and shared while
 //! somebody uses them. A model is found again by the workload's identity when the same workload comes back under another
 //! name.
@@ -12,6 +14,8 @@
 mod carry;
 mod index;
 mod manifest;
+mod networks;
+mod outlook;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -30,7 +34,10 @@ use crate::handle::wall_clock;
 use index::{Index, Seat};
 use manifest::Because;
 pub(crate) use manifest::Manifest;
-pub use manifest::{ModelChange, ModelEntry};
+pub use manifest::{ModelChange, ModelEntry, Weights};
+use networks::Networks;
+pub(crate) use outlook::Learned;
+pub use outlook::OutlookEntry;
 pub(crate) use shelf::Line;
 use shelf::Shelf;
 
@@ -43,11 +50,14 @@ pub(crate) struct Seated {
     pub(crate) phase: Phase,
     /// When the newest version of its line was trained.
     pub(crate) renewed: Timestamp,
+    /// Whether it is of the instance's own line, and not of another of its workload.
+    pub(crate) own: bool,
 }
 
 /// Lines of models on disk.
 pub(crate) struct Registry {
     shelf: Shelf,
+    networks: Networks,
     /// This life of the process; manifests of a later one end it.
     epoch: u64,
     index: Mutex<Index>,
@@ -62,6 +72,7 @@ impl Registry {
         let at = |operation| move |source| Error::File { operation, path: dir.to_path_buf(), source };
         disk.create_dir(dir).map_err(at("creating"))?;
         let old = disk.clone();
+        let networks = Networks::new(Blobs::new(disk.clone(), dir));
         let shelf = Shelf::new(Blobs::new(disk, dir));
         let (mut index, mut latest) = (Index::default(), 0);
         for partition in 0..PARTITIONS {
@@ -70,18 +81,20 @@ impl Registry {
                 index.put(&manifest);
             })?;
         }
+        networks.sweep(&index.named())?;
         // A clock that was set back must not make this life older than the one before.
         let epoch = wall_clock().0.cast_unsigned().max(latest + 1);
-        let registry = Self { shelf, epoch, index: Mutex::new(index), commits: Mutex::default() };
+        let registry = Self { shelf, networks, epoch, index: Mutex::new(index), commits: Mutex::default() };
         registry.carry_over(old.as_ref(), dir)?;
         Ok(registry)
     }
 
     /// The champion of an instance, or else the newest of its workload on another.
     pub(crate) fn seat(&self, instance: &Instance, schema: SchemaId) -> Option<Seated> {
-        let line = Line::new(&instance.id, schema);
-        let (line, seat) = self.index().find(&line, &instance.workload)?;
-        self.take_seat(&line, &seat)
+        let own = Line::new(&instance.id, schema);
+        let (line, seat) = self.index().find(&own, &instance.workload)?;
+        let seated = self.take_seat(&line, &seat)?;
+        Some(Seated { own: line == own, ..seated })
     }
 
     /// The champion of a line itself.
@@ -94,13 +107,12 @@ impl Registry {
     fn take_seat(&self, line: &Line, seat: &Seat) -> Option<Seated> {
         let (phase, renewed) = (seat.entry.phase, seat.renewed);
         if let Some(model) = seat.model.upgrade() {
-            return Some(Seated { model, phase, renewed });
+            return Some(Seated { model, phase, renewed, own: true });
         }
-        let read = || Ok::<_, Error>(Arc::new(Model::decode(&self.shelf.file(line, &seat.entry)?)?));
-        match read() {
+        match self.read(line, &seat.entry) {
             Ok(model) => {
                 self.index().share(line, &model);
-                Some(Seated { model, phase, renewed })
+                Some(Seated { model, phase, renewed, own: true })
             }
             Err(error) => {
                 tracing::warn!("{}: {}; the model is trained again", line.instance, Chain(&error));
@@ -113,8 +125,8 @@ impl Registry {
     pub(crate) fn reference(&self, line: &Line) -> Option<Arc<Model>> {
         let seat = self.index().own(line)?;
         let entry = seat.reference.filter(|entry| entry.version != seat.entry.version)?;
-        let read = || Ok::<_, Error>(Arc::new(Model::decode(&self.shelf.file(line, &entry)?)?));
-        read().inspect_err(|error| tracing::warn!("{}: no reference: {}", line.instance, Chain(error))).ok()
+        let read = self.read(line, &entry);
+        read.inspect_err(|error| tracing::warn!("{}: no reference: {}", line.instance, Chain(error))).ok()
     }
 
     /// Which schemas an instance has models for.
@@ -128,14 +140,38 @@ impl Registry {
         self.shelf.newest(line)?.ok_or_else(unknown)
     }
 
-    /// The file of a version.
+    /// A version as one whole file, whatever stands apart on disk.
     pub(crate) fn file(&self, line: &Line, version: u64) -> Result<Vec<u8>, Error> {
-        self.shelf.file(line, self.line(line)?.entry(version)?)
+        let manifest = self.line(line)?;
+        let entry = manifest.entry(version)?;
+        let file = self.shelf.file(line, entry)?;
+        if entry.network.is_none() {
+            return Ok(file);
+        }
+        let (model, provenance) = self.decode(&file)?;
+        Ok(model.encode_with(&provenance)?)
     }
 
     /// A version's model.
     pub(crate) fn model(&self, line: &Line, version: u64) -> Result<Arc<Model>, Error> {
-        Ok(Arc::new(Model::decode(&self.file(line, version)?)?))
+        self.read(line, self.line(line)?.entry(version)?)
+    }
+
+    fn read(&self, line: &Line, entry: &ModelEntry) -> Result<Arc<Model>, Error> {
+        Ok(Arc::new(self.decode(&self.shelf.file(line, entry)?)?.0))
+    }
+
+    /// A model from its file, with the network that it names.
+    fn decode(&self, file: &[u8]) -> Result<(Model, Provenance), Error> {
+        let mut wrong = None;
+        let decoded = Model::decode_apart(file, &mut |id| {
+            self.networks.find(id).map_err(|error| {
+                let problem = format!("its network {id}: {}", Chain(&error));
+                wrong = Some(error);
+                foretwin_learn::Error::Decode { object: "model", problem }
+            })
+        });
+        decoded.map_err(|error| wrong.unwrap_or_else(|| error.into()))
     }
 
     /// Takes a model in as a challenger, durably, and gives it its version.
@@ -186,7 +222,7 @@ impl Registry {
     pub(crate) fn rollback(&self, line: &Line, reason: &str) -> Result<Seated, Error> {
         self.change(line, |manifest, at| {
             let before = manifest.rollback(Because { at, reason })?;
-            self.shelf.file(line, manifest.entry(before)?).map(|_| ())
+            self.read(line, manifest.entry(before)?).map(|_| ())
         })?;
         self.seated(line)
     }
@@ -222,6 +258,7 @@ impl Registry {
                 tracing::debug!("the models of {} stay on disk: {}", line.instance, Chain(&error));
             }
         }
+        self.networks.release(&mut self.index());
     }
 
     fn seated(&self, line: &Line) -> Result<Seated, Error> {
@@ -245,9 +282,10 @@ impl Registry {
         });
         // What it runs may have changed since the line began.
         manifest.workload = workload.clone();
+        let network = model.cohort().map(|cohort| self.networks.keep(cohort)).transpose()?;
         let (model, bytes) = loop {
             let model = model.clone().with_version(manifest.next_version);
-            let bytes = model.encode_with(provenance)?;
+            let bytes = model.encode_apart(provenance)?;
             if self.shelf.create(line, model.version(), &bytes)? {
                 break (model, bytes);
             }
@@ -255,7 +293,7 @@ impl Registry {
             manifest.next_version += 1;
         };
         let at = wall_clock();
-        manifest.add(&model, provenance, &bytes, at);
+        manifest.add((&model, provenance), &bytes, network, at);
         further(&mut manifest, model.version(), at)?;
         if !self.commit(line, &mut manifest)? {
             return Err(self.fenced(line));
@@ -294,7 +332,9 @@ impl Registry {
         manifest.epoch = self.epoch;
         let committed = self.shelf.commit(line, manifest)?;
         if committed {
-            self.index().put(manifest);
+            let mut index = self.index();
+            index.put(manifest);
+            self.networks.release(&mut index);
         }
         Ok(committed)
     }

@@ -1,6 +1,7 @@
 //! Lines of models as blobs: numbered files, and numbered manifests that say which of them count.
 //!
-//! `pPP/LINE.NUMBER.manifest` and `pPP/LINE.VERSION.safetensors`, with PP the partition of the instance and LINE the
+//! `pPP/LINE.NUMBER.manifest`, `pPP/LINE.VERSION.safetensors` and `pPP/LINE.NUMBER.outlook` (under the number of the
+//! manifest that first names it), with PP the partition of the instance and LINE the
 //! FNV-1a hash of instance and schema. A change is a new manifest, committed by creating the next number: of two owners
 //! exactly one gets it. A file is created before the manifest that names it and deleted after the one that does not, so
 //! that at any instant the newest manifest names only files that are there. (A line that is deleted whole may come back
@@ -11,9 +12,11 @@ use foretwin_store::Blobs;
 
 use crate::Error;
 use crate::registry::manifest::{Manifest, ModelEntry};
+use crate::registry::outlook::OutlookEntry;
 
 const MANIFEST: &str = "manifest";
 const FILE: &str = "safetensors";
+const OUTLOOK: &str = "outlook";
 
 /// Whose models: an instance, by one schema of its frames.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +57,7 @@ impl<'a> Name<'a> {
     fn read(name: &'a str) -> Option<Self> {
         let mut parts = name.split('.');
         let (line, number, kind) = (parts.next()?, parts.next()?, parts.next()?);
-        let known = parts.next().is_none() && [MANIFEST, FILE].contains(&kind);
+        let known = parts.next().is_none() && [MANIFEST, FILE, OUTLOOK].contains(&kind);
         known.then_some(Self { line, number: number.parse().ok()?, kind })
     }
 }
@@ -123,6 +126,7 @@ impl Shelf {
             let Some(Name { number, kind, .. }) = Name::read(name) else { continue };
             let counts = match kind {
                 MANIFEST => number + 1 >= manifest.number,
+                OUTLOOK => manifest.outlooks().any(|outlook| outlook.number == number),
                 _ => manifest.versions.iter().any(|entry| entry.version == number),
             };
             if !counts {
@@ -168,6 +172,27 @@ impl Shelf {
     /// The file of a version, as it was written.
     pub(crate) fn file(&self, line: &Line, entry: &ModelEntry) -> Result<Vec<u8>, Error> {
         let name = name(&line.prefix(), entry.version, FILE);
+        let bytes = self.blobs.read(&name)?.unwrap_or_default();
+        if bytes.len() as u64 != entry.bytes || foretwin_wire::checksum(&bytes) != entry.checksum {
+            return Err(Error::DamagedModel { name });
+        }
+        Ok(bytes)
+    }
+
+    /// Creates the file of a forecaster under the number of the manifest that is to name it, which no manifest does yet.
+    pub(crate) fn create_outlook(&self, line: &Line, number: u64, bytes: &[u8]) -> Result<(), Error> {
+        let name = name(&line.prefix(), number, OUTLOOK);
+        if !self.blobs.create(&name, bytes)? {
+            // It is left of an attempt whose manifest did not come.
+            self.blobs.delete(&name)?;
+            self.blobs.create(&name, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The file of a forecaster, as it was written.
+    pub(crate) fn outlook(&self, line: &Line, entry: &OutlookEntry) -> Result<Vec<u8>, Error> {
+        let name = name(&line.prefix(), entry.number, OUTLOOK);
         let bytes = self.blobs.read(&name)?.unwrap_or_default();
         if bytes.len() as u64 != entry.bytes || foretwin_wire::checksum(&bytes) != entry.checksum {
             return Err(Error::DamagedModel { name });

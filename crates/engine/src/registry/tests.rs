@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use foretwin_core::{InstanceKind, Metric, Role, Schema, Storage, Value, Window};
 use foretwin_disk::{Fault, OsDisk, SimDisk};
-use foretwin_learn::{Config, Job, fit};
+use foretwin_learn::{Config, Job, Start, fit};
 
 use super::*;
 
@@ -101,11 +101,14 @@ fn a_workload_is_known_under_another_name_and_goes_on_counting() {
 }
 
 /// What a registry has of a line, for comparison.
-fn told(registry: &Registry, line: &Line) -> Option<(Option<u64>, Option<u64>, Vec<u64>)> {
+fn told(registry: &Registry, line: &Line) -> Option<(Option<u64>, Option<u64>, Vec<Version>)> {
     let manifest = registry.line(line).ok()?;
-    let versions = manifest.versions.iter().map(|entry| entry.version).collect();
-    Some((manifest.champion(), manifest.reference, versions))
+    let version = |entry: &ModelEntry| (entry.version, entry.outlook.as_ref().map(|one| one.learned_at));
+    Some((manifest.champion(), manifest.reference, manifest.versions.iter().map(version).collect()))
 }
+
+/// A version and when its forecaster was learned.
+type Version = (u64, Option<Timestamp>);
 
 type Step = fn(&Registry, &Instance, &Line) -> Result<(), Error>;
 
@@ -117,8 +120,16 @@ const STEPS: &[Step] = &[
     |registry, _, line| registry.set_reference(line, 1, ""),
     |registry, shop, line| registry.succeed(shop, line.schema, (&model(3), &provenance("")), 1).map(|_| ()),
     |registry, _, line| registry.rollback(line, "").map(|_| ()),
+    |registry, _, line| registry.put_outlook(line, 2, &learned(7)),
+    |registry, _, line| registry.put_outlook(line, 2, &learned(8)),
     |registry, _, line| registry.prune(line, 0).map(|_| ()),
 ];
+
+/// A forecaster; the seconds of its learning tell it from others.
+fn learned(at: i64) -> Learned<'static> {
+    static NONE: std::sync::LazyLock<foretwin_learn::Outlook> = std::sync::LazyLock::new(Default::default);
+    Learned { outlook: &NONE, learned_at: Timestamp(at), history_s: 1.0, seconds: 1.0 }
+}
 
 /// At every sync point of that life the machine stops, or a sync fails, or the disk is full: afterwards each change is
 /// there whole or not at all, in order, what was told is there, every version's file is whole, and life goes on.
@@ -148,6 +159,9 @@ fn a_stop_at_every_sync_point_leaves_what_was_told() {
                 assert!(possible.contains(&found), "{place}: {found:?} is none of {possible:?}");
                 let versions = again.line(&line).map(|line| line.versions).unwrap_or_default();
                 versions.iter().for_each(|entry| drop(again.model(&line, entry.version).expect(&place)));
+                for outlook in versions.iter().filter_map(|entry| entry.outlook.as_ref()) {
+                    assert!(again.outlook(&line, outlook).is_some(), "{place}: {outlook:?} is not there");
+                }
                 let champion = found.and_then(|(champion, ..)| champion);
                 assert_eq!(again.seat(&shop, line.schema).map(|seated| seated.model.version()), champion);
                 let next = again.succeed(&shop, line.schema, (&model(9), &provenance("")), 2).expect(&place);
@@ -248,6 +262,101 @@ fn champions_of_format_1_are_taken_over_at_any_kill() {
     assert!(open(&disk).champion(&line).is_none() && disk.length(&place).is_ok(), "damage stays for people");
 }
 
+/// Models of two members of a workload around one small network.
+fn members(seeds: [u64; 2]) -> [Model; 2] {
+    let schema = Schema::new(vec![Metric::gauge("g", "1", Role::Rate).stored(Storage::F64)]);
+    let window = |seed: u64| {
+        let (mut window, mut x) =
+            (Window::new(InstanceId::new("a"), schema.clone()), 0.1 + 0.01 * seed as f64);
+        for second in 0..1200 {
+            x = 3.9 * x * (1.0 - x);
+            window.push(Timestamp(second * 1_000_000), &[Value::float(10.0 * seed as f64 * x)]);
+        }
+        window
+    };
+    let (config, windows) = (Config { hidden: 8, ..Config::default() }, seeds.map(window));
+    let jobs: Vec<Job> = windows.iter().map(|window| Job::new(window, &config)).collect();
+    let go: fn(foretwin_learn::Progress) -> ControlFlow<()> = |_| ControlFlow::Continue(());
+    let cohort = Arc::new(foretwin_learn::cohort(&jobs, &mut { go }).unwrap());
+    [0, 1].map(|n| fit(&Job { start: Start::Cohort(&cohort), ..jobs[n] }, &mut { go }).unwrap())
+}
+
+fn networks(disk: &SimDisk) -> Vec<std::path::PathBuf> {
+    disk.list(&Path::new(DIR).join("networks")).unwrap()
+}
+
+#[test]
+fn a_network_is_kept_once_and_as_long_as_somebody_names_it() {
+    let (disk, models) = (SimDisk::new(1), members([1, 2]));
+    let registry = open(&disk);
+    let [one, two] = ["host/one", "host/two"].map(|id| instance(id, "unit:web"));
+    let schema = models[0].schema();
+    for (who, model) in [&one, &two].into_iter().zip(&models) {
+        registry.succeed(who, schema, (model, &provenance("")), 0).unwrap();
+    }
+    assert_eq!(networks(&disk).len(), 1);
+    for registry in [registry, open(&disk)] {
+        let seated = [&one, &two].map(|who| registry.champion(&Line::new(&who.id, schema)).unwrap().model);
+        for (model, expected) in seated.iter().zip(&models) {
+            assert_eq!(model.encode_with(&provenance("")).unwrap(), {
+                let version = model.version();
+                expected.clone().with_version(version).encode_with(&provenance("")).unwrap()
+            });
+        }
+        assert!(Arc::ptr_eq(seated[0].cohort().unwrap(), seated[1].cohort().unwrap()));
+    }
+    // What a kill left behind goes at the next start, what is named stays.
+    let stray = Path::new(DIR).join("networks/00000000000000ff.safetensors");
+    let mut file = disk.create(&stray).unwrap();
+    file.write(b"x").and_then(|()| file.sync()).unwrap();
+    let registry = open(&disk);
+    assert_eq!(networks(&disk).len(), 1);
+    // A new version for one, and the other gone: once the last that names it is pruned it goes too.
+    let line = Line::new(&two.id, schema);
+    for later in 1..=2 {
+        registry.succeed(&two, schema, (&model(later * 1_000_000_000_000), &provenance("")), 0).unwrap();
+    }
+    registry.set_reference(&line, 3, "").unwrap();
+    assert_eq!(networks(&disk).len(), 1, "the first still names it");
+    registry.retire(&one);
+    registry.prune(&line, 0).unwrap();
+    let versions = registry.line(&line).unwrap().versions;
+    assert!(versions.iter().all(|entry| entry.network.is_none()), "{versions:?}");
+    assert!(networks(&disk).is_empty());
+}
+
+#[test]
+fn a_stop_at_every_sync_point_leaves_no_version_without_its_network() {
+    let models = members([1, 2]);
+    let schema = models[0].schema();
+    let who = ["host/one", "host/two"].map(|id| instance(id, "unit:web"));
+    let life = |registry: &Registry| -> Result<(), Error> {
+        for (who, model) in who.iter().zip(&models) {
+            registry.succeed(who, schema, (model, &provenance("")), 1)?;
+        }
+        registry.retire(&who[0]);
+        Ok(())
+    };
+    let quiet = SimDisk::new(0);
+    life(&open(&quiet)).unwrap();
+    for point in 1..=quiet.sync_points() {
+        for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::SyncFails, Fault::Full] {
+            let disk = SimDisk::new(point);
+            disk.fail_at(point, fault);
+            let done = life(&open(&disk)).is_ok();
+            let registry = open(&disk.crash());
+            for who in &who {
+                let line = Line::new(&who.id, schema);
+                for entry in registry.line(&line).map(|line| line.versions).unwrap_or_default() {
+                    registry.model(&line, entry.version).unwrap_or_else(|error| {
+                        panic!("{fault:?} at {point}, done {done}: version {}: {error}", entry.version)
+                    });
+                }
+            }
+        }
+    }
+}
+
 const CHILD_DIR: &str = "FORETWIN_REGISTRY_KILL_DIR";
 
 /// Not a test of its own: the process that is killed. Adds, promotes and rolls back as fast as it can, and says what it
@@ -320,5 +429,5 @@ fn the_real_file_system_keeps_the_same_promise() {
         registry.succeed(&shop, schema, (&model(n), &provenance("")), 2).unwrap();
     }
     registry.rollback(&line, "").unwrap();
-    assert_eq!(told(&open(), &line), Some((Some(3), Some(1), vec![1, 2, 3, 4])));
+    assert_eq!(told(&open(), &line), Some((Some(3), Some(1), (1..=4).map(|n| (n, None)).collect())));
 }

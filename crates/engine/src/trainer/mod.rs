@@ -2,6 +2,9 @@
 //! drift, and only if the new model stands a comparison with the one at work.
 
 mod budget;
+mod member;
+mod outlook;
+mod pool;
 mod reach;
 mod spans;
 #[cfg(test)]
@@ -13,20 +16,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Window};
-use foretwin_learn::{Excluded, Job, Model, Provenance, Span, Start, Trial};
+use foretwin_learn::{
+    Cohort as Network, Excluded, Job, Model, Progress, Provenance, Span, Start, Trial, fit,
+};
 
 pub(crate) use budget::Budget;
+pub(crate) use outlook::Sight;
 use reach::Reach;
 use trial::Decision;
 pub(crate) use urgency::Cause;
 
 use crate::Error;
+use crate::cohort::Part;
 use crate::error::Chain;
 use crate::feed::Feed;
 use crate::pipeline::Pipeline;
 use crate::registry::{Line, Seated};
+use crate::shard::Watched;
 
 /// A feed that is due.
+#[derive(Clone)]
 pub(crate) struct Due {
     instance: Instance,
     schema: SchemaId,
@@ -37,6 +46,9 @@ pub(crate) struct Due {
     first: Timestamp,
     cause: Cause,
     urgency: f64,
+    part: Part,
+    /// Whether the model at work is its own.
+    individual: bool,
 }
 
 impl Due {
@@ -49,6 +61,11 @@ impl Due {
     fn settled(&self) -> Option<&Arc<Model>> {
         self.champion.as_ref().filter(|(_, phase)| *phase == Phase::Learned).map(|(model, _)| model)
     }
+
+    /// The champion, if it is of this instance.
+    fn own(&self) -> Option<&Model> {
+        self.champion.as_ref().filter(|_| self.individual).map(|(model, _)| &**model)
+    }
 }
 
 impl Pipeline {
@@ -58,17 +75,28 @@ impl Pipeline {
         for partition in Partition::all() {
             for watched in self.shard(partition).watched.values().filter(|one| one.vanished.is_none()) {
                 for feed in watched.current() {
-                    let Some((urgency, cause)) = urgency::urgency(feed, &self.config.training) else {
-                        continue;
-                    };
-                    let more = best.as_ref().is_none_or(|due| urgency > due.urgency);
-                    if more && cohorts.trains(watched, feed) {
-                        best = Some(self.order(&watched.instance, feed, (urgency, cause)));
+                    let part = cohorts.part(watched, feed);
+                    let Some(need) = self.need(&part, (watched, feed), cohorts.own_bytes()) else { continue };
+                    if best.as_ref().is_none_or(|due| need.0 > due.urgency) {
+                        best = Some(Due { part, ..self.order(&watched.instance, feed, need) });
                     }
                 }
             }
         }
         best
+    }
+
+    /// How much a feed needs training, if its turn has come. Members of large cohorts get no models of their own while
+    /// others have taken all memory there is for them.
+    fn need(&self, part: &Part, (watched, feed): (&Watched, &Feed), own_bytes: u64) -> Option<(f64, Cause)> {
+        let training = &self.config.training;
+        if !matches!(part, Part::Member(_)) {
+            return urgency::urgency(feed, training);
+        }
+        let room = feed.individual || own_bytes < training.individual_bytes;
+        let criticality = watched.instance.criticality;
+        let urgency = if room { urgency::member_urgency(feed, criticality, training) } else { None };
+        urgency.map(|urgency| (urgency, Cause::Individual))
     }
 
     fn order(&self, instance: &Instance, feed: &Feed, (urgency, cause): (f64, Cause)) -> Due {
@@ -82,7 +110,8 @@ impl Pipeline {
         };
         let champion = feed.model().map(|(model, phase)| (model.clone(), phase));
         let (instance, schema, first) = (instance.clone(), feed.schema.id(), feed.first);
-        Due { instance, schema, champion, reach, first, cause, urgency }
+        let individual = feed.individual;
+        Due { instance, schema, champion, reach, first, cause, urgency, part: Part::Alone, individual }
     }
 
     /// Trains one model and puts it to work if it is good enough; false if it was cancelled, or there is too little to
@@ -116,7 +145,13 @@ impl Pipeline {
             ..Job::new(&window, &self.config.learn)
         };
         let took = Instant::now();
-        let decision = match trial::decide(&job, due.settled().map(Arc::as_ref), budget) {
+        let (network, members) = match self.network(due, version, budget) {
+            Err(Error::Learn(foretwin_learn::Error::Cancelled)) => return Ok(false),
+            found => found?,
+        };
+        let mut fit =
+            |job: &Job, challenger: Option<&Model>| fit_as(due, network.as_ref(), (job, challenger), budget);
+        let decision = match trial::decide(&job, due.settled().map(Arc::as_ref), &mut fit) {
             Ok(decision) => decision,
             Err(foretwin_learn::Error::Cancelled | foretwin_learn::Error::TooShort { .. }) => {
                 return Ok(false);
@@ -124,7 +159,10 @@ impl Pipeline {
             Err(error) => return Err(error.into()),
         };
         self.counters.trained.add(1);
-        let story = |model: &Model| self.provenance(due, &job, model, took.elapsed());
+        let story = |model: &Model| Provenance {
+            members: members.clone(),
+            ..self.provenance(due, &job, model, took.elapsed())
+        };
         match decision {
             Decision::Promote(model, verdict) => {
                 let why = verdict.as_ref().map_or("there was none to compare with".into(), trial::words);
@@ -143,10 +181,25 @@ impl Pipeline {
         Ok(true)
     }
 
+    /// The network that a model is to share, and of a leader whose frames taught it.
+    fn network(
+        &self,
+        due: &Due,
+        version: u64,
+        budget: &Budget<'_>,
+    ) -> Result<(Option<Arc<Network>>, Vec<String>), Error> {
+        match &due.part {
+            Part::Alone => Ok((None, Vec::new())),
+            Part::Member(network) => Ok((network.clone(), Vec::new())),
+            Part::Leader => self.pool(due, version, budget).map(|pool| (pool.network, pool.members)),
+        }
+    }
+
     /// Spans of a window that are not to be learned. Scores count once they come from a model that has settled.
     fn left_out(&self, due: &Due, window: &Window) -> Result<Vec<Span>, Error> {
         let mut spans = spans::recorded(&due.instance, &self.store.failures(), &self.store.maintenance());
-        if due.settled().is_some() {
+        // What the model of a whole cohort takes for anomalous may be how this member is.
+        if due.settled().is_some() && due.individual {
             let since = due.first + (self.config.training.settled_s * 1e6) as i64;
             let (times, scores) = self.scores_of(&due.instance, &due.reach, since)?;
             let anomalous = spans::anomalous(&times, &scores, due.reach.step_s);
@@ -164,7 +217,7 @@ impl Pipeline {
             // A model that cannot be written still judges, until a restart.
             tracing::warn!("{}; the model is trained again after a restart", Chain(&error));
             let (phase, renewed) = (provenance.phase.unwrap_or(Phase::Provisional), model.trained_at());
-            Seated { model: Arc::new(model), phase, renewed }
+            Seated { model: Arc::new(model), phase, renewed, own: true }
         });
         self.install(&instance.id, schema, seated);
     }
@@ -196,12 +249,38 @@ impl Pipeline {
             phase: Some(phase),
             excluded: job.left_out.iter().map(excluded).collect(),
             seed: job.seed,
-            held_out: model.trials().iter().map(gain).collect(),
-            parent: due.champion.as_ref().map(|(model, _)| model.version()),
+            held_out: model.trials().iter().map(gain).chain(networks(model)).collect(),
+            parent: due.own().map(Model::version),
             seconds: took.as_secs_f64(),
             // Settings are plain numbers and texts.
             config: serde_json::to_value(&self.config.learn).unwrap_or_default(),
             ..Provenance::default()
         }
+    }
+}
+
+/// What networks were worth on held-out data, by name.
+fn networks(model: &Model) -> impl Iterator<Item = (String, f64)> {
+    let gain = model.gain();
+    let named = [("gain by the workload's network", gain.cohort), ("gain by an own network", gain.own)];
+    named.into_iter().filter_map(|(name, error)| Some((name.to_owned(), 1.0 - error?)))
+}
+
+/// Fits a model with the network it is to share, or as its job says.
+fn fit_as(
+    due: &Due,
+    network: Option<&Arc<Network>>,
+    (job, challenger): (&Job, Option<&Model>),
+    budget: &Budget<'_>,
+) -> Result<Model, foretwin_learn::Error> {
+    let mut observe = |_: Progress| budget.allow();
+    match (&due.part, network) {
+        (Part::Leader, Some(network)) => fit(&Job { start: Start::Cohort(network), ..*job }, &mut observe),
+        (Part::Member(_), Some(network)) => {
+            member::fit_member(job, network, [due.own(), challenger], &mut observe)
+        }
+        // A member without a network to share waits for one: training its own costs too much for so many.
+        (Part::Member(_), None) => fit(&Job { lstm: false, ..*job }, &mut observe),
+        _ => trial::plainly(budget)(job, challenger),
     }
 }

@@ -1,5 +1,7 @@
 //! Training as an instance lives it: incidents, planned work, drift, late frames, clocks, changing schemas, restarts.
 
+mod cohort;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -22,26 +22,38 @@ pub(crate) enum Decision {
     Keep(Box<Model>, Verdict),
 }
 
+/// How a model is fitted to a job, going on from what a challenger knows if there is one.
+pub(crate) type Fit<'a> = dyn FnMut(&Job, Option<&Model>) -> Result<Model, Error> + 'a;
+
+/// Fits as the job says, a second time from the challenger.
+pub(crate) fn plainly<'a>(
+    budget: &'a Budget<'_>,
+) -> impl FnMut(&Job, Option<&Model>) -> Result<Model, Error> + 'a {
+    |job, challenger| {
+        let start = challenger.map_or(job.start, Start::Parent);
+        fit(&Job { start, ..*job }, &mut |_: Progress| -> ControlFlow<()> { budget.allow() })
+    }
+}
+
 /// Fits a model, and compares it with the `champion` if there is one: on the latest frames that the champion was not
 /// trained on, left out of the challenger's job too. A winner is fitted again to everything, going on from what it knows.
-pub(crate) fn decide(job: &Job, champion: Option<&Model>, budget: &Budget<'_>) -> Result<Decision, Error> {
-    let mut observe = |_: Progress| -> ControlFlow<()> { budget.allow() };
+pub(crate) fn decide(job: &Job, champion: Option<&Model>, fit: &mut Fit<'_>) -> Result<Decision, Error> {
     let Some(champion) = champion else {
-        return Ok(Decision::Promote(Box::new(fit(job, &mut observe)?), None));
+        return Ok(Decision::Promote(Box::new(fit(job, None)?), None));
     };
     let rows = held_out(&job.window.times, champion.trained_at());
     let Some(&cut) = job.window.times.get(rows.start) else {
-        return Ok(Decision::Promote(Box::new(fit(job, &mut observe)?), None));
+        return Ok(Decision::Promote(Box::new(fit(job, None)?), None));
     };
     let unseen: Vec<Span> = job.left_out.iter().copied().chain([(cut, Timestamp(i64::MAX))]).collect();
-    let challenger = fit(&Job { left_out: &unseen, ..*job }, &mut observe)?;
+    let challenger = fit(&Job { left_out: &unseen, ..*job }, None)?;
     let held_out = HeldOut { window: job.window, rows, warm: WARM, left_out: job.left_out };
     let verdict = compare(champion, &challenger, &held_out, &Margins::at(job.config.false_alarm_rate));
     // Where too little is held out nothing speaks against the newer data.
     if !verdict.promotes() && verdict.reason != Reason::TooLittle {
         return Ok(Decision::Keep(Box::new(challenger), verdict));
     }
-    let whole = fit(&Job { start: Start::Parent(&challenger), ..*job }, &mut observe)?;
+    let whole = fit(job, Some(&challenger))?;
     Ok(Decision::Promote(Box::new(whole), Some(verdict)))
 }
 
@@ -91,7 +103,7 @@ mod tests {
     fn decided(champion: &Window, job: &Job) -> Decision {
         let never = AtomicBool::new(false);
         let champion = fit(&Job::new(champion, job.config), &mut |_| ControlFlow::Continue(())).unwrap();
-        decide(job, Some(&champion), &Budget::new(&never, None)).unwrap()
+        decide(job, Some(&champion), &mut plainly(&Budget::new(&never, None))).unwrap()
     }
 
     #[test]

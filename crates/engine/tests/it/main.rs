@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
 mod cohort;
+mod forecast;
 mod lifecycle;
 mod recording;
 mod rollback;

@@ -10,7 +10,7 @@ const STAGES: &[&str] = &["collect", "stream", "store", "learn", "twin", "forese
 const PURE: &[&str] = &["core", "wire", "learn", "foresee"];
 /// What a pure room may depend on beside the nouns.
 const PURE_LIBRARIES: &[&str] =
-    &["serde", "serde_json", "thiserror", "crc32fast", "lz4_flex", "matrixmultiply"];
+    &["serde", "serde_json", "toml", "regex-lite", "thiserror", "crc32fast", "lz4_flex", "matrixmultiply"];
 
 /// What a room may see.
 fn allowed(room: &str) -> Vec<&'static str> {

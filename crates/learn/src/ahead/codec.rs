@@ -29,7 +29,8 @@ impl Ahead {
         Ok(ahead)
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    /// Whether every index is in range and every size fits.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
         let width = self.columns.len();
         let within = |indices: &[u32], end: usize| indices.iter().all(|&index| (index as usize) < end);
         let ascending = |rows: &[usize]| rows.is_sorted_by(|a, b| a < b) && !rows.contains(&0);
@@ -68,7 +69,12 @@ impl Ahead {
             Way::Joint => head.joint.len() == 2 * self.inputs.len(),
         };
         let finite = head.own.iter().chain(&head.joint).all(|weight| weight.is_finite());
-        way && finite && head.anchor < simple && head.own.len() == features(seasons) && head.scale > 0.0
+        let tried = head.errors.len() <= simple as usize + 2;
+        way && tried
+            && finite
+            && head.anchor < simple
+            && head.own.len() == features(seasons)
+            && head.scale > 0.0
     }
 }
 
@@ -82,6 +88,7 @@ impl Correction {
         bounded
             && (size.inputs, size.outputs) == (inputs, outputs)
             && [self.unit.len(), self.left.len()] == [outputs; 2]
+            && [0, outputs].contains(&self.left_absolute.len())
             && self.seen.iter().all(|&n| (n as usize) < width)
             && self.leads.iter().all(|&lead| lead < leads)
             && self.leads.is_sorted_by(|a, b| a < b)

@@ -19,6 +19,8 @@ const RECENT: usize = 60;
 const LEAST: usize = 20;
 /// The chosen way gives way where its recent error is this many times that of a simple one.
 const WORSE: f32 = 1.25;
+/// Rows before the first origin from which the LSTM remembers.
+const REMEMBERED: usize = 4096;
 
 impl Ahead {
     /// Expects the `steps` rows after the last of a recent window: steps × metrics of the schema, in the metrics' own
@@ -58,18 +60,37 @@ impl Ahead {
         window: &Window,
         (origins, steps): (&[Timestamp], &[usize]),
     ) -> Vec<Vec<Vec<Expectation>>> {
+        let mut forecasts = Vec::with_capacity(origins.len());
+        self.each_origin(recipe, (window, origins), |at, limits| {
+            forecasts.push(steps.iter().map(|&k| self.expect(recipe, at, k, limits)).collect());
+        });
+        forecasts
+    }
+
+    /// Visits the origins in their order with what is known at each, and the limits of then; none for a window without
+    /// frames and for the recipe of another schema.
+    pub(super) fn each_origin(
+        &self,
+        recipe: &Recipe,
+        (window, origins): (&Window, &[Timestamp]),
+        mut visit: impl FnMut(&Origin, &[f64]),
+    ) {
         let known = self.columns.iter().all(|&column| (column as usize) < recipe.features.len());
         if !known || window.is_empty() {
-            return Vec::new();
+            return;
         }
         let grid = Grid::new(window, recipe, &self.columns, (self.step_us, self.native));
         let source = Source::new(grid, &self.seasons, usize::MAX);
         let mut running = self.correction.as_ref().map(Correction::start);
-        let (mut next, mut add, mut forecasts) = (0, Vec::new(), Vec::new());
-        for &origin in origins {
-            // A coarse row is complete when the next one begins.
+        // A coarse row is complete when the next one begins.
+        let row_of = |origin: Timestamp| {
             let row = source.grid.row_of(origin) - i64::from(!self.native);
-            let row = row.clamp(0, source.grid.rows() as i64 - 1) as usize;
+            row.clamp(0, source.grid.rows() as i64 - 1) as usize
+        };
+        let first = origins.first().map_or(0, |&origin| row_of(origin));
+        let (mut next, mut add) = (first.saturating_sub(REMEMBERED), Vec::new());
+        for &origin in origins {
+            let row = row_of(origin);
             if let (Some(correction), Some(running)) = (&self.correction, &mut running) {
                 for t in next..=row {
                     correction.step(running, (&source, t), &mut add);
@@ -80,32 +101,15 @@ impl Ahead {
             let mut others = Vec::new();
             source.seen_by_others(&self.inputs, row, &mut others);
             let fallbacks = vec![OnceCell::new(); self.leads.len() * self.columns.len()];
-            let at = Origin { source: &source, row, add: &add, others: &others, fallbacks };
-            forecasts.push(steps.iter().map(|&k| self.expect(recipe, &at, k, &limits)).collect());
+            visit(&Origin { source: &source, row, add: &add, others: &others, fallbacks }, &limits);
         }
-        forecasts
     }
 
     fn expect(&self, recipe: &Recipe, at: &Origin, k: usize, limits: &[f64]) -> Vec<Expectation> {
         let mut expected = vec![crate::outcome::NONE; recipe.features.len()];
         let mut room = Vec::new();
-        let (a, b, toward) = between(&self.leads, k);
         for (n, &column) in self.columns.iter().enumerate() {
-            let trace = &at.source.traces[n];
-            let mut mean = 0.0;
-            let mut scale = 0.0;
-            for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
-                let head = &self.heads[lead][n];
-                mean += weight
-                    * match self.fallback(at, lead, n) {
-                        Some(base) => trace.base(base, at.row, k),
-                        None => head.expect(trace, (at.row, k), (at.others, &mut room)),
-                    };
-                scale += weight * head.scale * self.left(lead, n).sqrt();
-            }
-            if self.fallback(at, b, n).is_none() {
-                mean += self.correct(at.add, n, k);
-            }
+            let Standard { mean, scale, .. } = self.standard(at, (n, k), &mut room);
             let feature = &recipe.features[column as usize];
             let (mean, scale) = feature.in_unit(mean, scale, limits[column as usize]);
             expected[column as usize] = Expectation { mean, scale };
@@ -116,6 +120,28 @@ impl Ahead {
             }
         }
         expected
+    }
+
+    /// One metric `k` rows ahead, on the common scale: between the leads around it.
+    pub(super) fn standard(&self, at: &Origin, (n, k): (usize, usize), room: &mut Vec<f32>) -> Standard {
+        let (a, b, toward) = between(&self.leads, k);
+        let trace = &at.source.traces[n];
+        let mut standard = Standard { mean: 0.0, scale: 0.0, quantiles: [0.0; 3] };
+        for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
+            let head = &self.heads[lead][n];
+            standard.mean += weight
+                * match self.fallback(at, lead, n) {
+                    Some(base) => trace.base(base, at.row, k),
+                    None => head.expect(trace, (at.row, k), (at.others, room)),
+                };
+            standard.scale += weight * head.scale * self.left(lead, n).sqrt();
+            let each = standard.quantiles.iter_mut().zip(head.quantiles);
+            each.for_each(|(sum, quantile)| *sum += weight * quantile);
+        }
+        if self.fallback(at, b, n).is_none() {
+            standard.mean += self.correct(at.add, n, k);
+        }
+        standard
     }
 
     /// The simple expectation that is used instead of the chosen one, where that was clearly worse lately: what was best
@@ -155,10 +181,23 @@ impl Ahead {
 
     /// What the LSTM leaves of the squared error of a metric at a lead, at most 1.
     pub(super) fn left(&self, lead: usize, n: usize) -> f32 {
-        let Some(correction) = &self.correction else { return 1.0 };
+        self.correction
+            .as_ref()
+            .map_or(1.0, |correction| self.at_lead(correction, &correction.left, (lead, n)))
+    }
+
+    /// What it leaves of the absolute error; none where that was not measured.
+    pub(super) fn left_absolute(&self, lead: usize, n: usize) -> Option<f32> {
+        let correction =
+            self.correction.as_ref().filter(|correction| !correction.left_absolute.is_empty())?;
+        Some(self.at_lead(correction, &correction.left_absolute, (lead, n)))
+    }
+
+    /// A number of the correction, leads × metrics, at a lead: between those that it has outputs for.
+    fn at_lead(&self, correction: &Correction, values: &[f32], (lead, n): (usize, usize)) -> f32 {
         let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
         let (a, b, toward) = between(&leads, self.leads[lead]);
-        let at = |lead: usize| correction.left[lead * self.columns.len() + n];
+        let at = |lead: usize| values[lead * self.columns.len() + n];
         (1.0 - toward) * at(a) + toward * at(b)
     }
 }
@@ -171,10 +210,18 @@ pub fn better(closed: Expectation, direct: Expectation) -> Expectation {
     if alone || closed.scale < CLOSED_WORTH * direct.scale { closed } else { direct }
 }
 
+/// What is expected of a metric, on the common scale.
+pub(super) struct Standard {
+    pub mean: f32,
+    pub scale: f32,
+    /// Quantiles 0.1, 0.5 and 0.9 of the error, in scales.
+    pub quantiles: [f32; 3],
+}
+
 /// Where a forecast is made from.
-struct Origin<'a> {
-    source: &'a Source,
-    row: usize,
+pub(super) struct Origin<'a> {
+    pub source: &'a Source,
+    pub row: usize,
     add: &'a [f32],
     others: &'a [f32],
     /// Per lead and metric, looked up once.

@@ -102,7 +102,9 @@ impl Ahead {
         let many = members.len() >= MANY;
         let learned = rows - (rows as f64 * HELD_OUT) as usize;
         let seasons = season::seasons(&grids[0], if many { rows } else { learned });
-        let leads = LEADS.into_iter().filter(|lead| lead * PER_LEAD <= rows).collect();
+        let farthest = (config.farthest_s * 1e6 / scale.0 as f64).max(1.0);
+        let leads =
+            LEADS.into_iter().filter(|&lead| lead * PER_LEAD <= rows && lead as f64 <= farthest).collect();
         let mut sources: Vec<Source> = Vec::new();
         for (n, grid) in grids.into_iter().enumerate() {
             let tail = (grid.rows() as f64 * HELD_OUT) as usize;
@@ -118,7 +120,13 @@ impl Ahead {
         let inputs = (0..columns.len().min(INPUTS) as u32).collect();
         let AheadConfig { ridge, hidden, epochs, ensemble, seed, .. } = *config;
         let job = Job { width: columns.len(), leads, seasons, inputs, ridge, hidden, epochs, ensemble, seed };
-        let mut heads: Vec<Vec<Head>> = job.leads.iter().map(|&h| chosen(&sources, &job, h)).collect();
+        let mut heads: Vec<Vec<Head>> = Vec::with_capacity(job.leads.len());
+        for (n, &h) in job.leads.iter().enumerate() {
+            if observe(n as f64 / job.leads.len() as f64).is_break() {
+                return None;
+            }
+            heads.push(chosen(&sources, &job, h));
+        }
         let mut correction = None;
         if hidden > 0 && network::enough(&sources, &job, config.lstm_min_rows) {
             let ControlFlow::Continue(found) = Correction::fit(&sources, &job, &heads, observe) else {
@@ -127,6 +135,9 @@ impl Ahead {
             correction = found;
         }
         for (&h, heads) in job.leads.iter().zip(&mut heads) {
+            if observe(1.0).is_break() {
+                return None;
+            }
             refit(&sources, &job, h, heads);
         }
         let Job { leads, seasons, inputs, .. } = job;
@@ -155,7 +166,8 @@ fn refit(sources: &[Source], job: &Job, h: usize, heads: &mut [Head]) {
         fit_joint(sources, job, (h, &all), &mut again);
     }
     for (head, mut again) in heads.iter_mut().zip(again) {
-        (again.way, again.scale) = (head.way, head.scale);
+        (again.way, again.scale, again.quantiles) = (head.way, head.scale, head.quantiles);
+        again.errors = std::mem::take(&mut head.errors);
         if again.way != Way::Joint {
             again.joint = Vec::new();
         }

@@ -5,6 +5,7 @@
 //! the way that was best on held-out data is used, be it the last value or the season alone; [`Ahead::choices`] says
 //! which. Scales are held-out errors at each lead, not assumed to grow by any law.
 
+mod band;
 mod choose;
 mod codec;
 mod expect;
@@ -14,16 +15,19 @@ mod heads;
 mod network;
 mod season;
 mod trace;
+mod tried;
 
 use foretwin_core::Window;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::Recipe;
+pub use band::Band;
 use expect::CLOSED_WORTH;
 pub use expect::better;
 use heads::{Head, Way};
 use network::Correction;
 use trace::LEVELS;
+pub use tried::{Candidate, Tried};
 
 /// One instance to learn from: its frames and how they are read.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,8 @@ pub struct Member<'a> {
 pub struct AheadConfig {
     /// Seconds per row; rows are means over them. At or below the sampling interval: that interval.
     pub step_s: f64,
+    /// Farthest lead that gets an expectation of its own, in seconds.
+    pub farthest_s: f64,
     /// Weight of the prior in the regressions.
     pub ridge: f64,
     /// Width of the LSTM; 0 for none.
@@ -59,6 +65,7 @@ impl Default for AheadConfig {
     fn default() -> Self {
         Self {
             step_s: 60.0,
+            farthest_s: f64::INFINITY,
             ridge: 10.0,
             hidden: 32,
             epochs: 40,
@@ -125,6 +132,11 @@ pub enum Method {
     Lstm,
     /// One-step expectations fed back ([`Model::forecast`](crate::Model::forecast)).
     ClosedLoop,
+}
+
+/// Whether the closed loop is used, by both root mean square held-out errors.
+pub(crate) fn closes(closed: f64, direct: f64) -> bool {
+    closed < CLOSED_WORTH * direct
 }
 
 impl Ahead {

@@ -37,6 +37,9 @@ pub(super) struct Correction {
     pub unit: Vec<f32>,
     /// Leads × metrics: held-out squared error with the correction over that without, at most 1.
     pub left: Vec<f32>,
+    /// The same of the mean absolute error; as `left` where an older file lacks it.
+    #[serde(default)]
+    pub left_absolute: Vec<f32>,
 }
 
 /// Memory of every network of an ensemble.
@@ -66,7 +69,8 @@ impl Correction {
         let size = Size { inputs, hidden: job.hidden, outputs };
         let unit = leads.iter().flat_map(|&lead| heads[lead].iter().map(|head| head.scale)).collect();
         let left = vec![1.0; outputs];
-        let mut correction = Self { size, values: Vec::new(), seen, calendar, leads, unit, left };
+        let mut correction =
+            Self { size, values: Vec::new(), seen, calendar, leads, unit, left, left_absolute: Vec::new() };
         let series = correction.series(sources, job, heads);
         for member in 0..job.ensemble {
             let training = Training { size, epochs: job.epochs, seed: job.seed.wrapping_add(member as u64) };
@@ -112,6 +116,7 @@ impl Correction {
             let worth = absolute_with < (1.0 - WORTH) * absolute && squared_with < (1.0 - WORTH) * squared;
             self.unit[n] *= f32::from(u8::from(worth));
             self.left[n] = if worth { (squared_with / squared) as f32 } else { 1.0 };
+            self.left_absolute.push(if worth { (absolute_with / absolute) as f32 } else { 1.0 });
         }
     }
 

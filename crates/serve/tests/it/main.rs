@@ -3,6 +3,7 @@
 
 mod agents;
 mod bad_requests;
+mod forecasts;
 mod models;
 mod server;
 mod stop;

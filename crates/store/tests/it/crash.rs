@@ -36,8 +36,8 @@ fn config() -> Config {
     Config { sealed_file_bytes: 1000, ..small() }
 }
 
-fn check(disk: &SimDisk, log: &Log, durable: [u64; 64], point: &str) {
-    let (store, recovery) = open(disk, &config());
+fn check((disk, config): (&SimDisk, &Config), log: &Log, durable: [u64; 64], point: &str) {
+    let (store, recovery) = open(disk, config);
     assert_eq!(recovery.damages, [], "{point}");
     for partition in Partition::all() {
         let applied = store.applied(partition);
@@ -58,11 +58,12 @@ fn check(disk: &SimDisk, log: &Log, durable: [u64; 64], point: &str) {
     assert_eq!(store.damage(), [], "{point}");
 }
 
-fn at_every_sync_point(fault: Fault) {
+/// Each sync point sees the fault; where there are several, every third point sees one of them in turn.
+fn at_every_sync_point(faults: &[Fault], config: &Config) {
     let log = log();
     let points = {
         let disk = SimDisk::new(1);
-        let (store, _) = open(&disk, &config());
+        let (store, _) = open(&disk, config);
         live(&store, &log).unwrap();
         assert_eq!(contents(&store), log.truth());
         let stats = store.stats();
@@ -70,13 +71,15 @@ fn at_every_sync_point(fault: Fault) {
         disk.sync_points()
     };
     assert!(points > 40, "{points}");
-    for point in 1..=points {
+    let stride = if faults.len() > 1 { 3 } else { 1 };
+    for point in (1..=points).step_by(stride) {
         let disk = SimDisk::new(point);
+        let fault = faults[point as usize % faults.len()];
         disk.fail_at(point, fault);
         let durable = match Store::open(
             std::sync::Arc::new(disk.clone()),
             std::path::Path::new(crate::world::DIR),
-            config(),
+            config.clone(),
         ) {
             Ok((store, _)) => {
                 let _ = live(&store, &log);
@@ -84,26 +87,33 @@ fn at_every_sync_point(fault: Fault) {
             }
             Err(_) => [0; 64],
         };
-        check(&disk.crash(), &log, durable, &format!("{fault:?} at {point}"));
+        check((&disk.crash(), config), &log, durable, &format!("{fault:?} at {point}"));
     }
 }
 
 #[test]
 fn a_crash_before_any_sync_loses_nothing() {
-    at_every_sync_point(Fault::CrashBefore);
+    at_every_sync_point(&[Fault::CrashBefore], &config());
 }
 
 #[test]
 fn a_crash_after_any_sync_loses_nothing() {
-    at_every_sync_point(Fault::CrashAfter);
+    at_every_sync_point(&[Fault::CrashAfter], &config());
 }
 
 #[test]
 fn a_failed_sync_loses_nothing() {
-    at_every_sync_point(Fault::SyncFails);
+    at_every_sync_point(&[Fault::SyncFails], &config());
 }
 
 #[test]
 fn a_full_disk_at_any_point_loses_nothing() {
-    at_every_sync_point(Fault::Full);
+    at_every_sync_point(&[Fault::Full], &config());
+}
+
+#[test]
+fn a_flush_and_a_seal_in_steps_lose_nothing() {
+    let faults = [Fault::CrashBefore, Fault::SyncFails, Fault::CrashAfter, Fault::Full];
+    // A file for each partition that a flush has something of, a step for each instance that is sealed.
+    at_every_sync_point(&faults, &Config { step_bytes: 1, ..config() });
 }

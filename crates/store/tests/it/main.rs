@@ -6,5 +6,6 @@ mod crash;
 mod damage;
 mod limits;
 mod roundtrip;
+mod steps;
 mod tiers;
 mod world;

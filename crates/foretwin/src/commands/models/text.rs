@@ -46,6 +46,10 @@ pub fn lines(answer: &Value, paint: Paint) -> String {
         for entry in items(&line["versions"]).iter().rev() {
             let _ = writeln!(text, "{}", row(line, entry));
         }
+        if let Some(leader) = line["judged_for_all"].as_str() {
+            let _ =
+                writeln!(text, "  judged by version {} of {leader}, made for its workload", line["judging"]);
+        }
         if let Some(version) = line["rollback_to"].as_u64() {
             let _ = writeln!(text, "  a rollback leads to version {version}");
         }
@@ -75,10 +79,11 @@ fn row(line: &Value, entry: &Value) -> String {
         roles.push("pinned");
     }
     format!(
-        "  {version:>5}  {}  {:>7} frames  {:>3} by LSTM  {:<11} {}  {}",
+        "  {version:>5}  {}  {:>7} frames  {:>3} by LSTM{}  {:<11} {}  {}",
         moment(&entry["trained_at"]),
         entry["rows"],
         entry["corrected"],
+        if entry["weights"] == "shared" { " of its workload" } else { "" },
         word(&entry["phase"]),
         word(&entry["reason"]),
         roles.join(", ")
@@ -133,8 +138,31 @@ pub fn version(answer: &Value, paint: Paint) -> String {
         let followers = items(&answer["cycle"]["metrics"]);
         let _ = writeln!(text, "  repeats every {period_s:.0} s: {} metrics", followers.len());
     }
+    forecasts(&mut text, answer, paint);
     recipe(&mut text, answer, paint);
     text
+}
+
+/// Which ways its forecaster uses at which distance.
+fn forecasts(text: &mut String, answer: &Value, paint: Paint) {
+    let leads = items(&answer["forecasts"]);
+    if leads.is_empty() {
+        return;
+    }
+    let _ =
+        writeln!(text, "{}", paint.bold("forecasts: metrics by way, held-out error, that of the last value"));
+    for lead in leads {
+        let ways: Vec<String> = items(&lead["methods"])
+            .iter()
+            .map(|way| format!("{} {}", way[1], word(&way[0]).replace('_', " ")))
+            .collect();
+        let error = |key: &str| lead[key].as_f64().map_or("?".into(), |error| format!("{error:.3}"));
+        let (ahead_s, step_s) =
+            (lead["lead_s"].as_f64().unwrap_or(0.0), lead["step_s"].as_f64().unwrap_or(0.0));
+        let of = if step_s >= 60.0 { ", means of a minute" } else { "" };
+        let (rms, last) = (error("rms"), error("last_rms"));
+        let _ = writeln!(text, "  in {ahead_s:.0} s{of}: {}; {rms}, {last}", ways.join(", "));
+    }
 }
 
 /// What the LSTM does, and what it was worth.
@@ -153,8 +181,19 @@ fn expectation(answer: &Value) -> String {
         Some(ratio) => format!(
             "linear + LSTM for {corrected} of {modelled} metrics: held-out squared error {:+.1} % over all{}",
             100.0 * (ratio - 1.0),
-            if shared { ", by weights of its workload" } else { "" }
+            chosen(gain)
         ),
+    }
+}
+
+/// Whose weights were chosen, where both were measured; shared ones are said in any case.
+fn chosen(gain: &Value) -> String {
+    let percent = |key: &str| gain[key].as_f64().map(|ratio| format!("{:+.1} %", 100.0 * (ratio - 1.0)));
+    match (gain["shared"] == true, percent("own"), percent("cohort")) {
+        (true, Some(own), _) => format!(", by weights of its workload (its own: {own})"),
+        (true, None, _) => ", by weights of its workload".into(),
+        (false, _, Some(cohort)) => format!(", by weights of its own (its workload's: {cohort})"),
+        (false, _, None) => String::new(),
     }
 }
 
@@ -309,6 +348,21 @@ mod tests {
             text.contains("LSTM for 1 of 1 metrics: held-out squared error -10.0 % over all\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn whose_weights_are_at_work_is_said_with_the_numbers() {
+        let said = |gain: Value| chosen(&gain);
+        assert_eq!(
+            said(json!({"shared": true, "cohort": 0.9, "own": 0.95})),
+            ", by weights of its workload (its own: -5.0 %)"
+        );
+        assert_eq!(said(json!({"shared": true, "cohort": 0.9})), ", by weights of its workload");
+        let own = said(json!({"shared": false, "cohort": 0.99, "own": 0.6}));
+        assert_eq!(own, ", by weights of its own (its workload's: -1.0 %)");
+        let list = json!({"lines": [{"schema": "00ff", "main": true, "judging": 4, "judged_for_all": "node/a",
+            "versions": [], "changes": []}]});
+        assert!(lines(&list, Paint(false)).contains("judged by version 4 of node/a, made for its workload"));
     }
 
     #[test]
