@@ -28,6 +28,7 @@ mod pace;
 mod pipeline;
 mod presence;
 mod registry;
+mod reliability;
 mod replay;
 mod reports;
 mod shard;
