@@ -170,6 +170,18 @@ impl Handle {
         Ok(prediction)
     }
 
+    /// Whether the probabilities stored since `from` came true, by horizon; of one instance or of all.
+    ///
+    /// # Errors
+    /// If nobody knows the instance, or history cannot be read.
+    pub fn reliability(
+        &self,
+        only: Option<&InstanceId>,
+        from: Timestamp,
+    ) -> Result<Vec<foretwin_foresee::Reliability>, Error> {
+        crate::reliability::reliability(&self.pipeline, only, from)
+    }
+
     /// What scenarios would change, side by side.
     ///
     /// # Errors

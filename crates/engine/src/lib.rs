@@ -29,6 +29,7 @@ mod pace;
 mod pipeline;
 mod presence;
 mod registry;
+mod reliability;
 mod replay;
 mod reports;
 mod shard;

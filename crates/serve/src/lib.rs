@@ -15,6 +15,7 @@ mod ingest;
 mod live;
 mod models;
 mod page;
+mod reliability;
 mod reports;
 mod twins;
 mod whatif;
@@ -83,6 +84,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/diagnosis", get(api::diagnosis))
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/twin/whatif", post(whatif::what_if))
+        .route("/api/v1/reliability", get(reliability::reliability))
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/maintenance", post(api::maintenance))
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))

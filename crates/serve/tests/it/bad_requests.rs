@@ -37,6 +37,8 @@ fn wrong_fields_are_named_with_a_remedy() {
     refused(&predict("{}"), 400, "instance");
     refused(&predict(r#"{"instance": "a", "horizon": -1}"#), 400, "horizon");
     refused(&predict(r#"{"instance": "a", "colour": 1}"#), 400, "colour");
+    refused(&server.get("/api/v1/reliability?instance=nobody"), 404, "nobody");
+    refused(&server.get("/api/v1/reliability?from=yesterday"), 400, "-15m");
     let what_if = |body: &str| server.post_json("/api/v1/twin/whatif", body);
     let of_host =
         |scenarios: &str| what_if(&format!(r#"{{"instance": "{host}", "scenarios": {scenarios}}}"#));
