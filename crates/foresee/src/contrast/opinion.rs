@@ -6,8 +6,8 @@ use super::fuse::Fused;
 use super::state::{Reader, Writer};
 use crate::Error;
 
-/// Weight of the newest second.
-const SMOOTHING: f32 = 0.2;
+/// Weight of the newest second: what lasts less than some fifteen seconds is no verdict.
+const SMOOTHING: f32 = 0.12;
 
 /// What is thought so far.
 #[derive(Debug, Clone, PartialEq)]
