@@ -26,7 +26,11 @@ fn found(blur: f64, change: impl Fn(&mut Scene, &mut Rng)) -> (usize, f64) {
         change(&mut scene, &mut rng);
         let (node, diagnosis) = first(&scene);
         hits += usize::from(node == culprit);
-        belief += diagnosis.suspects.iter().find(|suspect| suspect.node == culprit).unwrap().probability;
+        belief += diagnosis
+            .suspects
+            .iter()
+            .find(|suspect| suspect.node == culprit)
+            .map_or(0.0, |suspect| suspect.probability);
     }
     (hits, belief / 60.0)
 }
