@@ -86,44 +86,52 @@ struct Signs {
 }
 
 /// The class of trouble in `node`, how sure the tree is of it (0 to 1), and the signs in words.
-pub(super) fn class(
-    scene: &Scene,
-    findings: &[Finding],
-    beliefs: &[f64],
-    node: usize,
-) -> (Class, f64, &'static str) {
+pub(super) fn class(scene: &Scene, findings: &[Finding], beliefs: &[f64], node: usize) -> Leaf {
     decide(&signs(scene, findings, beliefs, node))
 }
 
+/// A class, how sure it is, and why.
+type Leaf = (Class, f64, &'static str);
+
 /// The tree. A leaf is as sure as its least certain sign.
-fn decide(s: &Signs) -> (Class, f64, &'static str) {
-    let seen = |belief: f64| belief >= SEEN;
+fn decide(s: &Signs) -> Leaf {
+    told(s).unwrap_or_else(|| inferred(s))
+}
+
+fn seen(belief: f64) -> bool {
+    belief >= SEEN
+}
+
+/// What the kernel's own counters, or the twin, say outright.
+fn told(s: &Signs) -> Option<Leaf> {
     if seen(s.restarts) {
-        return (Class::CrashLoop, s.restarts, "it restarts");
+        return Some((Class::CrashLoop, s.restarts, "it restarts"));
+    }
+    if seen(s.throttled) && s.instance > s.infrastructure {
+        return Some((Class::OwnLimit, s.throttled, "it is throttled at its own limit"));
     }
     if seen(s.throttled) {
-        return match s.instance > s.infrastructure {
-            true => (Class::OwnLimit, s.throttled, "it is throttled at its own limit"),
-            false => (Class::Throttling, s.throttled, "the kernel throttles it"),
-        };
+        return Some((Class::Throttling, s.throttled, "the kernel throttles it"));
     }
     if seen(s.displaced) || (s.infrastructure > 0.5 && seen(s.slow.max(s.machine))) {
         let sure = s.displaced.max(s.infrastructure);
-        return (Class::Contention, sure, "others use the machine in its place");
+        return Some((Class::Contention, sure, "others use the machine in its place"));
     }
-    if seen(s.disk) {
-        return (Class::DiskFault, s.disk, "its storage waits");
-    }
+    seen(s.disk).then_some((Class::DiskFault, s.disk, "its storage waits"))
+}
+
+/// What follows from use, load and latency together.
+fn inferred(s: &Signs) -> Leaf {
     if seen(s.load_up) && seen(s.cpu_up.max(s.slow).max(s.memory_up)) {
         let sure = s.load_up.min(s.cpu_up.max(s.slow).max(s.memory_up));
         return (Class::WorkloadSurge, sure, "more work arrives, and it uses or takes more");
     }
     // A process that burns the processor takes some memory, too: the stronger sign leads.
+    if seen(s.memory_up) && s.memory_up > s.cpu_up && seen(s.climbing) {
+        return (Class::Leak, s.memory_up.min(s.climbing), "memory climbs though load does not");
+    }
     if seen(s.memory_up) && s.memory_up > s.cpu_up {
-        return match seen(s.climbing) {
-            true => (Class::Leak, s.memory_up.min(s.climbing), "memory climbs though load does not"),
-            false => (Class::Exhaustion, s.memory_up, "memory stands above normal though load does not"),
-        };
+        return (Class::Exhaustion, s.memory_up, "memory stands above normal though load does not");
     }
     if seen(s.cpu_up) {
         return (Class::Contention, s.cpu_up, "the processor is busier though load is not");
@@ -171,13 +179,12 @@ fn signs(scene: &Scene, findings: &[Finding], beliefs: &[f64], node: usize) -> S
     let callees = scene.links.iter().filter(|link| link.from == node && link.relation == Relation::Calls);
     signs.callee =
         callees.map(|link| state(link.to, DURATION).max(state(link.to, ERRORS))).fold(0.0, f64::max);
-    for (class, probability) in &scene.contrast {
-        match class {
-            VerdictClass::Infrastructure => signs.infrastructure += probability,
-            VerdictClass::Instance | VerdictClass::Workload => signs.instance += probability,
-            _ => {}
-        }
-    }
+    let said = |wanted: &[VerdictClass]| {
+        let said = scene.contrast.iter().filter(|(class, _)| wanted.contains(class));
+        said.map(|(_, probability)| probability).sum::<f64>()
+    };
+    signs.infrastructure = said(&[VerdictClass::Infrastructure]);
+    signs.instance = said(&[VerdictClass::Instance, VerdictClass::Workload]);
     signs
 }
 

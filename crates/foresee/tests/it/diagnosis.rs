@@ -26,11 +26,8 @@ fn found(blur: f64, change: impl Fn(&mut Scene, &mut Rng)) -> (usize, f64) {
         change(&mut scene, &mut rng);
         let (node, diagnosis) = first(&scene);
         hits += usize::from(node == culprit);
-        belief += diagnosis
-            .suspects
-            .iter()
-            .find(|suspect| suspect.node == culprit)
-            .map_or(0.0, |suspect| suspect.probability);
+        let believed = diagnosis.suspects.iter().filter(|suspect| suspect.node == culprit);
+        belief += believed.map(|suspect| suspect.probability).sum::<f64>();
     }
     (hits, belief / 60.0)
 }
