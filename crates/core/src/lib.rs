@@ -32,7 +32,7 @@ pub use record::{Failure, Maintenance, PARTITIONS, Partition, Position, Record};
 pub use report::{Flag, REPORT_VERSION, ReportId, Severity, Sighting};
 pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
 pub use rng::Rng;
-pub use scenario::{Change, Consequence, Effect, Estimate, Expected, Scenario, WhatIf};
+pub use scenario::{Benefit, Change, Effect, Estimate, Expected, Scenario, WhatIf};
 pub use schema::{Schema, SchemaId};
 pub use time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, Timestamp};
 pub use value::{MISSING, Value};

@@ -190,7 +190,7 @@ pub struct Expected {
 /// What an intervention is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Consequence {
+pub enum Benefit {
     /// Nothing is at risk before and after.
     NoRisk,
     /// The failure is unlikely to come at all.
@@ -219,7 +219,7 @@ pub struct Effect {
     /// Seconds by which the failure comes later, paired, of futures that fail without it; missing where none does.
     pub delay_s: Option<Estimate>,
     /// In one word.
-    pub verdict: Consequence,
+    pub verdict: Benefit,
     /// What is left of the target host's room, where one was asked for: used and limit after the move, by metric.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub on_host: Vec<(String, f64, f64)>,

@@ -1,6 +1,6 @@
 //! What a recommended action is expected to bring, from the replay of the scenario that it stands for.
 
-use foretwin_core::{Change, Consequence, Effect, Estimate, FailureMode, Scenario};
+use foretwin_core::{Benefit, Change, Effect, Estimate, FailureMode, Scenario};
 
 use crate::words;
 
@@ -49,11 +49,11 @@ pub fn told(effect: &Effect, horizon_s: f64) -> Option<String> {
         text.push_str(&format!("; it comes {value} later ({low} to {high})"));
     }
     match effect.verdict {
-        Consequence::NoRisk => return None,
-        Consequence::Cures => text.push_str(": cures"),
-        Consequence::DelaysDoesNotCure => text.push_str(": delays, does not cure"),
-        Consequence::NoEffect => text.push_str(": no effect that matters"),
-        Consequence::Hastens => text = text.replace("falls", "goes"),
+        Benefit::NoRisk => return None,
+        Benefit::Cures => text.push_str(": cures"),
+        Benefit::DelaysDoesNotCure => text.push_str(": delays, does not cure"),
+        Benefit::NoEffect => text.push_str(": no effect that matters"),
+        Benefit::Hastens => text = text.replace("falls", "goes"),
     }
     Some(text)
 }
@@ -81,7 +81,7 @@ mod tests {
             after: side(0.3),
             probability_change: Estimate { value: -0.6, low: -0.7, high: Some(-0.5) },
             delay_s: Some(Estimate { value: 180.0, low: 120.0, high: Some(240.0) }),
-            verdict: Consequence::DelaysDoesNotCure,
+            verdict: Benefit::DelaysDoesNotCure,
             on_host: Vec::new(),
             assumptions: Vec::new(),
             beyond_experience: Vec::new(),
@@ -89,6 +89,6 @@ mod tests {
         let text = told(&effect, 3600.0).unwrap();
         assert!(text.contains("from 90 % to 30 % (20 % to 40 %)"), "{text}");
         assert!(text.contains("3 min 0 s later") && text.ends_with("delays, does not cure"), "{text}");
-        assert_eq!(told(&Effect { verdict: Consequence::NoRisk, ..effect }, 3600.0), None);
+        assert_eq!(told(&Effect { verdict: Benefit::NoRisk, ..effect }, 3600.0), None);
     }
 }

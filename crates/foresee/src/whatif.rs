@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use foretwin_core::{Change, Consequence, Effect, Estimate, Expected, FailureMode, Quantiles, Scenario};
+use foretwin_core::{Benefit, Change, Effect, Estimate, Expected, FailureMode, Quantiles, Scenario};
 
 use crate::growth::{Draw, Growth, Turn};
 use crate::persist::Persistence;
@@ -202,24 +202,24 @@ fn delay(replay: &Replay) -> Option<Estimate> {
     value.is_finite().then_some(Estimate { value, low: bound(0.1).unwrap_or(value), high: bound(0.9) })
 }
 
-fn verdict(before: &Expected, after: &Expected, delay_s: Option<Estimate>, horizon_s: f64) -> Consequence {
+fn verdict(before: &Expected, after: &Expected, delay_s: Option<Estimate>, horizon_s: f64) -> Benefit {
     let ever = |side: &Expected| 1.0 - side.never;
     if ever(before).max(ever(after)) < NO_RISK {
-        return Consequence::NoRisk;
+        return Benefit::NoRisk;
     }
     let spared = (ever(before) - ever(after)) / ever(before).max(1e-9);
     if spared > CURE {
-        return Consequence::Cures;
+        return Benefit::Cures;
     }
     if ever(after) > ever(before) + MATTERS || after.probability > before.probability + MATTERS {
-        return Consequence::Hastens;
+        return Benefit::Hastens;
     }
     let scale = before.time_to_failure.p50.unwrap_or(horizon_s).max(1.0);
     match delay_s {
-        Some(delay) if delay.value < -MATTERS * scale => Consequence::Hastens,
-        Some(delay) if delay.value > MATTERS * scale => Consequence::DelaysDoesNotCure,
-        _ if after.probability < before.probability - MATTERS => Consequence::DelaysDoesNotCure,
-        _ => Consequence::NoEffect,
+        Some(delay) if delay.value < -MATTERS * scale => Benefit::Hastens,
+        Some(delay) if delay.value > MATTERS * scale => Benefit::DelaysDoesNotCure,
+        _ if after.probability < before.probability - MATTERS => Benefit::DelaysDoesNotCure,
+        _ => Benefit::NoEffect,
     }
 }
 
@@ -364,9 +364,9 @@ mod tests {
         let delay = effect.delay_s.unwrap();
         assert!((delay.value / 128.0 - 1.0).abs() < 0.1, "{delay:?}");
         assert!(delay.low <= delay.value && delay.high.is_none_or(|high| delay.value <= high));
-        assert_eq!(effect.verdict, Consequence::DelaysDoesNotCure);
+        assert_eq!(effect.verdict, Benefit::DelaysDoesNotCure);
         let less = self::effect(&growth(150, |_| 1.0, |_| 0.0), &memory(0.7));
-        assert_eq!(less.verdict, Consequence::Hastens);
+        assert_eq!(less.verdict, Benefit::Hastens);
         assert!(less.delay_s.unwrap().value < 0.0);
     }
 
@@ -386,10 +386,10 @@ mod tests {
         let before = coupled.before.time_to_failure.p50.unwrap();
         assert!(coupled.delay_s.unwrap().value > 0.6 * before, "{coupled:?}");
         let clock = effect(&growth(150, |_| 1.0, load), &half);
-        assert_eq!(clock.verdict, Consequence::NoEffect);
+        assert_eq!(clock.verdict, Benefit::NoEffect);
         let double = Scenario { replicas: Some((4, 2)), ..Scenario::default() };
         let doubled = effect(&growth(150, |t| 0.05 * load(t), load), &double);
-        assert_eq!(doubled.verdict, Consequence::Hastens);
+        assert_eq!(doubled.verdict, Benefit::Hastens);
         assert!(doubled.beyond_experience[0].contains("never seen"), "{doubled:?}");
     }
 
@@ -397,13 +397,13 @@ mod tests {
     fn a_fix_cures_a_restart_delays_and_a_full_host_hastens() {
         let growth = growth(150, |_| 1.0, |_| 0.0);
         let fix = effect(&growth, &Scenario { fix: true, ..Scenario::default() });
-        assert_eq!((fix.verdict, fix.after.never), (Consequence::Cures, 1.0));
+        assert_eq!((fix.verdict, fix.after.never), (Benefit::Cures, 1.0));
         let restart = effect(&growth, &Scenario { restart: true, ..Scenario::default() });
-        assert_eq!(restart.verdict, Consequence::DelaysDoesNotCure);
+        assert_eq!(restart.verdict, Benefit::DelaysDoesNotCure);
         assert!((restart.delay_s.unwrap().value - 150.0).abs() < 15.0);
         let host = Scenario { host: Some(InstanceId::new("small")), ..Scenario::default() };
         let moved = effect(&growth, &host);
-        assert_eq!(moved.verdict, Consequence::Hastens);
+        assert_eq!(moved.verdict, Benefit::Hastens);
         assert!((moved.on_host[0].1 - 960.0).abs() < 5.0);
     }
 
@@ -411,6 +411,6 @@ mod tests {
     fn nothing_changed_changes_nothing() {
         let effect = effect(&growth(150, |_| 1.0, |_| 0.0), &Scenario::default());
         assert_eq!(effect.before, effect.after);
-        assert_eq!((effect.verdict, effect.delay_s.unwrap().value), (Consequence::NoEffect, 0.0));
+        assert_eq!((effect.verdict, effect.delay_s.unwrap().value), (Benefit::NoEffect, 0.0));
     }
 }

@@ -1,6 +1,6 @@
 //! What-if over a node: a leak that follows nothing, and several scenarios side by side.
 
-use foretwin_core::{Change, Consequence, Failure, FailureMode, InstanceId, Origin, Scenario, Timestamp};
+use foretwin_core::{Benefit, Change, Failure, FailureMode, InstanceId, Origin, Scenario, Timestamp};
 
 use crate::world::{quiet, recording, records, until};
 
@@ -22,10 +22,7 @@ fn scenarios_stand_side_by_side() {
     ];
     let answer = handle.what_if(&id, 3600.0, &scenarios).unwrap();
     let verdicts: Vec<_> = answer.effects.iter().map(|effect| effect.verdict).collect();
-    assert_eq!(
-        verdicts,
-        [Consequence::DelaysDoesNotCure, Consequence::Cures, Consequence::DelaysDoesNotCure]
-    );
+    assert_eq!(verdicts, [Benefit::DelaysDoesNotCure, Benefit::Cures, Benefit::DelaysDoesNotCure]);
     let delay = answer.effects[0].delay_s.unwrap();
     assert!((delay.value / 500.0 - 1.0).abs() < 0.1, "{delay:?}");
     assert!(answer.abstains.is_none());
