@@ -260,11 +260,18 @@ fn assumptions(grounds: &Grounds<'_>, scenario: &Scenario) -> Vec<String> {
         .map(|(name, share)| format!("{name} ({})", words::percent(*share)))
         .collect();
     let mut all = vec![format!("{} goes on growing {}", growth.metric, said.join(", "))];
+    all.extend(granted(grounds, scenario, growth));
+    all
+}
+
+/// What each intervention is taken to do, and not to do.
+fn granted(grounds: &Grounds<'_>, scenario: &Scenario, growth: &Growth) -> Vec<String> {
+    let mut all = Vec::new();
     if scenario.load.is_some() || scenario.replicas.is_some() {
         all.push(if grounds.knows_work {
             format!(
                 "{} of what is foreseen follows the load, the rest does not",
-                words::percent(shares.worked)
+                words::percent(growth.shares.worked)
             )
         } else {
             "no series of work explains the growth: it is taken not to follow the load".into()

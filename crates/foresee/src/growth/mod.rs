@@ -53,6 +53,23 @@ pub struct Shares {
     pub jumps: f64,
 }
 
+impl Shares {
+    fn of(components: &[fit::Component], jumps: f64) -> Self {
+        let mut shares = Self { jumps, ..Self::default() };
+        for one in components {
+            let share = match one.course {
+                Course::Ended => &mut shares.ended,
+                Course::Even => &mut shares.even,
+                Course::Worked => &mut shares.worked,
+                Course::Faster(_) => &mut shares.faster,
+                Course::Slower(_) => &mut shares.slower,
+            };
+            *share += (1.0 - jumps) * one.weight;
+        }
+        shares
+    }
+}
+
 /// What is known of one growth.
 #[derive(Debug, Clone)]
 pub struct Growth {
@@ -118,17 +135,7 @@ impl Growth {
         // Jumps show over the whole regime; where it began otherwise, since the present growth did.
         let jumps = Jumps::new(regime, bins.span_s).or_else(|| Jumps::new(regime, since));
         let jump_share = jumps.as_ref().map_or(0.0, |jumps| jumps.weight);
-        for one in &components {
-            let share = match one.course {
-                Course::Ended => &mut self.shares.ended,
-                Course::Even => &mut self.shares.even,
-                Course::Worked => &mut self.shares.worked,
-                Course::Faster(_) => &mut self.shares.faster,
-                Course::Slower(_) => &mut self.shares.slower,
-            };
-            *share += (1.0 - jump_share) * one.weight;
-        }
-        self.shares.jumps = jump_share;
+        self.shares = Shares::of(&components, jump_share);
         let (first, last) = (bins.edges[0], bins.edges[bins.len()]);
         let mean_work = (work.at(last) - work.at(first)) / bins.span_s;
         let load = if self.shares.worked > 0.0 { Load::new(work) } else { Load::new(&Work::default()) };
