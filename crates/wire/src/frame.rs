@@ -130,7 +130,11 @@ impl Iterator for Reader {
             let header = self.buffer.get(..HEADER)?;
             let length = usize::from(u16::from_le_bytes([header[6], header[7]]));
             // A frame that cannot be begins one byte further on at the earliest; nothing waits for what it claims.
-            if header[4] != VERSION || header[5] != 0 || length < STAMPS || (length - STAMPS) % PAIR != 0 {
+            if header[4] != VERSION
+                || header[5] != 0
+                || length < STAMPS
+                || !(length - STAMPS).is_multiple_of(PAIR)
+            {
                 self.skip(1);
                 continue;
             }
