@@ -160,6 +160,11 @@ impl Score {
                 println!("  {label:<15} {}", Totals::of(&self.outcomes[which][range.clone()]).said());
             }
         }
+        self.tell_kinds();
+        self.tell_rest();
+    }
+
+    fn tell_kinds(&self) {
         println!(
             "kind and strength: runs; right with twin / counters; found or blamed; named; median seconds"
         );
@@ -185,6 +190,9 @@ impl Score {
                 classes.join(" "),
             );
         }
+    }
+
+    fn tell_rest(&self) {
         for (calm, label) in self.calm.iter().zip(["with the twin", "counters alone"]) {
             println!(
                 "healthy, {label}: {:.0} s, {} alarms, {} of them of twin or infrastructure",
