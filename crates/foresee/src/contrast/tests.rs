@@ -83,10 +83,8 @@ impl World {
             kernel: Kernel {
                 parent_throttled: saturated,
                 cpu_stall: delay,
-                memory_stall: 0.0,
                 io_stall: 0.002,
                 run_delay: delay,
-                refaults: 0.0,
                 steal: event.steal + 0.005 * self.rng.uniform(),
                 ..Kernel::UNKNOWN
             },
