@@ -2,13 +2,18 @@
 //!
 //! A [`Demand`] is what is asked at one moment, along each [`Dimension`]. A [`Profile`] is fitted from many of them.
 
+mod fit;
+mod generator;
+mod normal;
 mod quantiles;
+mod season;
 
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Fnv64;
 use crate::time::{DAY_US, HOUR_US, Timestamp};
 
+pub use generator::Generator;
 pub use quantiles::PROBABILITIES;
 
 /// How many dimensions there are.
@@ -296,3 +301,6 @@ impl Transition {
             && memory(self.slow_s)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use foretwin_core::Order;
 use foretwin_wire::order;
 
+use crate::fault::Failure;
 use crate::options::{Control, Report};
 use crate::sys;
 
@@ -18,6 +20,8 @@ use crate::sys;
 pub enum Event {
     /// Do this from now on.
     Order(Box<Order>),
+    /// A commanded fault has met its limit: say so and end.
+    Failed(Failure),
     /// Say a last word and end.
     End,
 }
@@ -69,7 +73,7 @@ impl Channel {
     /// Nothing is opened before the first frame.
     pub fn new(to: Report, control: Control, events: Sender<Event>) -> Self {
         if control == Control::Stdin {
-            listen(Box::new(io::stdin()), events.clone());
+            listen(Box::new(io::stdin()), events.clone(), false);
         }
         Self { to, control, events, open: None }
     }
@@ -107,7 +111,9 @@ impl Channel {
             }
         };
         if self.control == Control::Report {
-            listen(open.reader()?, self.events.clone());
+            // A device outlives whoever reads it at the other end.
+            let stays = matches!(open, Open::File(_));
+            listen(open.reader()?, self.events.clone(), stays);
         }
         Ok(open)
     }
@@ -125,12 +131,17 @@ fn virtio_port(name: &str) -> io::Result<PathBuf> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// Reads orders until the far end is gone.
-fn listen(mut from: Box<dyn Read + Send>, events: Sender<Event>) {
+/// Reads orders until the far end is gone, or for ever where it may come back.
+fn listen(mut from: Box<dyn Read + Send>, events: Sender<Event>, stays: bool) {
     let work = move || {
         let mut bytes = Vec::new();
         let mut piece = [0; 4096];
-        while let Ok(length @ 1..) = from.read(&mut piece) {
+        while let Ok(length) = from.read(&mut piece) {
+            if length == 0 && stays {
+                std::thread::sleep(Duration::from_millis(500));
+            } else if length == 0 {
+                break;
+            }
             bytes.extend_from_slice(&piece[..length]);
             if let Err(error) = take_orders(&mut bytes, &events) {
                 // Where the next order begins is not known any more.
@@ -175,7 +186,7 @@ mod tests {
             .try_iter()
             .map(|event| match event {
                 Event::Order(order) => order.seed,
-                Event::End => 0,
+                Event::End | Event::Failed(_) => 0,
             })
             .collect();
         assert_eq!(seeds, [3, 4]);

@@ -43,6 +43,11 @@ impl Gate {
         self.change(|state| state.is_ended = true);
     }
 
+    /// Whether the threads should end.
+    pub fn is_ended(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_ended
+    }
+
     /// Rests while switched off. False when the thread should end.
     pub fn pass(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +63,7 @@ impl Gate {
                 return self.pass();
             }
             sys::sleep_until(deadline_ns.min(now_ns + NAP_NS));
-            if self.state.lock().unwrap_or_else(PoisonError::into_inner).is_ended {
+            if self.is_ended() {
                 return false;
             }
         }

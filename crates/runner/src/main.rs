@@ -2,14 +2,18 @@
 //! original does, as a plain process, a container's entrypoint, or the init of a microVM.
 //!
 //! [`options`] say where the order comes from and where the report goes; [`runner`] obeys and reports; [`probe`] is the
-//! set of probes at normal priority. All system calls that the standard library lacks are in [`sys`].
+//! set of probes at normal priority, [`replay`] the bulk at the lowest, [`fault`] fails on command; [`init`] makes a bare
+//! kernel usable. All system calls that the standard library lacks are in [`sys`].
 
 mod board;
 mod channel;
+mod fault;
 mod gate;
+mod init;
 mod meter;
 mod options;
 mod probe;
+mod replay;
 mod runner;
 mod sys;
 mod threads;
@@ -22,30 +26,39 @@ use options::Options;
 
 fn main() -> ExitCode {
     let began_ns = sys::monotonic_ns();
-    match run(began_ns) {
-        Ok(()) => ExitCode::SUCCESS,
+    let is_init = std::process::id() == 1;
+    if is_init && !std::path::Path::new("/proc/self").exists() {
+        init::prepare();
+    }
+    let code = match run(began_ns, is_init) {
+        Ok(runner::End::Told) => ExitCode::SUCCESS,
+        Ok(runner::End::Failed) => ExitCode::from(3),
         Err(line) => {
             eprintln!("{line}");
             ExitCode::from(2)
         }
+    };
+    // In a container the kernel refuses, and the process just ends.
+    if is_init {
+        init::finish();
     }
+    code
 }
 
-fn run(began_ns: u64) -> Result<(), String> {
+fn run(began_ns: u64, is_init: bool) -> Result<runner::End, String> {
     // Before anything can use memory: whoever looks for a victim takes the twin first. Without /proc there is none.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let is_init = std::process::id() == 1;
     let options = Options::parse(std::env::args().skip(1), is_init)?;
     if options.asks_help {
         print!("{}", options::HELP);
-        return Ok(());
+        return Ok(runner::End::Told);
     }
     if options.dies_with_parent {
         let parent = sys::parent();
         sys::die_with_parent();
         // It may have ended just before.
         if sys::parent() != parent {
-            return Ok(());
+            return Ok(runner::End::Told);
         }
     }
     sys::hold_signals();
@@ -58,9 +71,8 @@ fn run(began_ns: u64) -> Result<(), String> {
     };
     let named = std::thread::Builder::new().name("signals".into()).stack_size(32 << 10);
     named.spawn(await_end).map_err(|error| format!("signals: no thread can be started: {error}"))?;
-    let channel = Channel::new(options.report, options.control, events);
-    let mut runner = runner::Runner::new(channel, work::calibrate(), began_ns);
+    let channel = Channel::new(options.report, options.control, events.clone());
+    let mut runner = runner::Runner::new(channel, events, work::calibrate(), began_ns);
     runner.obey(order);
-    runner.run(&seen);
-    Ok(())
+    Ok(runner.run(&seen))
 }

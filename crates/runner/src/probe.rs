@@ -6,6 +6,8 @@ mod peers;
 mod queue;
 mod ticker;
 
+pub use disk::nameless;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,6 +1,7 @@
 //! The system calls that the standard library does not offer: clocks, maps, priorities, signals.
 #![allow(unsafe_code)] // Each call is wrapped once, here, so that the rest of the runner is safe code.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -251,5 +252,61 @@ pub fn make_raw(fd: BorrowedFd) {
             libc::cfmakeraw(&raw mut settings);
             libc::tcsetattr(fd.as_raw_fd(), libc::TCSANOW, &raw const settings);
         }
+    }
+}
+
+/// Has the page cache forget a part of a file, so that the next read comes from the device.
+pub fn forget_cached(file: &File, from: u64, bytes: u64) {
+    let (from, bytes) = (from as libc::off_t, bytes as libc::off_t);
+    // SAFETY: an advice on an open descriptor; it touches no memory of ours.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), from, bytes, libc::POSIX_FADV_DONTNEED) };
+}
+
+/// Mounts a file system of the kernel's own.
+///
+/// # Errors
+/// As the kernel says.
+pub fn mount(what: &str, kind: &str, place: &str) -> io::Result<()> {
+    let [what, kind, place] = [what, kind, place].map(CString::new);
+    let (what, kind, place) = (what?, kind?, place?);
+    // SAFETY: three strings that end in zero and live until the call returns; no data is passed.
+    let done = unsafe { libc::mount(what.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Loads a kernel module; one that is there already is fine.
+///
+/// # Errors
+/// As the kernel says: most often a symbol of a module that is not loaded yet.
+pub fn load_module(file: &File, is_packed: bool) -> io::Result<()> {
+    // MODULE_INIT_COMPRESSED_FILE (Linux 5.17).
+    let flags = if is_packed { 4 } else { 0 };
+    // SAFETY: an open file, an empty string that ends in zero, and flags.
+    let done = unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), flags) };
+    let error = io::Error::last_os_error();
+    if done == 0 || error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+}
+
+/// Brings the loopback interface up; nobody else does in a machine of our own.
+pub fn raise_loopback() {
+    // SAFETY: all-zero bytes are a valid request; the name fits with its zero; the descriptor is ours and closed.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        if socket >= 0 {
+            libc::ioctl(socket, libc::SIOCSIFFLAGS as _, &raw mut request);
+            libc::close(socket);
+        }
+    }
+}
+
+/// Ends the machine: by a restart, which a microVM without power management turns into its end.
+pub fn power_off() {
+    // SAFETY: the call takes one number, and does not return if it is allowed.
+    unsafe {
+        libc::reboot(libc::RB_AUTOBOOT);
     }
 }
