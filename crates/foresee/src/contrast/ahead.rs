@@ -1,7 +1,7 @@
 //! The twin's drift projected to the moment when production's latency breaks its limit.
 //!
 //! The drift of the twin is how much more its costs are than usual in the same regime, as a natural logarithm, averaged
-//! over the kinds of probe that a machine slowing down can reach. Production follows it: ln(latency / usual) = b times
+//! over the two kinds of probe that moved most. Production follows it: ln(latency / usual) = b times
 //! the drift, where b begins at 1 and is learned from both as they move (least squares through the origin, with that
 //! prior). So the limit of latency becomes a limit of the drift, and [`risk`] says when the drift arrives there, with
 //! the shapes and doubts of every other forecast. The twin's costs move before latency does while production has
@@ -17,11 +17,13 @@ use crate::{Config, Error, History, Series, risk};
 /// Weight of the newest second in the drift and in latency: ten seconds are averaged already.
 const SMOOTHING: f64 = 0.15;
 /// How much drift has to be seen before it outweighs the prior of b, as a sum of squares.
-const PRIOR_WEIGHT: f64 = 30.0;
+const PRIOR_WEIGHT: f64 = 10.0;
 /// Forgetting per second: what was learned an hour ago counts by half.
 const FORGET: f64 = 1.0 - 2e-4;
 /// The least and the largest b believed.
 const SLOPES: (f64, f64) = (0.2, 4.0);
+/// Kinds of probe that make the drift.
+const AGREEING: usize = 2;
 /// Added to drift before it runs against its limit, since a level near zero has no scale of its own.
 const LIFT: f64 = 0.5;
 
@@ -149,7 +151,8 @@ fn project(history: &History, metric: &str, now: Timestamp, (config, seed): (&Co
     risk(&Series { metric, mode, times: &times, used: &used, limit }, now, config, seed)
 }
 
-/// The mean over kinds of probe of how far each kind's most moved cost is above usual.
+/// How far the most moved cost of a kind is above usual, on average over the two kinds that moved most: what one kind
+/// sees alone counts by half, and kinds that a shortage does not reach do not hide it.
 fn drift(row: &Row, usual: &[Usual]) -> f64 {
     let mut kinds: Vec<(super::Probe, f64)> = Vec::new();
     for (cost, (_, kind)) in super::TWIN.iter().enumerate() {
@@ -163,6 +166,8 @@ fn drift(row: &Row, usual: &[Usual]) -> f64 {
             None => kinds.push((*kind, over.max(0.0))),
         }
     }
+    kinds.sort_by(|a, b| b.1.total_cmp(&a.1));
+    kinds.truncate(AGREEING);
     kinds.iter().map(|(_, over)| over).sum::<f64>() / kinds.len() as f64
 }
 

@@ -51,21 +51,7 @@ pub(super) fn fuse(signs: &Signs, with_twin: bool) -> Fused {
     // A quota of its own explains why it waits; more demand than ever of its own explains why all wait.
     let explained = held || own_first;
     let self_inflicted = own_first && !held && (signs.saturated || signs.parent.strength > 0.0);
-    let fair = if explained { 0.0 } else { 1.0 };
-    let counters = [
-        fair * signs.stall.strength,
-        fair * signs.parent.strength,
-        signs.memory.strength,
-        fair * signs.io.strength,
-        signs.steal.strength,
-        // Who fills it is to blame: a leak of its own is none of the machine.
-        if signs.own_memory > others { 0.0 } else { signs.full.strength },
-    ];
-    let (mut first, mut count) = (0.0f32, 0);
-    for strength in counters {
-        first = first.max(strength);
-        count += usize::from(strength > 0.0);
-    }
+    let (first, count) = counters(signs, explained, signs.own_memory > others);
     let kinds = if with_twin { signs.probes.len() } else { 0 };
     let probes: f32 = signs.probes.iter().map(|(_, sign)| sign.strength).sum();
     // The second model saw the same costs: it adds to what they say, and is no further observer.
@@ -88,6 +74,22 @@ pub(super) fn fuse(signs: &Signs, with_twin: bool) -> Fused {
         self_inflicted,
         names: seen > 0,
     }
+}
+
+/// The strongest counter that speaks for the infrastructure, and how many do. What the original explains does not, nor
+/// does memory that it fills itself.
+fn counters(signs: &Signs, explained: bool, fills: bool) -> (f32, usize) {
+    let fair = if explained { 0.0 } else { 1.0 };
+    let strengths = [
+        fair * signs.stall.strength,
+        fair * signs.parent.strength,
+        signs.memory.strength,
+        fair * signs.io.strength,
+        signs.steal.strength,
+        if fills { 0.0 } else { signs.full.strength },
+    ];
+    let first = strengths.into_iter().fold(0.0, f32::max);
+    (first, strengths.iter().filter(|strength| **strength > 0.0).count())
 }
 
 /// Whether the application is in trouble, and how much of that is its load.

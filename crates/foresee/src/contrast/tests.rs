@@ -44,6 +44,16 @@ impl World {
         (size * self.rng.normal()).exp()
     }
 
+    /// What everything costs the twin in such a crowd; `alone` is what reclaim costs beside.
+    fn twin(&mut self, crowd: f64, alone: f64) -> [f64; COSTS] {
+        std::array::from_fn(|cost| {
+            let (key, kind) = TWIN[cost];
+            let unit = if key.ends_with("run_delay") { 0.005 } else { 2e-4 };
+            let alone = if kind == Probe::Reclaim { alone } else { 1.0 };
+            unit * crowd.powf(0.8) * alone * self.noise(0.2)
+        })
+    }
+
     fn next(&mut self, event: Event) -> Second {
         self.second += 1;
         self.leaked = if event.leak > 0.0 { self.leaked + event.leak } else { 0.0 };
@@ -56,20 +66,8 @@ impl World {
         let crowd = (1.0 + 4.0 * event.hog + 0.3 * batch + 8.0 * saturated) * event.slow;
         let delay = 0.03 * crowd * (1.0 + cpu) * self.noise(0.15) + event.limited;
         let latency = 1.2e-3 * event.work * crowd.sqrt() * (1.0 + 5.0 * event.limited) * self.noise(0.06);
-        let twin: [f64; COSTS] = std::array::from_fn(|cost| {
-            let (key, kind) = TWIN[cost];
-            let unit = if key.ends_with("run_delay") { 0.005 } else { 2e-4 };
-            let alone = if kind == Probe::Reclaim { event.twin } else { 1.0 };
-            unit * crowd.powf(0.8) * alone * self.noise(0.2)
-        });
-        let neighbour = |name: &str, cpu: f64| Neighbour {
-            id: InstanceId::new(name),
-            cpu,
-            io: 0.0,
-            io_stall: 0.0,
-            memory: 1e7,
-            inside: false,
-        };
+        let twin = self.twin(crowd, event.twin);
+        let neighbours = vec![neighbour("host/batch", batch), neighbour("host/hog", event.hog)];
         Second {
             at: Timestamp(self.second * 1_000_000),
             production: Production {
@@ -85,18 +83,20 @@ impl World {
             kernel: Kernel {
                 parent_throttled: saturated,
                 cpu_stall: delay,
-                memory_stall: 0.0,
                 io_stall: 0.002,
                 run_delay: delay,
-                refaults: 0.0,
                 steal: event.steal + 0.005 * self.rng.uniform(),
                 ..Kernel::UNKNOWN
             },
-            neighbours: vec![neighbour("host/batch", batch), neighbour("host/hog", event.hog)],
+            neighbours,
             twin: Some(twin),
             twin_score: f64::NAN,
         }
     }
+}
+
+fn neighbour(name: &str, cpu: f64) -> Neighbour {
+    Neighbour { id: InstanceId::new(name), cpu, io: 0.0, io_stall: 0.0, memory: 1e7, inside: false }
 }
 
 /// Learns for ten minutes, then lets the event last 45 seconds; the last contrast.

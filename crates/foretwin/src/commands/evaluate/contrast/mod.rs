@@ -54,7 +54,7 @@ fn judge(recording: &Recording) -> (Vec<Said>, Looks) {
     let step = |second: &Second| {
         let contrast = comparison.step(second.clone());
         looks.ask(comparison.ahead(), second.at, &config);
-        Said { learned: comparison.has_learned(), contrast }
+        Said { learned: comparison.has_learned(), contrast, drift: comparison.ahead().drift() }
     };
     let said = recording.seconds.iter().map(step).collect();
     (said, looks)

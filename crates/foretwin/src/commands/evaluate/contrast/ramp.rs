@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::recording::Recording;
 
-/// Times the usual latency that break it.
-const LIMIT: f64 = 3.0;
+/// Times the highest latency while all was well that break it.
+const LIMIT: f64 = 2.0;
 /// Latency is broken once its mean over so many seconds is above the limit.
 const OVER: usize = 10;
 /// Seconds between questions.
@@ -48,16 +48,19 @@ pub struct Lead {
     pub questions: usize,
 }
 
-/// The limit of the 90th percentile, from the healthy beginning.
+/// The limit of the 90th percentile, from the healthy beginning: beyond anything that load alone does.
 pub fn limit_s(recording: &Recording) -> f64 {
     let until = recording.healthy_until();
-    let mut seen: Vec<f64> = (recording.seconds.iter())
-        .filter(|second| second.at.seconds() < until)
-        .map(|second| second.production.latency_p90_s)
-        .filter(|value| value.is_finite())
-        .collect();
-    seen.sort_by(f64::total_cmp);
-    seen.get(seen.len() / 2).map_or(f64::NAN, |median| LIMIT * median)
+    let healthy = recording.seconds.partition_point(|second| second.at.seconds() < until);
+    means(&recording.seconds[..healthy]).map(|(_, mean)| LIMIT * mean).fold(f64::NAN, f64::max)
+}
+
+/// Mean of the 90th percentile over the last seconds, and when.
+fn means(seconds: &[Second]) -> impl Iterator<Item = (f64, f64)> {
+    seconds.windows(OVER).map(|window| {
+        let mean = window.iter().map(|second| second.production.latency_p90_s).sum::<f64>() / OVER as f64;
+        (window[OVER - 1].at.seconds(), mean)
+    })
 }
 
 impl Looks {
@@ -129,9 +132,5 @@ fn announcements(asked: &[Asked]) -> impl Iterator<Item = f64> {
 }
 
 fn broke(seconds: &[Second], (begin, end): (f64, f64), limit: f64) -> Option<f64> {
-    seconds.windows(OVER).find_map(|window| {
-        let at = window[OVER - 1].at.seconds();
-        let mean = window.iter().map(|second| second.production.latency_p90_s).sum::<f64>() / OVER as f64;
-        (at > begin && at <= end && mean > limit).then_some(at)
-    })
+    means(seconds).find_map(|(at, mean)| (at > begin && at <= end && mean > limit).then_some(at))
 }

@@ -76,11 +76,21 @@ fn frames(path: &Path) -> Result<Vec<Frame>> {
 }
 
 fn second(csv: &Csv, row: usize) -> Second {
-    let rate = |column: &str| csv.rate(row, column);
+    Second {
+        at: Timestamp::from_seconds(csv.number(row, "t")),
+        production: production(csv, row),
+        kernel: kernel(csv, row),
+        neighbours: NEIGHBOURS.map(|(name, inside)| neighbour(csv, row, (name, inside))).to_vec(),
+        twin: None,
+        twin_score: f64::NAN,
+    }
+}
+
+fn production(csv: &Csv, row: usize) -> Production {
     let own = |column: &str| csv.rate(row, &format!("pod/original|{column}"));
     let requests = csv.number(row, "original|requests");
     let errors = csv.number(row, "original|errors");
-    let production = Production {
+    Production {
         rate: requests,
         errors: errors / (requests + errors).max(1.0),
         latency_p50_s: csv.number(row, "original|p50_s"),
@@ -89,8 +99,13 @@ fn second(csv: &Csv, row: usize) -> Second {
         memory: csv.number(row, "pod/original|unreclaimable"),
         io: own("read_bytes") + own("written_bytes"),
         throttled: own("throttled_us") * 1e-6,
-    };
-    let kernel = Kernel {
+    }
+}
+
+fn kernel(csv: &Csv, row: usize) -> Kernel {
+    let rate = |column: &str| csv.rate(row, column);
+    let own = |column: &str| csv.rate(row, &format!("pod/original|{column}"));
+    Kernel {
         parent_throttled: rate("pod|throttled_us") * 1e-6,
         parent_cpu: rate("pod|cpu_us") * 1e-6,
         parent_capacity: f64::NAN,
@@ -101,22 +116,18 @@ fn second(csv: &Csv, row: usize) -> Second {
         refaults: own("refaults") + own("major_faults"),
         steal: rate("machine|own_cpu_steal_ticks") * 1e-2,
         memory_full: csv.number(row, "|unreclaimable") / HOST_BYTES,
-    };
-    let neighbour = |(name, inside): (&str, bool)| Neighbour {
+    }
+}
+
+fn neighbour(csv: &Csv, row: usize, (name, inside): (&str, bool)) -> Neighbour {
+    let rate = |column: &str| csv.rate(row, &format!("{name}|{column}"));
+    Neighbour {
         id: InstanceId::new(&format!("foretwin-contrast/{name}")),
-        cpu: rate(&format!("{name}|cpu_us")) * 1e-6,
-        io: rate(&format!("{name}|read_bytes")) + rate(&format!("{name}|written_bytes")),
-        io_stall: rate(&format!("{name}|io_some_us")) * 1e-6,
+        cpu: rate("cpu_us") * 1e-6,
+        io: rate("read_bytes") + rate("written_bytes"),
+        io_stall: rate("io_some_us") * 1e-6,
         memory: csv.number(row, &format!("{name}|unreclaimable")),
         inside,
-    };
-    Second {
-        at: Timestamp::from_seconds(csv.number(row, "t")),
-        production,
-        kernel,
-        neighbours: NEIGHBOURS.map(neighbour).to_vec(),
-        twin: None,
-        twin_score: f64::NAN,
     }
 }
 

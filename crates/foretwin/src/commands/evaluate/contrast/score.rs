@@ -19,6 +19,8 @@ const AFTER_S: f64 = 15.0;
 pub struct Said {
     pub contrast: Contrast,
     pub learned: bool,
+    /// The twin's drift.
+    pub drift: Option<f64>,
 }
 
 /// What a kind of fault should be called.
@@ -35,9 +37,7 @@ enum Expected {
 fn expected(kind: &str) -> Expected {
     match kind {
         "healthy" => Expected::Healthy,
-        "cpu_hog" | "disk_hog" | "memory_hog" | "throttled" | "ramp_cpu" | "ramp_disk" | "ramp_throttled" => {
-            Expected::Infrastructure
-        }
+        "cpu_hog" | "disk_hog" | "memory_hog" | "throttled" => Expected::Infrastructure,
         "saturate" => Expected::SelfInflicted,
         "cpu_hog_slower" | "disk_hog_leak" => Expected::Both,
         _ => Expected::Application,
@@ -101,7 +101,8 @@ fn verdicts(said: &Said) -> [&Verdict; 2] {
 impl Score {
     /// Adds a recording.
     pub fn add(&mut self, recording: &Recording, said: &[Said]) {
-        for fault in &recording.truth {
+        // A ramp has no moment from which it should be seen; what counts is when it was announced (`ramp`).
+        for fault in recording.truth.iter().filter(|fault| !fault.kind.starts_with("ramp")) {
             let during: Vec<&Said> = said
                 .iter()
                 .filter(|said| {
@@ -159,6 +160,11 @@ impl Score {
                 println!("  {label:<15} {}", Totals::of(&self.outcomes[which][range.clone()]).said());
             }
         }
+        self.tell_kinds();
+        self.tell_rest();
+    }
+
+    fn tell_kinds(&self) {
         println!(
             "kind and strength: runs; right with twin / counters; found or blamed; named; median seconds"
         );
@@ -184,6 +190,9 @@ impl Score {
                 classes.join(" "),
             );
         }
+    }
+
+    fn tell_rest(&self) {
         for (calm, label) in self.calm.iter().zip(["with the twin", "counters alone"]) {
             println!(
                 "healthy, {label}: {:.0} s, {} alarms, {} of them of twin or infrastructure",
@@ -318,7 +327,7 @@ pub fn tell_seconds(recording: &Recording, said: &[Said]) {
         let [with, without] = verdicts(said);
         let words: Vec<&str> = with.evidence.iter().map(|evidence| evidence.statement.as_str()).collect();
         println!(
-            "{at:.0} {:<16} {:<14} {:.2} {:<14} {:.2} self {} model {:.2} consumer {} | {}",
+            "{at:.0} {:<16} {:<14} {:.2} {:<14} {:.2} self {} model {:.2} drift {:.2} consumer {} | {}",
             fault.map_or("-".into(), |fault| format!("{}-{:.0}", fault.kind, fault.strength * 100.0)),
             with.class,
             with.probability,
@@ -326,6 +335,7 @@ pub fn tell_seconds(recording: &Recording, said: &[Said]) {
             without.probability,
             with.self_inflicted,
             second.twin_score,
+            said.drift.unwrap_or(f64::NAN),
             with.consumer.as_ref().map_or("-", |id| id.as_str()),
             words.join("; ")
         );
@@ -368,7 +378,7 @@ mod tests {
                     None,
                 ),
             };
-            Said { contrast, learned: second >= 20 }
+            Said { contrast, learned: second >= 20, drift: None }
         });
         (Recording { seconds: Vec::new(), frames: Vec::new(), truth: vec![fault] }, said.collect())
     }
