@@ -109,10 +109,10 @@ impl Course {
         self.pod.tell("pod/original", |tell| tell.rate = rate)?;
         match kind {
             Kind::Slower | Kind::CpuHogSlower => {
-                self.pod.tell("pod/original", |tell| tell.slower = strength)?
+                self.pod.tell("pod/original", |tell| tell.slower = strength)?;
             }
             Kind::Leak | Kind::DiskHogLeak => {
-                self.pod.tell("pod/original", |tell| tell.leak = strength * LEAK)?
+                self.pod.tell("pod/original", |tell| tell.leak = strength * LEAK)?;
             }
             Kind::Quota => {
                 let wanted = rate.unwrap_or_default() * self.request_cpu_s();

@@ -210,15 +210,13 @@ fn start_writer(scratch: &Path, tally: &Shared) -> Result<SyncSender<f64>> {
     let (sender, receiver): (_, Receiver<f64>) = sync_channel(64);
     let tally = Arc::clone(tally);
     let act = move || {
-        let mut written = 0;
-        for arrival_s in receiver {
+        for (written, arrival_s) in (0..).zip(receiver) {
             // Over and over, so that the file does not grow.
-            let offset = written % 256 * PAGE;
+            let offset: u64 = written % 256 * PAGE;
             let done = file
                 .write_all_at(&[3; PAGE as usize], offset)
                 .and_then(|()| file.flush())
                 .and_then(|()| file.sync_data());
-            written += 1;
             let took_s = monotonic_s() - arrival_s;
             with(&tally, |tally| match done {
                 Ok(()) => tally.latencies_s.push(took_s),
