@@ -212,7 +212,7 @@ fn start_writer(scratch: &Path, tally: &Shared) -> Result<SyncSender<f64>> {
     let act = move || {
         for (written, arrival_s) in (0..).zip(receiver) {
             // Over and over, so that the file does not grow.
-            let offset = written % 256 * PAGE;
+            let offset: u64 = written % 256 * PAGE;
             let done = file
                 .write_all_at(&[3; PAGE as usize], offset)
                 .and_then(|()| file.flush())
