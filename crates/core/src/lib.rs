@@ -6,6 +6,7 @@
 
 mod batch;
 mod contrast;
+mod diagnosis;
 mod hash;
 mod instance;
 mod judgement;
@@ -18,6 +19,7 @@ mod record;
 mod report;
 mod risk;
 mod rng;
+mod scenario;
 mod schema;
 mod time;
 mod value;
@@ -25,6 +27,7 @@ mod window;
 
 pub use batch::{Batch, BatchError, Origin, Row};
 pub use contrast::{Contrast, Fidelity, Verdict, VerdictClass};
+pub use diagnosis::{Anomaly, AnomalyGroup, Diagnosis};
 pub use hash::{Fnv64, fnv64};
 pub use instance::{Instance, InstanceId, InstanceKind, WorkloadId};
 pub use judgement::{Contribution, Expectation, Judgement, Learning, Phase, Score};
@@ -36,6 +39,7 @@ pub use record::{Failure, Maintenance, PARTITIONS, Partition, Position, Record};
 pub use report::{Flag, REPORT_VERSION, ReportId, Severity, Sighting};
 pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
 pub use rng::Rng;
+pub use scenario::{Benefit, Change, Effect, Estimate, Expected, Scenario, WhatIf};
 pub use schema::{Schema, SchemaId};
 pub use time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, Timestamp};
 pub use value::{MISSING, Value};

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contrast::Contrast;
 use crate::instance::InstanceId;
 use crate::judgement::{Judgement, Learning};
+use crate::report::{Flag, ReportId};
 use crate::risk::Risk;
 use crate::time::Timestamp;
 
@@ -75,4 +77,13 @@ pub struct Prediction {
     pub anomaly: Option<Judgement>,
     /// What the prediction could build on.
     pub learning: Learning,
+    /// Where trouble is by the contrast of production and its twin, where one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contrast: Option<Contrast>,
+    /// The report that was asked about, or the newest there is of the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<ReportId>,
+    /// Known issues in it, worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::descriptions::Descriptions;
 use crate::error::Chain;
 use crate::ingest::{Ingest, LocalSink};
-use crate::node::{identity, open_dir, start_collector};
+use crate::node::{identity, open_dir, start_collector, start_twins, twins};
 use crate::threads::{Threads, pause};
 
 /// Bytes of telemetry in one request.
@@ -53,8 +53,12 @@ impl Agent {
         }
         let log = Arc::new(log);
         let mut threads = Threads::new();
-        let sink = LocalSink::new(Arc::new(Ingest::new(log.clone())), identity(&config.data_dir)?, None);
-        start_collector(&mut threads, config, sink)?;
+        let (ingest, (source, epoch)) = (Arc::new(Ingest::new(log.clone())), identity(&config.data_dir)?);
+        start_collector(&mut threads, config, LocalSink::new(ingest.clone(), (source, epoch), None))?;
+        if config.twin.enabled {
+            let sink = LocalSink::new(ingest, (twins(source), epoch), None);
+            start_twins(&mut threads, (config, Arc::default()), None, sink)?;
+        }
         let sender = Sender::new(config, log.clone());
         let stop = threads.stop.clone();
         threads.start("sender", move || sender.run(&stop))?;
@@ -67,6 +71,7 @@ impl Agent {
     /// If the end of the spool cannot be sealed; what was acknowledged is safe all the same.
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
+        self.threads.join("twin");
         self.threads.join("sender");
         Ok(self.log.close()?)
     }

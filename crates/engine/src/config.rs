@@ -22,6 +22,8 @@ pub struct Config {
     pub learn: foretwin_learn::Config,
     /// When models are trained, and how much that may cost.
     pub training: Training,
+    /// Twins of this machine's instances.
+    pub twin: foretwin_twin::Config,
     /// Extrapolation and risk.
     pub foresee: foretwin_foresee::Config,
     /// Where an agent sends what it collects.
@@ -99,6 +101,7 @@ impl Default for Config {
             store: foretwin_store::Config::default(),
             learn: foretwin_learn::Config::default(),
             training: Training::default(),
+            twin: foretwin_twin::Config::default(),
             foresee: foretwin_foresee::Config::default(),
             forward: Forward::default(),
             reports: crate::reports::Config::default(),
@@ -116,41 +119,58 @@ impl Config {
         self.stream.check()?;
         self.store.validate()?;
         self.learn.check()?;
+        self.twin.validate()?;
         self.foresee.clone().validate()?;
         self.reports.issues()?.check()?;
-        if self.reports.keep == 0 {
-            return Err(Error::Config { field: "reports.keep", remedy: "at least 1, for instance 1000" });
-        }
-        let training = &self.training;
-        let invalid = |field, remedy| Err(Error::Config { field, remedy });
-        if !(training.cpu_share > 0.0 && training.cpu_share <= 1.0) {
-            return invalid("training.cpu_share", "a share above 0 and at most 1, for instance 0.25");
-        }
-        if training.growth.is_nan() || training.growth < 1.1 {
-            return invalid("training.growth", "a factor of at least 1.1, for instance 2.0");
-        }
-        if training.settled_s.is_nan() || training.settled_s < 60.0 {
-            return invalid("training.settled_s", "at least 60 seconds, for instance 3600");
-        }
-        if training.interval_s.is_nan() || training.interval_s < 60.0 {
-            return invalid("training.interval_s", "at least 60 seconds, for instance 21600");
-        }
-        if training.drift_interval_s.is_nan() || training.drift_interval_s < 60.0 {
-            return invalid("training.drift_interval_s", "at least 60 seconds, for instance 3600");
-        }
-        if !(0.0..=0.9).contains(&training.left_out_share) {
-            return invalid("training.left_out_share", "a share from 0 to 0.9, for instance 0.25");
-        }
-        if self.forward.spool_bytes < 4 * self.stream.segment_bytes {
-            return invalid("forward.spool_bytes", "at least four times stream.segment_bytes");
-        }
-        if training.first_frames < 10 {
-            return invalid("training.first_frames", "at least 10 frames, for instance 30");
-        }
         let server = &self.forward.server;
-        if !server.is_empty() && !server.starts_with("http://") {
-            return invalid("forward.server", "a URL such as http://foretwin.example:7878");
-        }
-        Ok(())
+        let checks = [
+            (self.reports.keep > 0, "reports.keep", "at least 1, for instance 1000"),
+            (
+                self.forward.spool_bytes >= 4 * self.stream.segment_bytes,
+                "forward.spool_bytes",
+                "at least four times stream.segment_bytes",
+            ),
+            (
+                server.is_empty() || server.starts_with("http://"),
+                "forward.server",
+                "a URL such as http://foretwin.example:7878",
+            ),
+        ];
+        first_wrong(checks.into_iter().chain(self.training.checks()))
+    }
+}
+
+impl Training {
+    /// What must hold, of which field, and what would. Not a number is never good.
+    fn checks(&self) -> [(bool, &'static str, &'static str); 7] {
+        let minute = |seconds: f64| seconds >= 60.0;
+        [
+            (
+                self.cpu_share > 0.0 && self.cpu_share <= 1.0,
+                "training.cpu_share",
+                "a share above 0 and at most 1, for instance 0.25",
+            ),
+            (self.growth >= 1.1, "training.growth", "a factor of at least 1.1, for instance 2.0"),
+            (minute(self.settled_s), "training.settled_s", "at least 60 seconds, for instance 3600"),
+            (minute(self.interval_s), "training.interval_s", "at least 60 seconds, for instance 21600"),
+            (
+                minute(self.drift_interval_s),
+                "training.drift_interval_s",
+                "at least 60 seconds, for instance 3600",
+            ),
+            (
+                (0.0..=0.9).contains(&self.left_out_share),
+                "training.left_out_share",
+                "a share from 0 to 0.9, for instance 0.25",
+            ),
+            (self.first_frames >= 10, "training.first_frames", "at least 10 frames, for instance 30"),
+        ]
+    }
+}
+
+fn first_wrong(checks: impl IntoIterator<Item = (bool, &'static str, &'static str)>) -> Result<(), Error> {
+    match checks.into_iter().find(|(good, ..)| !good) {
+        Some((_, field, remedy)) => Err(Error::Config { field, remedy }),
+        None => Ok(()),
     }
 }

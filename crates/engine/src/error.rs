@@ -34,6 +34,12 @@ pub enum Error {
     /// Foresight refuses.
     #[error(transparent)]
     Foresee(#[from] foretwin_foresee::Error),
+    /// A twin cannot be kept.
+    #[error(transparent)]
+    Twin(#[from] foretwin_twin::Error),
+    /// There is no such rehearsal.
+    #[error("there is no rehearsal {0}; POST /api/v1/twins/{{instance}}/rehearsals asks for one")]
+    UnknownRehearsal(u64),
     /// A record cannot be read.
     #[error(transparent)]
     Wire(#[from] foretwin_wire::Error),
@@ -141,6 +147,8 @@ impl Error {
             Self::Store(_) => "store",
             Self::Learn(_) => "learn",
             Self::Foresee(_) => "foresee",
+            Self::Twin(_) => "twin",
+            Self::UnknownRehearsal(_) => "unknown_rehearsal",
             Self::Wire(_) | Self::Refused(_) => "invalid_record",
             Self::File { .. } => "file",
             Self::Thread { .. } => "thread",

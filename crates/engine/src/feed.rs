@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foretwin_core::{
     Capacity, InstanceId, Judgement, Kind, Learning, Phase, Risk, Schema, Timestamp, Value, Window,
 };
-use foretwin_foresee::{History, Series};
+use foretwin_foresee::{Evidence, Growth, History, Series};
 use foretwin_learn::{Departure, Model, State};
 
 use crate::config::Training;
@@ -301,6 +301,26 @@ impl Feed {
         let (mut room, seed) = (Room::default(), seed(owner, now));
         let assess = |resource: &Resource| resource.assess(now, config, (seed, &mut room));
         self.resources.iter().filter_map(assess).collect()
+    }
+
+    /// How each resource grows, with the units of work per second that may drive it.
+    pub(crate) fn growths(
+        &self,
+        (now, owner): (Timestamp, &InstanceId),
+        config: &foretwin_foresee::Config,
+        work: &dyn Fn(Timestamp) -> f64,
+    ) -> Vec<Growth> {
+        let mut room = Room::default();
+        let read = |resource: &Resource| {
+            let limit = resource.history.limit()?;
+            let Room { times, used } = &mut room;
+            resource.history.series(times, used);
+            let work: Vec<f64> = times.iter().map(|&at| work(at)).collect();
+            let (metric, mode) = (resource.metric.as_str(), resource.capacity.mode);
+            let series = Series { metric, mode, times, used, limit };
+            Growth::read(&Evidence { series, work: &work }, now, config.lookback_s, seed(owner, now))
+        };
+        self.resources.iter().filter_map(read).collect()
     }
 
     /// Assesses the resources that need it, and says how many did.

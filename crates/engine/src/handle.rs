@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use foretwin_core::{Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Timestamp};
+use foretwin_core::{
+    Diagnosis, Failure, InstanceId, Maintenance, Metric, Prediction, Record, Risk, Scenario, Timestamp,
+    WhatIf,
+};
 
 use foretwin_foresee::Question;
 
@@ -14,6 +17,7 @@ use crate::outputs::HORIZONS;
 use crate::pipeline::{Pipeline, within};
 use crate::reports::Reports;
 use crate::shard::Watched;
+use crate::twin::Wishes;
 use crate::view::{InstanceView, Readiness, TopRisk, WindowQuery, WindowView};
 
 /// The horizon of what is shown at a glance.
@@ -29,6 +33,7 @@ pub struct Handle {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) reports: Arc<Reports>,
+    pub(crate) wishes: Arc<Wishes>,
     /// Whether this node collects, and so waits for its own telemetry before it is ready.
     pub(crate) collects: bool,
 }
@@ -147,12 +152,42 @@ impl Handle {
         })
     }
 
+    /// Where its trouble comes from: itself, what it runs on, or what runs on it.
+    ///
+    /// # Errors
+    /// If nobody watches the instance, or its history cannot be read.
+    pub fn diagnosis(&self, id: &InstanceId) -> Result<Diagnosis, Error> {
+        self.pipeline.diagnosis(id)
+    }
+
     /// What will fail, when, why, and what to do.
     ///
     /// # Errors
     /// If nobody knows the instance.
     pub fn predict(&self, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
-        predict(&self.pipeline, id, horizon_s)
+        let mut prediction = predict(&self.pipeline, id, horizon_s)?;
+        crate::whatif::sharpen(&self.pipeline, &mut prediction);
+        Ok(prediction)
+    }
+
+    /// Whether the probabilities stored since `from` came true, by horizon; of one instance or of all.
+    ///
+    /// # Errors
+    /// If nobody knows the instance, or history cannot be read.
+    pub fn reliability(
+        &self,
+        only: Option<&InstanceId>,
+        from: Timestamp,
+    ) -> Result<Vec<foretwin_foresee::Reliability>, Error> {
+        crate::reliability::reliability(&self.pipeline, only, from)
+    }
+
+    /// What scenarios would change, side by side.
+    ///
+    /// # Errors
+    /// If nobody knows the instance or a host that is asked about, or history cannot be read.
+    pub fn what_if(&self, id: &InstanceId, horizon_s: f64, scenarios: &[Scenario]) -> Result<WhatIf, Error> {
+        crate::whatif::what_if(&self.pipeline, id, horizon_s, scenarios)
     }
 
     /// Takes records from elsewhere; returns once they are durable.
@@ -199,7 +234,7 @@ impl Handle {
 /// The answer of [`Handle::predict`], for whoever has a pipeline.
 pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
     let config = pipeline.config.foresee.clone().with_horizon(horizon_s);
-    pipeline.with(id, |watched| {
+    let mut prediction = pipeline.with(id, |watched| {
         let at = watched.last();
         let gone = watched.vanished.is_some();
         let question = Question {
@@ -211,7 +246,15 @@ pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> R
             learning: watched.learning(&pipeline.config.training),
         };
         foretwin_foresee::predict(question, &config)
-    })
+    })?;
+    let anomalous = prediction.anomaly.as_ref().is_some_and(|judged| judged.score.0 > 1.0);
+    if anomalous || !prediction.root_causes.is_empty() {
+        let diagnosis = pipeline.diagnosis(id)?;
+        prediction.root_causes = foretwin_foresee::explained(prediction.root_causes, &diagnosis.causes);
+    }
+    let known = pipeline.with(id, |watched| watched.instance.clone())?;
+    prediction.contrast = pipeline.contrasts.contrast(&known);
+    Ok(prediction)
 }
 
 /// The time of day, in µs since the epoch.

@@ -10,6 +10,7 @@ mod cohort;
 mod config;
 mod counters;
 mod descriptions;
+mod diagnosis;
 mod drift;
 mod error;
 mod events;
@@ -28,13 +29,16 @@ mod pace;
 mod pipeline;
 mod presence;
 mod registry;
+mod reliability;
 mod replay;
 mod reports;
 mod shard;
 mod threads;
 mod trainer;
+mod twin;
 mod verdicts;
 mod view;
+mod whatif;
 mod worker;
 
 pub use agent::Agent;
@@ -53,6 +57,7 @@ pub use node::{Node, Roles};
 pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
+pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
 };

@@ -22,6 +22,7 @@ use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
 use crate::trainer::{Budget, Due};
+use crate::twin::{Keeper, Wishes};
 use crate::worker::{self, Applied};
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -64,7 +65,13 @@ impl Node {
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
         let collects = roles.collect;
-        let handle = Handle { pipeline: pipeline.clone(), ingest: ingest.clone(), reports, collects };
+        let handle = Handle {
+            pipeline: pipeline.clone(),
+            ingest: ingest.clone(),
+            reports,
+            wishes: Arc::default(),
+            collects,
+        };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
@@ -72,6 +79,20 @@ impl Node {
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
+            if config.twin.enabled {
+                let (source, epoch) = identity(&config.data_dir)?;
+                let sink = LocalSink::new(
+                    handle.ingest.clone(),
+                    (twins(source), epoch),
+                    Some(handle.pipeline.clone()),
+                );
+                start_twins(
+                    &mut threads,
+                    (config, handle.wishes.clone()),
+                    Some(handle.pipeline.clone()),
+                    sink,
+                )?;
+            }
         }
         Ok(Self { handle, log, threads, _lock: lock })
     }
@@ -88,6 +109,7 @@ impl Node {
     /// If the last flush fails; then the log still holds what it would have stored.
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
+        self.threads.join("twin");
         let sealed = self.log.close();
         // Without their lanes the workers end once their queues are empty.
         self.log.subscribe(|_| ());
@@ -256,6 +278,35 @@ fn dismiss(handle: &Handle, started: Timestamp) {
         }
     }
     handle.pipeline.forget(wall_clock());
+}
+
+/// The source of what twins report: another one than the collector's, since each numbers its own batches.
+pub(crate) fn twins(source: u64) -> u64 {
+    source.rotate_left(32) | 1
+}
+
+/// Starts the keeper of twins. What keeps it from starting costs the twins, not the node.
+pub(crate) fn start_twins(
+    threads: &mut Threads,
+    (config, wishes): (&Config, Arc<Wishes>),
+    pipeline: Option<Arc<Pipeline>>,
+    mut sink: LocalSink,
+) -> Result<(), Error> {
+    let named = config.collect.host.clone();
+    let host = if named.is_empty() { foretwin_collect::machine::host_name() } else { Ok(named) };
+    let host = host.map_err(|source| Error::Collect { source })?;
+    let keeper = match Keeper::new(config, &host, wishes, pipeline) {
+        Ok(keeper) => keeper,
+        Err(error) => {
+            tracing::warn!("no twins: {}", Chain(&error));
+            return Ok(());
+        }
+    };
+    let stop = threads.stop.clone();
+    threads.start("twin", move || {
+        keeper.run(&mut sink, &stop);
+        sink.flush();
+    })
 }
 
 /// Starts the collector of a node or an agent.

@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::pace::Pace;
 use crate::registry::Registry;
 use crate::shard::{Shard, Watched};
+use crate::twin::Contrasts;
 use crate::verdicts::{self, Verdicts};
 use crate::view::Event;
 use crate::{Error, outputs};
@@ -33,6 +34,7 @@ pub(crate) struct Pipeline {
     pub(crate) registry: Registry,
     pub(crate) events: Events,
     pub(crate) counters: Counters,
+    pub(crate) contrasts: Contrasts,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
 }
@@ -47,6 +49,7 @@ impl Pipeline {
             shards,
             events: Events::default(),
             counters: Counters::default(),
+            contrasts: Contrasts::default(),
             schemas: RwLock::default(),
             store,
         };
@@ -103,6 +106,7 @@ impl Pipeline {
                 let schemas: Vec<SchemaId> = watched.feeds.iter().map(|feed| feed.schema.id()).collect();
                 schemas.into_iter().for_each(|schema| self.seat(watched, schema));
                 drop(shard);
+                self.contrasts.describe(instance, || self.described());
                 if fresh {
                     self.events.publish(|| Event::Appeared { instance: instance.id.clone() });
                 }
@@ -112,6 +116,7 @@ impl Pipeline {
                 // Frames that came meanwhile are the better proof.
                 if let Some(watched) = shard.watched.get_mut(instance).filter(|one| one.last() <= *at) {
                     watched.vanished = Some(*at);
+                    self.contrasts.vanished(&watched.instance);
                 }
                 drop(shard);
                 let (instance, at_us) = (instance.clone(), *at);
@@ -120,6 +125,13 @@ impl Pipeline {
             // The store keeps failures and maintenance; what learns from them reads them there.
             Record::Failure(_) | Record::Maintenance(_) => {}
         }
+    }
+
+    /// All instances as they are described.
+    fn described(&self) -> Vec<foretwin_core::Instance> {
+        let mut all = Vec::new();
+        self.each(|watched| all.push(watched.instance.clone()));
+        all
     }
 
     fn learn_schema(&self, schema: &Arc<Schema>) {
@@ -154,6 +166,7 @@ impl Pipeline {
             let (watched, pace) =
                 shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
             if self.frame(watched, &schema, (at, values)) {
+                self.contrast(watched, (&schema, at, values));
                 self.assess(watched, pace, at);
                 if let Some(frame) = verdict(watched, &schema) {
                     verdicts.add(row.instance, at, &frame);
@@ -192,6 +205,20 @@ impl Pipeline {
         }
         watched.newest = at;
         true
+    }
+
+    /// Holds production against its twin, where there is one.
+    fn contrast(&self, watched: &Watched, frame: (&Arc<Schema>, Timestamp, &[Value])) {
+        let score = watched.feeds.iter().find(|feed| feed.schema.id() == frame.0.id());
+        let score = score.and_then(|feed| feed.score(frame.1)).map(|(_, score)| score);
+        self.contrasts.take(&watched.instance, frame, score, &mut |contrast| {
+            self.events.publish(|| Event::Verdict {
+                instance: contrast.instance.clone(),
+                at_us: contrast.at,
+                class: contrast.verdict.class,
+                probability: contrast.verdict.probability,
+            });
+        });
     }
 
     /// Assesses risks when it is time to.

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foretwin_core::{Flag, InstanceId, REPORT_VERSION, ReportId, Severity, Timestamp, fnv64};
+use foretwin_core::{
+    Action, FailureProbability, Flag, InstanceId, Learning, Phase, Prediction, REPORT_VERSION, ReportId,
+    Severity, Timestamp, fnv64,
+};
 use foretwin_disk::Disk;
-use foretwin_foresee::{Issues, Rule};
+use foretwin_foresee::{Issues, Rule, recurrence};
 use foretwin_store::Blobs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -155,6 +158,42 @@ fn head(document: &Value) -> Result<(InstanceId, Timestamp), Error> {
     Ok((InstanceId::new(instance), Timestamp(at)))
 }
 
+/// The answer where there is no telemetry.
+fn from_report_alone(
+    report: &ReportView,
+    horizon_s: f64,
+    config: &foretwin_foresee::Config,
+) -> Result<Prediction, Error> {
+    let (probability, failures) = recurrence(&report.document, horizon_s);
+    let config = config.clone().with_horizon(horizon_s);
+    let at = |horizon_s: f64| FailureProbability {
+        horizon_s,
+        probability: recurrence(&report.document, horizon_s).0,
+    };
+    Ok(Prediction {
+        instance: report.instance.clone(),
+        at: report.at_us,
+        horizon_s,
+        failure_probability: probability,
+        // One moment and a count are little to go by, and say nothing of how things move.
+        confidence: 0.1,
+        root_causes: Vec::new(),
+        recommended_actions: Vec::new(),
+        probabilities: config.horizons_s.iter().map(|&horizon_s| at(horizon_s)).collect(),
+        risks: Vec::new(),
+        anomaly: None,
+        learning: Learning {
+            phase: Phase::Gathering,
+            progress: 0.0,
+            model_version: 0,
+            message: format!("no telemetry: from {failures:.0} failures in the week before the report"),
+        },
+        contrast: None,
+        report_id: None,
+        flags: Vec::new(),
+    })
+}
+
 impl Handle {
     /// Makes a report of the machine this node runs on, and keeps it. Takes a second and more.
     ///
@@ -182,6 +221,30 @@ impl Handle {
     /// If there is none.
     pub fn report(&self, id: &ReportId) -> Result<ReportView, Error> {
         self.reports.get(id)
+    }
+
+    /// What a report says will fail: what telemetry says, where the instance has any, else how often it has failed lately;
+    /// known issues of the report stand beside it, and what to do about them.
+    ///
+    /// # Errors
+    /// If there is no such report.
+    pub fn predict_report(&self, id: &ReportId, horizon_s: f64) -> Result<Prediction, Error> {
+        let report = self.report(id)?;
+        let mut prediction = match self.predict(&report.instance, horizon_s) {
+            Ok(prediction) => prediction,
+            Err(Error::UnknownInstance(_)) => {
+                from_report_alone(&report, horizon_s, &self.pipeline.config.foresee)?
+            }
+            Err(error) => return Err(error),
+        };
+        let actions = report.flags.iter().map(|flag| Action {
+            action: flag.rule.clone(),
+            description: flag.solution.clone(),
+            expected_effect: format!("averts: {}", flag.risk),
+        });
+        prediction.recommended_actions.extend(actions);
+        (prediction.report_id, prediction.flags) = (Some(report.id), report.flags);
+        Ok(prediction)
     }
 
     /// Names of the reports kept, newest first.

@@ -1,7 +1,7 @@
 //! The answers of a node, as machines read them: what `serve` turns into JSON and the CLI prints.
 
 use foretwin_core::{
-    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp,
+    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp, VerdictClass,
 };
 use serde::Serialize;
 
@@ -158,6 +158,17 @@ pub enum Event {
         /// When.
         at_us: Timestamp,
     },
+    /// The contrast of production and its twin says something else than before.
+    Verdict {
+        /// About whom.
+        instance: InstanceId,
+        /// When.
+        at_us: Timestamp,
+        /// Where the trouble is now.
+        class: VerdictClass,
+        /// Of that class.
+        probability: f64,
+    },
     /// A model was trained and now judges.
     Learned {
         /// Whose.
@@ -175,6 +186,7 @@ impl Event {
             Self::Score { instance, .. }
             | Self::Appeared { instance }
             | Self::Vanished { instance, .. }
+            | Self::Verdict { instance, .. }
             | Self::Learned { instance, .. } => instance,
         }
     }
@@ -186,6 +198,7 @@ impl Event {
             Self::Score { .. } => "score",
             Self::Appeared { .. } => "appeared",
             Self::Vanished { .. } => "vanished",
+            Self::Verdict { .. } => "verdict",
             Self::Learned { .. } => "learned",
         }
     }

@@ -1,8 +1,8 @@
 //! Why a resource runs out, in a first version: from the risk alone, without asking what else happened.
 //!
 //! Steady growth of what a workload should give back is a leak, growth of what it stores is growth, a limit that is
-//! reached is exhaustion, and what remains is unknown. A causal diagnosis with topology and the twin's contrast takes
-//! the same risks and gives the same [`Cause`]s.
+//! reached is exhaustion, and what remains is unknown. What remains, a diagnosis across metrics and instances may
+//! explain ([`explained`]).
 
 use foretwin_core::{Cause, Evidence, FailureMode, InstanceId, Risk, Shape, Timestamp};
 
@@ -10,6 +10,8 @@ use crate::{Config, words};
 
 /// Share of the limit from which a level alone is a cause.
 const NEARLY_FULL: f64 = 0.98;
+/// The class of what nothing explains.
+const UNKNOWN: &str = "unknown";
 
 /// What a cause is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,37 @@ pub fn causes(
     causes
 }
 
+/// What a prediction's causes leave unknown, given to the causes that a diagnosis of the same moment found. Without
+/// causes of its own the prediction takes those of the diagnosis.
+#[must_use]
+pub fn explained(causes: Vec<Cause>, diagnosed: &[Cause]) -> Vec<Cause> {
+    let (unknown, mut known): (Vec<Cause>, Vec<Cause>) =
+        causes.into_iter().partition(|cause| cause.class == UNKNOWN);
+    let open = if known.is_empty() && unknown.is_empty() {
+        1.0
+    } else {
+        unknown.iter().map(|cause| cause.probability).sum()
+    };
+    let mut left = open;
+    for cause in diagnosed.iter().filter(|cause| cause.class != UNKNOWN) {
+        let probability = open * cause.probability;
+        left -= probability;
+        match known.iter_mut().find(|one| one.class == cause.class && one.place == cause.place) {
+            Some(same) => {
+                same.probability += probability;
+                same.evidence.extend(cause.evidence.iter().cloned());
+            }
+            None => known.push(Cause { probability, ..cause.clone() }),
+        }
+    }
+    if let Some(rest) = unknown.into_iter().next().filter(|_| left > 0.05) {
+        known.push(Cause { probability: left, ..rest });
+    }
+    known.retain(|cause| cause.probability > 0.0);
+    known.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    known
+}
+
 /// How clearly the movement of a series speaks for its class, 0 to 1.
 fn clarity(risk: &Risk) -> f64 {
     let trend = &risk.trend;
@@ -95,7 +128,7 @@ fn unknown(instance: &InstanceId, notable: &[&Risk], probability: f64) -> Cause 
         );
         Evidence { metric: risk.metric.clone(), statement }
     });
-    Cause { class: "unknown".into(), place: instance.clone(), probability, evidence: evidence.collect() }
+    Cause { class: UNKNOWN.into(), place: instance.clone(), probability, evidence: evidence.collect() }
 }
 
 /// Observed, limit, rate, since when, and when it ends.
@@ -172,6 +205,25 @@ pub(crate) mod tests {
     fn nothing_notable_has_no_cause() {
         let at = Timestamp::from_seconds(1.7e9);
         assert!(causes(&InstanceId::new("h/a"), &[leak(0.1)], at, 3600.0, &Config::default()).is_empty());
+    }
+
+    #[test]
+    fn a_diagnosis_explains_what_risks_leave_unknown() {
+        let (host, at) = (InstanceId::new("h"), Timestamp::from_seconds(1.7e9));
+        let config = Config::default();
+        let mut vague = leak(0.9);
+        vague.trend.shape = Shape::Plateau;
+        let alone = causes(&InstanceId::new("h/a"), &[vague], at, 3600.0, &config);
+        let evidence = vec![Evidence { metric: "m".into(), statement: "rose".into() }];
+        let contention =
+            Cause { class: "contention".into(), place: host, probability: 0.8, evidence: evidence.clone() };
+        let both = explained(alone.clone(), std::slice::from_ref(&contention));
+        let total = |causes: &[Cause]| causes.iter().map(|cause| cause.probability).sum::<f64>();
+        let of = |class: &str| both.iter().find(|cause| cause.class == class).unwrap().probability;
+        let unknown = alone.iter().find(|cause| cause.class == UNKNOWN).unwrap().probability;
+        assert!((of("contention") - 0.8 * unknown).abs() < 1e-12 && of(UNKNOWN) < unknown);
+        assert!((total(&both) - total(&alone)).abs() < 1e-12);
+        assert_eq!(explained(Vec::new(), &[contention])[0].probability, 0.8);
     }
 
     #[test]

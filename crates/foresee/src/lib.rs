@@ -5,34 +5,56 @@
 //! (`shape`), how long it will last is judged (`persist`), and arrival at the limit is integrated over both
 //! (`outlook`). [`predict`] combines the risks of an instance, names [`causes`] and proposes [`actions`].
 //!
-//! Deliberately absent: what-if, hazard models learned from failures, and diagnosis across metrics; they will take
-//! and give the same nouns.
+//! [`diagnosis`] looks across metrics and instances for where trouble began, [`contrast`] holds production against its
+//! twin, and [`Issues`] hold a report against what is known to go wrong.
+//!
+//! A [`Growth`] compares shapes since every moment at which the present one may have begun, with the work done as a
+//! possible driver, and draws futures from them. A [`Situation`] combines those of one instance; [`Experience`] learns
+//! from recorded failures how often they come true. [`what_if`] replays them under a scenario.
 
 mod action;
+mod alert;
 mod cause;
 mod climb;
 mod config;
 pub mod contrast;
+pub mod diagnosis;
 mod error;
+mod expect;
+mod experience;
+mod growth;
+mod hazard;
 mod history;
+mod interval;
 mod issues;
 mod math;
 mod outlook;
 mod path;
 mod persist;
 mod predict;
+mod reliability;
 mod risk;
 mod series;
 mod shape;
 mod trend;
+mod whatif;
 mod words;
 
 pub use action::actions;
-pub use cause::causes;
+pub use alert::Alert;
+pub use cause::{causes, explained};
 pub use config::Config;
 pub use error::Error;
+pub use expect::{scenario_of, told};
+pub use experience::{Experience, Outcome, Record, Statement};
+pub use growth::{Evidence, Growth, Shares};
+pub use hazard::{Hazard, Situation};
 pub use history::{History, Pushed};
-pub use issues::{Issues, Rule};
+pub use interval::Interval;
+pub use issues::{Issues, Rule, recurrence};
+pub use math::first_passage;
 pub use predict::{Question, combine, predict};
+pub use reliability::{Reliability, ReliabilityBin, Tally};
 pub use risk::risk;
 pub use series::Series;
+pub use whatif::{Grounds, what_if};

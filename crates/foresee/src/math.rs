@@ -20,7 +20,8 @@ pub(crate) fn normal_cdf(z: f64) -> f64 {
 ///
 /// the inverse Gaussian distribution (Folks and Chhikara, "The inverse Gaussian distribution and its statistical
 /// application", JRSS B 40, 1978), defective for μ < 0.
-pub(crate) fn first_passage(t: f64, rise: f64, mu: f64, sigma: f64) -> f64 {
+#[must_use]
+pub fn first_passage(t: f64, rise: f64, mu: f64, sigma: f64) -> f64 {
     if rise <= 0.0 {
         return 1.0;
     }

@@ -69,6 +69,26 @@ impl Persistence {
         Self { lasted_s: climb.lasted_s, odds, lasting, alive }
     }
 
+    /// What a steady trend over new ground is trusted with that has lasted `lasted_s` and has not ended.
+    pub(crate) fn steady(lasted_s: f64, config: &Config) -> Self {
+        let age = (lasted_s / config.transient_s).min(AGE_MOST);
+        let lasting = config.lasting_share * age / (1.0 + age);
+        Self { lasted_s: lasted_s.max(1e-3), odds: ODDS * age.powf(AGE_POWER), lasting, alive: 1.0 }
+    }
+
+    /// The seconds that a share `fate` of such trends outlast.
+    pub(crate) fn ends(&self, fate: f64) -> f64 {
+        let (mut low, mut high) = (1e-4f64, 1e6f64);
+        if self.survival(high * self.lasted_s) > fate {
+            return f64::INFINITY;
+        }
+        for _ in 0..40 {
+            let middle = (low * high).sqrt();
+            if self.survival(middle * self.lasted_s) > fate { low = middle } else { high = middle }
+        }
+        low * self.lasted_s
+    }
+
     /// Probability that the trend, if it has not ended, goes on for another `u` seconds.
     pub(crate) fn survival(&self, u: f64) -> f64 {
         let ratio = u / self.lasted_s;
@@ -146,6 +166,15 @@ mod tests {
         let (young, old) = (judged(&[1.0; 15], 40.0), judged(&[1.0; 15], 196.0));
         assert!(old.survival(60.0) > 0.95 && old.survival(60.0) > old.survival(400.0));
         assert!(young.survival(2000.0) < 0.01 && young.survival(60.0) < 0.2);
+    }
+
+    #[test]
+    fn the_end_of_a_trend_is_where_its_survival_says() {
+        let trend = Persistence::steady(300.0, &Config::default());
+        for fate in [0.9, 0.5, 0.2] {
+            assert!((trend.survival(trend.ends(fate)) - fate).abs() < 1e-6);
+        }
+        assert!(trend.ends(0.9) < trend.ends(0.2));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub fn predict(question: Question, config: &Config) -> Prediction {
         risks,
         anomaly,
         learning,
+        contrast: None,
+        report_id: None,
+        flags: Vec::new(),
     }
 }
 

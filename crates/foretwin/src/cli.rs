@@ -20,7 +20,9 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   foretwin run                                   watch this machine; then open http://127.0.0.1:7878
   foretwin predict web-1/system.slice/app.service --horizon 6h
+  foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
   foretwin models show web-1                     what its model looks at and what it does with every metric
+  foretwin twin list                             the twins of this machine, and what they say
   foretwin report                                what is wrong with this machine, and what to do
   foretwin doctor                                what this machine offers and lacks
   foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
@@ -37,8 +39,12 @@ pub enum Command {
     Predict(PredictArgs),
     /// Say what metrics will be, with bands, and by which way they are expected
     Forecast(crate::commands::forecast::ForecastArgs),
+    /// Say what an intervention would change: probability and time of failure, before and after
+    Whatif(WhatifArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
+    /// What runs beside production and says where trouble comes from; rehearse what is coming
+    Twin(crate::commands::twin::TwinArgs),
     /// Say what this machine is and does, and which known issues it has
     Report(crate::commands::report::ReportArgs),
     /// Check a configuration file
@@ -95,6 +101,51 @@ pub struct PredictArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct WhatifArgs {
+    /// Which instance
+    pub instance: String,
+    /// Of the memory limit: a factor such as 1.5x, or an amount such as 512MiB
+    #[arg(long)]
+    pub memory: Option<String>,
+    /// Of the processors
+    #[arg(long)]
+    pub cpu: Option<String>,
+    /// Of file systems
+    #[arg(long)]
+    pub disk: Option<String>,
+    /// Of descriptors, processes and threads
+    #[arg(long)]
+    pub descriptors: Option<String>,
+    /// Of the load: a factor
+    #[arg(long)]
+    pub load: Option<String>,
+    /// Replicas that share the load, before:after
+    #[arg(long)]
+    pub replicas: Option<String>,
+    /// Move to this host
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Restart now
+    #[arg(long)]
+    pub restart: bool,
+    /// Fix the suspected leak
+    #[arg(long)]
+    pub fix: bool,
+    /// One more scenario beside the flags, such as memory=2x,restart; may repeat
+    #[arg(long)]
+    pub scenario: Vec<String>,
+    /// How far ahead: seconds, or 15m, 6h, 7d
+    #[arg(long, default_value = "1h")]
+    pub horizon: String,
+    /// URL of the running node
+    #[arg(long, env = "FORETWIN_SERVER", default_value = "http://127.0.0.1:7878")]
+    pub server: String,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Configuration file
     pub config: PathBuf,
@@ -130,6 +181,12 @@ pub enum Evaluate {
     Forecast(ForecastArgs),
     /// Tell the application from the machine underneath, on campaigns recorded by foretwin-lab contrast
     Contrast(ContrastArgs),
+    /// Rank the causes of every fault in DATA/manifest.json, write {"ranks": {case: ["node|metric", ...]}, ...}
+    Rca(RcaArgs),
+    /// Learn from recorded runs to failure, predict others: rid,t,horizon_s,p_fail,ttf_p10,ttf_p50,ttf_p90,alert
+    Failure(RunsArgs),
+    /// Say when runs would have failed with more memory: rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90
+    Whatif(RunsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +200,48 @@ pub struct ContrastArgs {
     /// Tell every second
     #[arg(long)]
     pub verbose_runs: bool,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RcaArgs {
+    /// Directory of manifest.json and the files it names
+    #[arg(long)]
+    pub data: PathBuf,
+    /// File for ranks, probabilities and evidence
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Also report how well known causes are found: weights fitted on other cases, topology given, absent and permuted,
+    /// fault times given late; reads root_cause_nodes
+    #[arg(long)]
+    pub cross_validate: bool,
+    /// Seed of the permutations and intervals
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Directory to learn from: telemetry.parquet and runs.csv
+    #[arg(long)]
+    pub train: PathBuf,
+    /// Directory to predict: telemetry.parquet, for what-if whatif_pairs.csv too; outcomes in it are not read
+    #[arg(long)]
+    pub data: PathBuf,
+    /// CSV file for the predictions
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Probability of failure within 20 s above which, twice in a row, an alert is raised
+    #[arg(long, default_value_t = 0.35)]
+    pub threshold: f64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -14,6 +14,11 @@ use clap::Parser;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    // One binary: it starts itself as the runner of a twin. That one has a command line of its own, and no time to lose.
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(foretwin_twin::SUBCOMMAND) {
+        return foretwin_runner::main(arguments);
+    }
     let cli = Cli::parse();
     start_log(cli.verbose);
     let done = match cli.command {
@@ -22,7 +27,9 @@ fn main() -> ExitCode {
         Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Forecast(args) => commands::forecast::forecast(&args),
+        Command::Whatif(args) => commands::whatif::whatif(&args),
         Command::Models(args) => commands::models::models(&args),
+        Command::Twin(args) => commands::twin::twin(&args),
         Command::Report(args) => commands::report::report(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::Doctor(args) => commands::doctor::doctor(&args),

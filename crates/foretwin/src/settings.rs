@@ -19,6 +19,7 @@ pub struct Settings {
     pub store: foretwin_store::Config,
     pub learn: foretwin_learn::Config,
     pub foresee: foretwin_foresee::Config,
+    pub twin: foretwin_twin::Config,
 }
 
 impl Default for Settings {
@@ -35,6 +36,7 @@ impl Default for Settings {
             store: engine.store,
             learn: engine.learn,
             foresee: engine.foresee,
+            twin: engine.twin,
         }
     }
 }
@@ -59,6 +61,7 @@ impl Settings {
             learn: self.learn.clone(),
             training: self.training.clone(),
             foresee: self.foresee.clone(),
+            twin: self.twin.clone(),
             forward: self.forward.clone(),
             reports: self.reports.clone(),
         };

@@ -110,7 +110,7 @@ impl Set {
             match probe::nameless(directory.as_ref(), "replay") {
                 Ok(file) => self.thread("replay-disk", move |shared| workers::store(shared, &file, seed))?,
                 Err(error) => {
-                    eprintln!("replay.directory: {directory}: {error}; name one that can be written")
+                    eprintln!("replay.directory: {directory}: {error}; name one that can be written");
                 }
             }
         }

@@ -164,7 +164,8 @@ pub fn thread_usage() -> Usage {
 
 /// Makes this thread the last that the scheduler serves: nice 19, and as a batch.
 pub fn lowest_priority() {
-    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: plain numbers, of which zero is one.
+    let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
     // SAFETY: 0 is the calling thread; the parameters are a live local. A refusal leaves the priority as it was.
     unsafe {
         libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);

@@ -3,6 +3,7 @@
 import { Chart, Cursor, anomalousSpans } from './chart.js';
 import { forecastPanel, waysLine } from './forecast.js';
 import { openModels } from './model.js';
+import { openTwin } from './twin.js';
 import {
   choice, clock, expectation, h, meter, number, percent, quantity, riskLevel, riskWords, ruler, score, scoreLevel,
   sentence, seriesUnit, setText, span, swap, words,
@@ -150,8 +151,9 @@ export function openInstance(root, app, { path, id, params }) {
     foresee.now();
   });
   const models = openModels(app, id);
+  const twin = openTwin(app, id, cursor);
   const foreseen = forecastPanel();
-  root.append(head, learning, h('div.panels', null, risks.panel, causes.panel, unusual.panel),
+  root.append(head, learning, h('div.panels', null, risks.panel, causes.panel, unusual.panel), twin.panel,
     h('div.bar.sticky', null, ranges, picker), h('div.strips', null, strips.map(({ figure }) => figure)), grid,
     foreseen.panel, models.panel);
 
@@ -420,6 +422,7 @@ export function openInstance(root, app, { path, id, params }) {
       showHead();
     },
     learned: () => [look, predict, models, foresee].forEach((poll) => poll.now()),
+    verdict: () => twin.now(),
     vanished: () => look.now(),
   });
   const look = app.every(5000, refreshView);
@@ -430,7 +433,7 @@ export function openInstance(root, app, { path, id, params }) {
 
   function close() {
     root.removeEventListener('pointerdown', onOutside);
-    for (const poll of [look, plot, learn, predict, foresee, models]) poll.stop();
+    for (const poll of [look, plot, learn, predict, foresee, models, twin]) poll.stop();
     for (const chart of [...strips, ...charts.values()]) chart.close();
   }
 

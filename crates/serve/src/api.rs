@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::{RawQuery, State as Extract};
 use axum::http::StatusCode;
-use foretwin_core::{Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, Timestamp};
+use foretwin_core::{
+    Diagnosis, Failure, FailureMode, InstanceId, Maintenance, Metric, Prediction, ReportId, Timestamp,
+};
 use foretwin_engine::{InstanceView, WindowQuery, WindowView};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,6 +52,14 @@ fn describe(metric: &Metric) -> Value {
 pub(crate) async fn risks(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
     let risks = blocking(&state.handle, move |handle| handle.risks(&id)).await?;
     Ok(Json(json!({"risks": risks})))
+}
+
+/// `GET /api/v1/instances/{id}/diagnosis`: ranked causes with evidence, and the anomalies that belong together.
+pub(crate) async fn diagnosis(
+    Extract(state): Extract<State>,
+    Id(id): Id,
+) -> Result<Json<Diagnosis>, ApiError> {
+    Ok(Json(blocking(&state.handle, move |handle| handle.diagnosis(&id)).await?))
 }
 
 /// `GET /api/v1/instances/{id}/drift`: how far it is from where its champion and its reference saw it, by schema.
@@ -134,7 +144,11 @@ pub(crate) fn decoded(text: &str) -> Result<String, ApiError> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PredictRequest {
-    instance: String,
+    #[serde(default)]
+    instance: Option<String>,
+    /// Instead of an instance: a report of one.
+    #[serde(default)]
+    report_id: Option<String>,
     /// Seconds, or text such as `1h`.
     #[serde(default)]
     horizon: Option<Value>,
@@ -146,12 +160,22 @@ pub(crate) async fn predict(
     Body(request): Body<PredictRequest>,
 ) -> Result<Json<Prediction>, ApiError> {
     let horizon_s = request.horizon.as_ref().map_or(Ok(3600.0), |asked| lasting("horizon", asked))?;
-    let id = InstanceId::new(&request.instance);
-    Ok(Json(blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?))
+    let answer = match (request.instance, request.report_id) {
+        (Some(instance), None) => {
+            let id = InstanceId::new(&instance);
+            blocking(&state.handle, move |handle| handle.predict(&id, horizon_s)).await?
+        }
+        (None, Some(report)) => {
+            let id = ReportId(report);
+            blocking(&state.handle, move |handle| handle.predict_report(&id, horizon_s)).await?
+        }
+        _ => return Err(ApiError::field("instance", "give either instance or report_id")),
+    };
+    Ok(Json(answer))
 }
 
 /// Seconds, or text such as `1h`.
-fn lasting(field: &'static str, asked: &Value) -> Result<f64, ApiError> {
+pub(crate) fn lasting(field: &'static str, asked: &Value) -> Result<f64, ApiError> {
     let seconds = match asked {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => when::seconds(text),

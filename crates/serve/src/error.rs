@@ -75,6 +75,7 @@ impl From<foretwin_engine::Error> for ApiError {
     fn from(error: foretwin_engine::Error) -> Self {
         let (status, field) = match error.code() {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
+            "unknown_rehearsal" => (StatusCode::NOT_FOUND, Some("number")),
             "unknown_report" => (StatusCode::NOT_FOUND, Some("report_id")),
             "unknown_metric" => (StatusCode::NOT_FOUND, Some("metric")),
             "unknown_model" => (StatusCode::NOT_FOUND, Some("version")),

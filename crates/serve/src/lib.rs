@@ -15,7 +15,10 @@ mod ingest;
 mod live;
 mod models;
 mod page;
+mod reliability;
 mod reports;
+mod twins;
+mod whatif;
 mod when;
 
 use std::future::Future;
@@ -78,13 +81,17 @@ fn router(state: State) -> Router {
         .route("/api/v1/instances/{id}/risks", get(api::risks))
         .route("/api/v1/instances/{id}/drift", get(api::drift))
         .route("/api/v1/instances/{id}/forecasts", get(forecasts::forecasts))
+        .route("/api/v1/instances/{id}/diagnosis", get(api::diagnosis))
         .route("/api/v1/twin/predict", post(api::predict))
+        .route("/api/v1/twin/whatif", post(whatif::what_if))
+        .route("/api/v1/reliability", get(reliability::reliability))
         .route("/api/v1/failures", post(api::failure))
         .route("/api/v1/maintenance", post(api::maintenance))
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
         .merge(model_routes())
         .merge(report_routes())
+        .merge(twin_routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
@@ -119,6 +126,18 @@ fn report_routes() -> Router<State> {
         .route("/api/v1/reports", submit.layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
         .route("/api/v1/reports/{id}", get(reports::show))
         .route("/api/v1/issues", get(reports::issues))
+}
+
+/// Routes of twins.
+fn twin_routes() -> Router<State> {
+    Router::new()
+        .route("/api/v1/twins", get(twins::all))
+        .route("/api/v1/twins/{id}", get(twins::one))
+        .route("/api/v1/twins/{id}/replay", post(twins::replay))
+        .route("/api/v1/twins/{id}/rehearsals", post(twins::rehearse))
+        .route("/api/v1/rehearsals/{number}", get(twins::rehearsal))
+        .route("/api/v1/instances/{id}/profile", get(twins::profile))
+        .route("/api/v1/instances/{id}/contrast", get(twins::contrast))
 }
 
 /// What every request can reach.

@@ -17,6 +17,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("forecast.js", SCRIPT, include_str!("../page/forecast.js")),
     ("instance.js", SCRIPT, include_str!("../page/instance.js")),
     ("model.js", SCRIPT, include_str!("../page/model.js")),
+    ("twin.js", SCRIPT, include_str!("../page/twin.js")),
     ("words.js", SCRIPT, include_str!("../page/words.js")),
     ("style.css", "text/css; charset=utf-8", include_str!("../page/style.css")),
 ];

@@ -114,44 +114,54 @@ fn room(point: &Path) -> Option<(f64, Option<f64>, Option<f64>)> {
 /// The entries of fstab (fstab(5)) and the lines that are none.
 fn fstab(tree: &Tree, mounted: &[Mount]) -> (Vec<Value>, Vec<String>) {
     let text = tree.text("/etc/fstab").unwrap_or_default();
-    let swaps = tree.text("/proc/swaps").unwrap_or_default();
     let (mut entries, mut errors) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
         let fields: Vec<&str> = line.split_whitespace().take_while(|field| !field.starts_with('#')).collect();
-        let [source, target, kind, rest @ ..] = fields.as_slice() else {
-            errors.push(format!("line {number}: three to six fields are wanted, there are {}", fields.len()));
-            continue;
-        };
-        if rest.len() > 3 || (*kind != "swap" && !target.starts_with('/') && *target != "none") {
-            errors.push(format!(
-                "line {number}: {target:?} is no place to mount, or there are too many fields"
-            ));
-            continue;
+        match fields.as_slice() {
+            [] => {}
+            [source, target, kind, rest @ ..]
+                if rest.len() <= 3 && (*kind == "swap" || target.starts_with('/') || *target == "none") =>
+            {
+                let options: Vec<&str> =
+                    rest.first().map_or_else(Vec::new, |options| options.split(',').collect());
+                entries.push(entry(tree, mounted, (number, [source, target, kind]), &options));
+            }
+            [_, _, _, ..] => {
+                errors.push(format!(
+                    "line {number}: {:?} is no place to mount, or there are too many fields",
+                    fields[1]
+                ));
+            }
+            _ => errors
+                .push(format!("line {number}: three to six fields are wanted, there are {}", fields.len())),
         }
-        let options: Vec<&str> = rest.first().map_or_else(Vec::new, |options| options.split(',').collect());
-        let on_demand = ["noauto", "nofail", "x-systemd.automount"];
-        let is_mounted = if *kind == "swap" {
-            swaps.lines().count() > 1
-        } else {
-            mounted.iter().any(|mount| mount.point == Path::new(target))
-        };
-        entries.push(json!({
-            "line": number,
-            "source": source,
-            "target": target,
-            "kind": kind,
-            "options": options,
-            "source_found": found(tree, source, kind),
-            "target_found": *kind == "swap" || tree.has(target),
-            "mounted": is_mounted,
-            "wanted": !options.iter().any(|option| on_demand.contains(option)),
-        }));
     }
     (entries, errors)
+}
+
+fn entry(
+    tree: &Tree,
+    mounted: &[Mount],
+    (line, [source, target, kind]): (u32, [&str; 3]),
+    options: &[&str],
+) -> Value {
+    let on_demand = ["noauto", "nofail", "x-systemd.automount"];
+    let is_mounted = if kind == "swap" {
+        tree.text("/proc/swaps").is_some_and(|swaps| swaps.lines().count() > 1)
+    } else {
+        mounted.iter().any(|mount| mount.point == Path::new(target))
+    };
+    json!({
+        "line": line,
+        "source": source,
+        "target": target,
+        "kind": kind,
+        "options": options,
+        "source_found": found(tree, source, kind),
+        "target_found": kind == "swap" || tree.has(target),
+        "mounted": is_mounted,
+        "wanted": !options.iter().any(|option| on_demand.contains(option)),
+    })
 }
 
 /// Whether the source of an entry is there; none where that cannot be told: file systems of the network, and by link where

@@ -51,10 +51,11 @@ fn failing_and_panicking_sources_stop_nobody() {
         Err(Error::System { operation: "read", object: "something".into(), source })
     });
     let (panicking, panicking_count) = acting(|n| panic!("tick {n}"));
-    run_for(300, Collector::of(vec![panicking, failing, good]), &mut Keeping::default());
+    // The first panic looks up its symbols, which takes a while on a busy machine.
+    run_for(1500, Collector::of(vec![panicking, failing, good]), &mut Keeping::default());
     for count in [good_count, failing_count, panicking_count] {
         let count = count.load(Ordering::Relaxed);
-        assert!((3..=31).contains(&count), "{count}");
+        assert!((3..=151).contains(&count), "{count}");
     }
 }
 

@@ -6,4 +6,5 @@ mod forecast;
 mod lifecycle;
 mod recording;
 mod rollback;
+mod whatif;
 mod world;

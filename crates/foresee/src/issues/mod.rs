@@ -5,11 +5,13 @@
 
 mod condition;
 mod path;
+mod recurrence;
 mod rule;
 
 use foretwin_core::Flag;
 use serde_json::Value;
 
+pub use recurrence::recurrence;
 pub use rule::Rule;
 
 use crate::Error;

@@ -10,3 +10,5 @@ pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod twin;
+pub mod whatif;

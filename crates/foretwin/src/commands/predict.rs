@@ -75,7 +75,18 @@ fn describe(prediction: &Value) -> String {
             percent(&risk["never"]),
         );
     }
+    causes(prediction, &mut text);
+    for action in prediction["recommended_actions"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "  do: {}", action["description"].as_str().unwrap_or("?"));
+    }
+    text
+}
+
+/// Why, each cause with its evidence.
+fn causes(prediction: &Value, text: &mut String) {
+    let percent = |value: &Value| value.as_f64().unwrap_or(0.0) * 100.0;
     for cause in prediction["root_causes"].as_array().into_iter().flatten() {
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "  because: {} ({:.0} %)",
@@ -86,14 +97,10 @@ fn describe(prediction: &Value) -> String {
             let _ = writeln!(text, "    {}", evidence["statement"].as_str().unwrap_or("?"));
         }
     }
-    for action in prediction["recommended_actions"].as_array().into_iter().flatten() {
-        let _ = writeln!(text, "  do: {}", action["description"].as_str().unwrap_or("?"));
-    }
-    text
 }
 
 /// Seconds as people say them; nothing there means that it lies beyond all times.
-fn span(seconds: &Value) -> String {
+pub(crate) fn span(seconds: &Value) -> String {
     match seconds.as_f64() {
         None => "never".into(),
         Some(s) if s < 120.0 => format!("{s:.0} s"),

@@ -12,6 +12,11 @@ pub fn read(path: &Path) -> Result<Table> {
     parse(BufReader::new(std::fs::File::open(path)?))
 }
 
+/// The same, compressed by gzip.
+pub fn read_compressed(path: &Path) -> Result<Table> {
+    parse(BufReader::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path)?)))
+}
+
 fn parse(text: impl BufRead) -> Result<Table> {
     let mut lines = text.lines();
     let header = lines.next().context("the file is empty")??;

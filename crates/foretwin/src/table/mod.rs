@@ -25,14 +25,15 @@ pub struct Table {
 /// What the time column may be called.
 const TIME_NAMES: &[&str] = &["t", "time", "timestamp", "ts"];
 
-/// Reads a file by its ending: `.parquet`, `.csv`, `.json`.
+/// Reads a file by its ending: `.parquet`, `.csv`, `.csv.gz`, `.json`.
 pub fn read(path: &Path) -> Result<Table> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
     let table = match ending {
         "parquet" => parquet::read(path),
         "csv" => csv::read(path),
+        "gz" => csv::read_compressed(path),
         "json" => prometheus::read(path),
-        _ => bail!("{}: expected a file ending in .parquet, .csv or .json", path.display()),
+        _ => bail!("{}: expected a file ending in .parquet, .csv, .csv.gz or .json", path.display()),
     };
     let table = table.with_context(|| format!("reading {}", path.display()))?;
     if table.times.is_empty() || table.names.is_empty() {

@@ -22,7 +22,7 @@ fn allowed(room: &str) -> Vec<&'static str> {
         "lab" | "runner" => FOUNDATIONS.to_vec(),
         "engine" => [FOUNDATIONS, STAGES].concat(),
         "serve" => vec!["core", "wire", "engine"],
-        "foretwin" => [FOUNDATIONS, STAGES, &["engine", "serve"]].concat(),
+        "foretwin" => [FOUNDATIONS, STAGES, &["engine", "runner", "serve"]].concat(),
         other => panic!("{other} is a new room: say here what it may see, and why in ARCHITECTURE.md"),
     }
 }

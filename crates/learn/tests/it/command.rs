@@ -31,7 +31,8 @@ fn learned() -> Model {
         window.push(Timestamp(second * 1_000_000), &frame(told, 1.0, &mut rng));
     }
     let config = Config { false_alarm_rate: 1e-4, ..Config::default() };
-    fit(&Job::new(&window, &config), &mut |_| ControlFlow::Continue(())).expect("enough frames")
+    fit(&Job::new(&window, &config), &mut |_| ControlFlow::Continue(()))
+        .expect("a window that was made for it")
 }
 
 #[test]

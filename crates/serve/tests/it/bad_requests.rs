@@ -17,6 +17,7 @@ fn unknown_things_are_named() {
     refused(&server.get("/api/v1/instances/nobody"), 404, "nobody");
     refused(&server.get("/api/v1/instances/nobody/window"), 404, "nobody");
     refused(&server.get("/api/v1/instances/nobody/drift"), 404, "nobody");
+    refused(&server.get("/api/v1/instances/nobody/diagnosis"), 404, "nobody");
     refused(&server.get("/api/v1/nothing"), 404, "/api/v1");
     refused(&server.get("/nothing.js"), 404, "nothing.js");
     refused(&server.post_json("/api/v1/twin/predict", r#"{"instance": "nobody"}"#), 404, "nobody");
@@ -36,6 +37,16 @@ fn wrong_fields_are_named_with_a_remedy() {
     refused(&predict("{}"), 400, "instance");
     refused(&predict(r#"{"instance": "a", "horizon": -1}"#), 400, "horizon");
     refused(&predict(r#"{"instance": "a", "colour": 1}"#), 400, "colour");
+    refused(&server.get("/api/v1/reliability?instance=nobody"), 404, "nobody");
+    refused(&server.get("/api/v1/reliability?from=yesterday"), 400, "-15m");
+    let what_if = |body: &str| server.post_json("/api/v1/twin/whatif", body);
+    let of_host =
+        |scenarios: &str| what_if(&format!(r#"{{"instance": "{host}", "scenarios": {scenarios}}}"#));
+    refused(&of_host("[]"), 400, "scenarios");
+    refused(&of_host(r#"[{"memory": "much"}]"#), 400, "1.5x");
+    refused(&of_host(r#"[{"restart": true}, {"load": -1}]"#), 400, "scenarios[1].load");
+    refused(&of_host(r#"[{"host": "nobody"}]"#), 404, "nobody");
+    refused(&what_if(r#"{"instance": "nobody", "scenarios": [{"fix": true}]}"#), 404, "nobody");
     let maintain = |body: &str| server.post_json("/api/v1/maintenance", body);
     refused(&maintain(r#"{"instance": "nobody", "duration": "1h"}"#), 404, "nobody");
     refused(&maintain(&format!(r#"{{"instance": "{host}"}}"#)), 400, "duration");

@@ -52,6 +52,13 @@ fn the_machine_is_watched_expected_and_scored() {
 
     let risks = server.get(&format!("{path}/risks")).json();
     assert!(risks["risks"].is_array());
+
+    let diagnosis = server.get(&format!("{path}/diagnosis")).json();
+    assert_eq!(diagnosis["considered"][0].as_str(), Some(host.as_str()), "{diagnosis}");
+    let causes = diagnosis["causes"].as_array().unwrap();
+    let total: f64 = causes.iter().map(|cause| cause["probability"].as_f64().unwrap()).sum();
+    assert!(total + diagnosis["unknown"].as_f64().unwrap() <= 1.0 + 1e-9, "{diagnosis}");
+    assert_eq!(causes.is_empty(), diagnosis["groups"].as_array().unwrap().is_empty(), "{diagnosis}");
 }
 
 #[test]

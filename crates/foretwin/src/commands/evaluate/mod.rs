@@ -2,8 +2,10 @@
 
 mod contrast;
 mod detection;
+mod failure;
 mod forecast;
 mod nab;
+mod rca;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,9 @@ pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
         },
         Evaluate::Forecast(args) => forecast::run(args),
         Evaluate::Contrast(args) => contrast::run(args),
+        Evaluate::Rca(args) => rca::run(args),
+        Evaluate::Failure(args) => failure::run(args),
+        Evaluate::Whatif(args) => failure::whatif(args),
     }
 }
 

@@ -1,0 +1,148 @@
+//! What if: reads how an instance grows, and what may drive it, and has foresight replay scenarios.
+
+use std::collections::BTreeMap;
+
+use foretwin_core::{
+    Action, FailureMode, InstanceId, MINUTE_US, Prediction, Role, Scenario, Timestamp, WhatIf,
+};
+use foretwin_foresee::{Config, Grounds, Growth};
+
+use crate::Error;
+use crate::pipeline::Pipeline;
+use crate::view::{SeriesView, WindowQuery};
+
+/// How far back work is looked for.
+const DRIVEN_US: i64 = 60 * MINUTE_US;
+/// Points of a series of work.
+const POINTS: usize = 1800;
+/// Series of work that are tried.
+const DRIVERS: usize = 12;
+
+/// How an instance grows, and with what.
+struct Grown {
+    at: Timestamp,
+    growths: Vec<Growth>,
+    /// The highest rate of the driver over its mean, and whether there is one.
+    highest_load: f64,
+    driven: bool,
+}
+
+/// Replays scenarios side by side.
+pub(crate) fn what_if(
+    pipeline: &Pipeline,
+    id: &InstanceId,
+    horizon_s: f64,
+    scenarios: &[Scenario],
+) -> Result<WhatIf, Error> {
+    let config = pipeline.config.foresee.clone().with_horizon(horizon_s);
+    let grown = grown(pipeline, id, &config)?;
+    let mut effects = Vec::with_capacity(scenarios.len());
+    for scenario in scenarios {
+        let host =
+            scenario.host.as_ref().map_or(Ok(BTreeMap::new()), |host| room(pipeline, host, &config))?;
+        effects.push(foretwin_foresee::what_if(&grown.grounds(&host, horizon_s), scenario, &config));
+    }
+    let abstains = grown
+        .growths
+        .is_empty()
+        .then(|| format!("nothing of {id} is known to run against a limit: there is nothing to change"));
+    Ok(WhatIf { instance: id.clone(), at: grown.at, horizon_s, effects, abstains })
+}
+
+/// Puts what a replay says into the expected effects of recommended actions.
+pub(crate) fn sharpen(pipeline: &Pipeline, prediction: &mut Prediction) {
+    if prediction.recommended_actions.is_empty() {
+        return;
+    }
+    let config = pipeline.config.foresee.clone().with_horizon(prediction.horizon_s);
+    // Without history the actions keep the effect that follows from the rate.
+    let Ok(grown) = grown(pipeline, &prediction.instance, &config) else { return };
+    let none = BTreeMap::new();
+    let grounds = grown.grounds(&none, prediction.horizon_s);
+    let Prediction { recommended_actions, risks, .. } = prediction;
+    for action in recommended_actions.iter_mut() {
+        let Action { action: name, description, .. } = &*action;
+        let meant = risks.iter().find(|risk| description.contains(risk.metric.as_str()));
+        let Some(scenario) = foretwin_foresee::scenario_of(name, meant.map(|risk| risk.mode)) else {
+            continue;
+        };
+        let effect = foretwin_foresee::what_if(&grounds, &scenario, &config);
+        if let Some(text) = foretwin_foresee::told(&effect, prediction.horizon_s) {
+            action.expected_effect = text;
+        }
+    }
+}
+
+impl Grown {
+    fn grounds<'a>(&'a self, host: &'a BTreeMap<FailureMode, (f64, f64)>, horizon_s: f64) -> Grounds<'a> {
+        Grounds {
+            growths: &self.growths,
+            highest_load: self.highest_load,
+            knows_work: self.driven,
+            host,
+            horizon_s,
+        }
+    }
+}
+
+/// Reads the growths with the series of work that explains most of them.
+fn grown(pipeline: &Pipeline, id: &InstanceId, config: &Config) -> Result<Grown, Error> {
+    let (at, keys) = pipeline.with(id, |watched| {
+        let metrics = watched.current().flat_map(|feed| feed.schema.metrics());
+        let rates = metrics.filter(|metric| matches!(metric.role, Role::Rate | Role::Command));
+        (watched.last(), rates.map(foretwin_core::Metric::key).take(DRIVERS).collect::<Vec<_>>())
+    })?;
+    let read = |work: &dyn Fn(Timestamp) -> f64| -> Result<Vec<Growth>, Error> {
+        pipeline.with(id, |watched| match watched.vanished {
+            Some(_) => Vec::new(),
+            None => watched.current().flat_map(|feed| feed.growths((at, id), config, work)).collect(),
+        })
+    };
+    let idle = read(&|_| f64::NAN)?;
+    let mut best = Grown { at, growths: idle, highest_load: 1.0, driven: false };
+    // Nothing that grows needs no driver.
+    if keys.is_empty() || best.growths.iter().all(|growth| growth.lasted_s <= 0.0) {
+        return Ok(best);
+    }
+    let (instance, from) = (id.clone(), at - DRIVEN_US);
+    let query = WindowQuery { instance, metrics: keys, from, to: at, points: POINTS };
+    for series in pipeline.window(&query)?.series {
+        let growths = read(&|moment| rate_at(&series, moment))?;
+        if driven(&growths) > driven(&best.growths) {
+            best = Grown { growths, highest_load: highest(&series), driven: true, ..best };
+        }
+    }
+    Ok(best)
+}
+
+/// How much of the growth follows the work.
+fn driven(growths: &[Growth]) -> f64 {
+    growths.iter().map(|growth| growth.shares.worked).sum()
+}
+
+/// The rate at or before a moment; missing before the first.
+fn rate_at(series: &SeriesView, moment: Timestamp) -> f64 {
+    let after = series.at_us.partition_point(|&at| at <= moment.0);
+    after.checked_sub(1).map_or(f64::NAN, |index| series.observed[index])
+}
+
+/// The highest rate over the mean rate.
+fn highest(series: &SeriesView) -> f64 {
+    let known: Vec<f64> = series.observed.iter().copied().filter(|rate| rate.is_finite()).collect();
+    let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+    let highest = known.iter().copied().fold(0.0, f64::max);
+    if mean > 0.0 { highest / mean } else { 1.0 }
+}
+
+/// Used and limit of everything on a host that runs against one.
+fn room(
+    pipeline: &Pipeline,
+    host: &InstanceId,
+    config: &Config,
+) -> Result<BTreeMap<FailureMode, (f64, f64)>, Error> {
+    pipeline.with(host, |watched| {
+        let at = watched.last();
+        let all = watched.current().flat_map(|feed| feed.growths((at, host), config, &|_| f64::NAN));
+        all.map(|growth| (growth.mode, (growth.used, growth.limit))).collect()
+    })
+}

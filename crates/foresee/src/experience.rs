@@ -1,0 +1,107 @@
+//! What recorded failures and survivals taught, and what it says of a situation.
+
+use std::collections::BTreeMap;
+
+use foretwin_core::{FailureMode, Quantiles};
+
+use crate::hazard::{Hazard, Moment, Situation};
+use crate::interval::Interval;
+
+/// Fewest failures of a kind from which its own intervals are learned; others use those of all.
+const OWN_FAILURES: usize = 40;
+
+/// How a recorded instance ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// When it failed, or was last seen, in seconds on the record's clock.
+    pub ended_s: f64,
+    /// Whether it failed then; otherwise the record is censored.
+    pub failed: bool,
+    /// When the trouble began, if anybody knows.
+    pub onset_s: Option<f64>,
+}
+
+/// A recorded instance: its situations over time, and how it ended.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its workload, which shares what it learns.
+    pub identity: Option<u64>,
+    /// Moments in seconds on the record's clock, ascending, each with what was known then.
+    pub moments: Vec<(f64, Situation)>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What is said of a situation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// Calibrated probability within each horizon.
+    pub within: Vec<f64>,
+    /// Time to failure.
+    pub time_to_failure: Quantiles,
+    /// How much was seen of the like, for each horizon, 0 to 1.
+    pub confidence: Vec<f64>,
+    /// Why nothing should be concluded, where that is so.
+    pub abstains: Option<String>,
+}
+
+/// The learned model of failure.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Experience {
+    hazard: Hazard,
+    interval: Interval,
+    by_mode: BTreeMap<FailureMode, Interval>,
+    failures: usize,
+}
+
+/// Fewest failures without which a probability is only a guess.
+const LEAST_FAILURES: usize = 5;
+
+impl Experience {
+    /// Learns from records; `horizons_s` ascend, as in the situations.
+    #[must_use]
+    pub fn learn(records: &[Record], horizons_s: &[f64]) -> Self {
+        let mut moments = Vec::new();
+        for record in records {
+            let Outcome { ended_s, failed, .. } = record.outcome;
+            for (at, situation) in record.moments.iter().filter(|(at, _)| *at < ended_s) {
+                let left_s = ended_s - at;
+                moments.push(Moment { situation, identity: record.identity, left_s, failed, weight: 1.0 });
+            }
+        }
+        let failing = |mode: Option<FailureMode>| {
+            let known = records.iter().filter(|record| record.outcome.failed);
+            known.flat_map(move |record| {
+                let Outcome { ended_s, onset_s, .. } = record.outcome;
+                let during = move |at: f64| at < ended_s && onset_s.is_none_or(|onset| at >= onset);
+                let moments = record.moments.iter().filter(move |(at, _)| during(*at));
+                moments
+                    .filter(move |(_, situation)| mode.is_none_or(|mode| situation.mode == mode))
+                    .map(move |(at, situation)| (situation.arrivals.as_slice(), ended_s - at))
+            })
+        };
+        let modes = [FailureMode::MemoryExhaustion, FailureMode::DiskFull, FailureMode::DescriptorExhaustion];
+        let by_mode = modes.iter().filter(|&&mode| failing(Some(mode)).count() >= OWN_FAILURES);
+        Self {
+            hazard: Hazard::fit(horizons_s, &moments),
+            interval: Interval::fit(failing(None)),
+            by_mode: by_mode.map(|&mode| (mode, Interval::fit(failing(Some(mode))))).collect(),
+            failures: records.iter().filter(|record| record.outcome.failed).count(),
+        }
+    }
+
+    /// Judges a situation.
+    #[must_use]
+    pub fn judge(&self, situation: &Situation, identity: Option<u64>) -> Statement {
+        let interval = self.by_mode.get(&situation.mode).unwrap_or(&self.interval);
+        let confidence = |index| self.hazard.confidence(situation, index);
+        let abstains = (self.failures < LEAST_FAILURES)
+            .then(|| format!("{} recorded failures are too few to calibrate on: record more", self.failures));
+        Statement {
+            within: self.hazard.within(situation, identity),
+            time_to_failure: interval.around(&situation.arrivals),
+            confidence: (0..situation.raw.len()).map(confidence).collect(),
+            abstains,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `foretwin evaluate whatif`: when would a run have failed with more memory?
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use foretwin_core::{FailureMode, Quantiles};
+use foretwin_foresee::{Growth, Interval};
+
+use super::runs::{self, Run, Told};
+use crate::cli::RunsArgs;
+
+/// Memory is the first resource of a run.
+const MEMORY: usize = 0;
+/// Training asks so many seconds before the failure under less memory.
+const LEADS_S: [f64; 4] = [8.0, 14.0, 20.0, 26.0];
+/// A smaller limit for which a training run is a rerun with this many times the memory.
+const SMALLER: f64 = 1.5;
+
+/// What a memory factor multiplies: the whole limit, or what it leaves above the first level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Limit,
+    Room,
+}
+
+impl Meaning {
+    fn apply(self, run: &Run, factor: f64) -> f64 {
+        let limit = run.limits[MEMORY].first().copied().unwrap_or(0.0);
+        let first = run.used[MEMORY].first().copied().unwrap_or(0.0);
+        match self {
+            Self::Limit => factor * limit,
+            Self::Room => first + factor * (limit - first),
+        }
+    }
+}
+
+/// Answers every row of `whatif_pairs.csv` from the base run's telemetry up to its origin.
+pub(in crate::commands::evaluate) fn run(args: &RunsArgs) -> Result<ExitCode> {
+    let told = runs::told(&args.train)?;
+    let train = runs::read(&args.train.join("telemetry.parquet"))?;
+    let meaning = meaning(&args.train, &train);
+    let data = runs::read(&args.data.join("telemetry.parquet"))?;
+    let mut out = String::from("rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90\n");
+    let pairs = runs::table(&args.data.join("whatif_pairs.csv"))?;
+    for pair in &pairs {
+        let field =
+            |name: &str| pair.get(name).with_context(|| format!("whatif_pairs.csv: no column {name}"));
+        let rid = field("rid")?;
+        let (origin_s, factor) = (field("origin_s")?.parse()?, field("memory_factor")?.parse()?);
+        let run = data.get(rid).with_context(|| format!("{rid} is not in telemetry.parquet"))?;
+        // A run that was trained on must not calibrate its own interval.
+        let interval = calibrate(&train, &told, (rid, args.seed));
+        let [base, other] = [1.0, factor].map(|factor| {
+            let limit = meaning.apply(run, factor);
+            let quantiles = foresee(run, (origin_s, limit, args.seed), &interval);
+            [quantiles.p10, quantiles.p50, quantiles.p90].map(|t| origin_s + t.unwrap_or(f64::INFINITY))
+        });
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{rid},{:.2},{:.2},{:.2},{:.2}", base[1], other[1], other[0], other[2]);
+    }
+    std::fs::write(&args.out, out).with_context(|| format!("writing {}", args.out.display()))?;
+    let summary = format!("{} pairs answered, memory read as {meaning:?}", pairs.len());
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({"pairs": pairs.len(), "memory": format!("{meaning:?}").to_lowercase()})
+        );
+    } else {
+        println!("{summary}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the factor meant where reruns were recorded; the limit as a whole where none were.
+fn meaning(dir: &Path, train: &BTreeMap<String, Run>) -> Meaning {
+    let Ok(reruns) = runs::read(&dir.join("whatif_telemetry.parquet")) else { return Meaning::Room };
+    let factors: BTreeMap<String, f64> = runs::table(&dir.join("whatif_pairs.csv"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|pair| Some((pair.get("rid")?.clone(), pair.get("memory_factor")?.parse().ok()?)))
+        .collect();
+    let error = |meaning: Meaning| -> f64 {
+        let each = reruns.iter().filter_map(|(rid, rerun)| {
+            let wanted = meaning.apply(train.get(rid)?, *factors.get(rid)?);
+            Some((wanted / rerun.limits[MEMORY].first()? - 1.0).abs())
+        });
+        each.sum()
+    };
+    if error(Meaning::Limit) < error(Meaning::Room) { Meaning::Limit } else { Meaning::Room }
+}
+
+/// Time from the origin until memory reaches `limit`.
+fn foresee(run: &Run, (origin_s, limit, seed): (f64, f64, u64), interval: &Interval) -> Quantiles {
+    let growths = run.growths(origin_s, Some(limit), seed);
+    let memory = growths.iter().find(|growth| growth.mode == FailureMode::MemoryExhaustion);
+    let mut arrivals = memory.map(Growth::arrivals).unwrap_or_default();
+    let finite = arrivals.partition_point(|t| t.is_finite());
+    // A rerun is asked about because the run fails: futures in which it never does are out of the question.
+    arrivals.truncate(finite);
+    if arrivals.is_empty() {
+        arrivals.extend(memory.and_then(|growth| even(run, growth, origin_s)));
+    }
+    interval.around(&arrivals)
+}
+
+/// Even growth since the first rise: the least assumption where too little was seen to compare shapes.
+fn even(run: &Run, growth: &Growth, origin_s: f64) -> Option<f64> {
+    let seen = run.times.partition_point(|at| at.seconds() <= origin_s);
+    let rises = (1..seen).find(|&i| run.used[MEMORY][i] > growth.base)?;
+    let (since, last) = (run.times[rises - 1].seconds(), run.times[seen - 1].seconds());
+    let rate = (growth.used - growth.base) / (last - since).max(0.5);
+    (rate > 0.0).then(|| growth.headroom() / rate)
+}
+
+/// Learns the spread of what-if times from training runs: each is a rerun of itself under less memory.
+fn calibrate(
+    train: &BTreeMap<String, Run>,
+    told: &BTreeMap<String, Told>,
+    (asked, seed): (&String, u64),
+) -> Interval {
+    let mut seen: Vec<(Vec<f64>, f64)> = Vec::new();
+    for (rid, run) in train.iter().filter(|(rid, _)| *rid != asked) {
+        let Some(outcome) = told.get(rid).map(|told| told.outcome).filter(|outcome| outcome.failed) else {
+            continue;
+        };
+        let smaller = Meaning::Room.apply(run, 1.0 / SMALLER);
+        let crossed = run.used[MEMORY].iter().position(|&used| used >= smaller);
+        let Some(fails_s) = crossed.map(|i| run.times[i].seconds()) else { continue };
+        for origin_s in LEADS_S.map(|lead| fails_s - lead) {
+            if outcome.onset_s.is_some_and(|onset| origin_s < onset) {
+                continue;
+            }
+            let growths = run.growths(origin_s, None, seed);
+            let memory = growths.into_iter().find(|growth| growth.mode == FailureMode::MemoryExhaustion);
+            let mut arrivals = memory.map(|growth| growth.arrivals()).unwrap_or_default();
+            arrivals.retain(|t| t.is_finite());
+            seen.push((arrivals, outcome.ended_s - origin_s));
+        }
+    }
+    Interval::fit(seen.iter().map(|(arrivals, left_s)| (arrivals.as_slice(), *left_s)))
+}
