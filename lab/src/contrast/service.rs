@@ -206,17 +206,14 @@ fn unit_s() -> f64 {
 /// The thread that makes requests durable, in the order in which they come.
 fn start_writer(scratch: &Path, tally: &Shared) -> Result<SyncSender<f64>> {
     let path = scratch.join("journal");
-    let mut file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
+    let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
     let (sender, receiver): (_, Receiver<f64>) = sync_channel(64);
     let tally = Arc::clone(tally);
     let act = move || {
         for (written, arrival_s) in (0..).zip(receiver) {
             // Over and over, so that the file does not grow.
             let offset: u64 = written % 256 * PAGE;
-            let done = file
-                .write_all_at(&[3; PAGE as usize], offset)
-                .and_then(|()| file.flush())
-                .and_then(|()| file.sync_data());
+            let done = file.write_all_at(&[3; PAGE as usize], offset).and_then(|()| file.sync_data());
             let took_s = monotonic_s() - arrival_s;
             with(&tally, |tally| match done {
                 Ok(()) => tally.latencies_s.push(took_s),
