@@ -174,8 +174,11 @@ impl Scene {
         leaves
     }
 
-    /// Begins comparisons of those that work, while there is room.
+    /// Begins comparisons of the host as a whole and of those that work on it, while there is room.
     fn admit(&mut self, leaves: &[(InstanceId, Usage)], fidelity: Fidelity) {
+        let host = self.host.clone();
+        let fresh = || Compared { comparison: Comparison::new(host.clone(), fidelity), contrast: None };
+        self.comparisons.entry(host.clone()).or_insert_with(fresh);
         for (id, usage) in leaves {
             if self.comparisons.len() >= MOST_COMPARED {
                 return;
@@ -225,7 +228,8 @@ impl Scene {
                 .map(|one| one.memory_full)
                 .fold(f64::NAN, f64::max),
         };
-        let neighbours = self.neighbours(id, parent, leaves);
+        // What runs on a host is the host's own work; its neighbours are beyond what it sees, and show as steal.
+        let neighbours = if *id == self.host { Vec::new() } else { self.neighbours(id, parent, leaves) };
         Some(Second { at, production, kernel, neighbours, twin: None, twin_score: f64::NAN })
     }
 

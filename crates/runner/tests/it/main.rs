@@ -1,4 +1,5 @@
 //! The binary as others use it: orders in, frames out, exit codes.
+#![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
