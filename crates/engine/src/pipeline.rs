@@ -57,6 +57,11 @@ impl Pipeline {
             let mut shard = pipeline.shard(id.partition());
             shard.watch(&id, || known.instance).0.vanished = known.vanished;
         }
+        // Agents do not say again who is whose twin.
+        let known = pipeline.described();
+        for twin in known.iter().filter(|instance| instance.twin_of.is_some()) {
+            pipeline.contrasts.describe(twin, || known.clone());
+        }
         pipeline
     }
 
