@@ -197,12 +197,15 @@ pub struct Track {
     pub dimension: Dimension,
     /// Quantiles at [`PROBABILITIES`], slot by slot: slots × 9, ascending within a slot.
     pub quantiles: Vec<[f32; PROBABILITIES.len()]>,
+    /// Probability of exactly nothing, slot by slot; empty where it is not kept apart.
+    #[serde(default)]
+    pub idle: Vec<f32>,
     /// How it moves within them.
     pub transition: Transition,
 }
 
 /// What an instance asks of its machine over the day and the week, with its spread and its transitions. Bounded: at
-/// most 168 slots of 12 dimensions with 9 quantiles, 73 KiB as bytes.
+/// most 168 slots of 12 dimensions with 9 quantiles, 81 KiB as bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// Counts the profiles of an instance; a comparison names the one it was made with.
@@ -254,6 +257,10 @@ impl Profile {
             Some("its dimensions are not in order, each once")
         } else if self.tracks.iter().any(|track| track.quantiles.len() != slots) {
             Some("a dimension has another number of slots than its cycle")
+        } else if self.tracks.iter().any(|track| !track.idle.is_empty() && track.idle.len() != slots) {
+            Some("a dimension has another number of idle shares than its cycle has slots")
+        } else if !self.tracks.iter().flat_map(|track| &track.idle).all(|idle| (0.0..=1.0).contains(idle)) {
+            Some("an idle share is outside 0 to 1")
         } else if self.correlation.len() != self.tracks.len().pow(2) {
             Some("the correlation is not as wide as the dimensions")
         } else if !quantiles.clone().flatten().all(|value| value.is_finite() && *value >= 0.0) {
@@ -281,6 +288,7 @@ impl Profile {
             for value in [transition.white, transition.fast, transition.fast_s, transition.slow_s]
                 .iter()
                 .chain(track.quantiles.iter().flatten())
+                .chain(&track.idle)
             {
                 hash = hash.write(&value.to_le_bytes());
             }

@@ -12,7 +12,7 @@ const MAGIC: &[u8; 4] = b"FTWO";
 const VERSION: u16 = 1;
 /// Magic, version, and the lengths of the text and of the profile.
 const HEADER: usize = 4 + 2 + 4 + 4;
-/// Most bytes of an order; the largest profile has 73 KiB.
+/// Most bytes of an order; the largest profile has 81 KiB.
 pub const MOST_BYTES: usize = 1 << 20;
 
 /// Appends the encoding of `order`: magic, version (u16), length of the text (u32), length of the profile (u32), the

@@ -7,7 +7,8 @@ use crate::Error;
 use crate::cursor::{Cursor, put_varint};
 
 const MAGIC: &[u8; 4] = b"FTWP";
-const VERSION: u8 = 1;
+/// The first version did not keep idle shares; it stays readable.
+const VERSION: u8 = 2;
 
 /// Appends the encoding of `profile`: magic, version, the header, the tracks, the correlation, CRC-32.
 pub fn encode(profile: &Profile, into: &mut Vec<u8>) {
@@ -27,8 +28,10 @@ pub fn encode(profile: &Profile, into: &mut Vec<u8>) {
     for track in &profile.tracks {
         into.push(track.dimension.index() as u8);
         let transition = track.transition;
+        let mut idle = track.idle.clone();
+        idle.resize(profile.cycle.slots(), 0.0);
         let memory = [transition.white, transition.fast, transition.fast_s, transition.slow_s];
-        for value in memory.iter().chain(track.quantiles.iter().flatten()) {
+        for value in memory.iter().chain(track.quantiles.iter().flatten()).chain(&idle) {
             into.extend_from_slice(&value.to_le_bytes());
         }
     }
@@ -52,7 +55,7 @@ pub fn decode(bytes: &[u8]) -> Result<Profile, Error> {
         ));
     }
     let version = cursor.take(1, WHAT)?[0];
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(Error::invalid(
             WHAT,
             format!("version {version} is not known; use a runner as new as it"),
@@ -61,7 +64,7 @@ pub fn decode(bytes: &[u8]) -> Result<Profile, Error> {
     if crc32fast::hash(&bytes[..body]).to_le_bytes() != bytes[body..] {
         return Err(Error::Checksum { what: WHAT });
     }
-    let profile = read(&mut cursor)?;
+    let profile = read(&mut cursor, version)?;
     if !cursor.0.is_empty() {
         return Err(Error::invalid(WHAT, "there are bytes after its end"));
     }
@@ -71,7 +74,7 @@ pub fn decode(bytes: &[u8]) -> Result<Profile, Error> {
     }
 }
 
-fn read(cursor: &mut Cursor) -> Result<Profile, Error> {
+fn read(cursor: &mut Cursor, format: u8) -> Result<Profile, Error> {
     let cycle = match cursor.take(1, "profile cycle")?[0] {
         0 => Cycle::Flat,
         1 => Cycle::Day,
@@ -83,13 +86,13 @@ fn read(cursor: &mut Cursor) -> Result<Profile, Error> {
     let step_s = cursor.f32("profile step")?;
     let rows = cursor.varint("profile rows")?;
     let tracks = cursor.count(1 + 16 + 4 * PROBABILITIES.len() * cycle.slots(), "profile dimensions")?;
-    let tracks = (0..tracks).map(|_| track(cursor, cycle)).collect::<Result<Vec<_>, _>>()?;
+    let tracks = (0..tracks).map(|_| track(cursor, cycle, format)).collect::<Result<Vec<_>, _>>()?;
     let correlation = (0..tracks.len().pow(2)).map(|_| cursor.f32("profile correlation"));
     let correlation = correlation.collect::<Result<Vec<_>, _>>()?;
     Ok(Profile { version, made, step_s, rows, cycle, tracks, correlation })
 }
 
-fn track(cursor: &mut Cursor, cycle: Cycle) -> Result<Track, Error> {
+fn track(cursor: &mut Cursor, cycle: Cycle, format: u8) -> Result<Track, Error> {
     const WHAT: &str = "profile dimension";
     let index = cursor.take(1, WHAT)?[0];
     let dimension = Dimension::from_index(u16::from(index))
@@ -97,7 +100,9 @@ fn track(cursor: &mut Cursor, cycle: Cycle) -> Result<Track, Error> {
     let [white, fast, fast_s, slow_s] = numbers(cursor, "profile transition")?;
     let quantiles = (0..cycle.slots()).map(|_| numbers(cursor, "profile quantiles"));
     let quantiles = quantiles.collect::<Result<Vec<_>, _>>()?;
-    Ok(Track { dimension, quantiles, transition: Transition { white, fast, fast_s, slow_s } })
+    let idle = (0..if format < 2 { 0 } else { cycle.slots() }).map(|_| cursor.f32("profile idle share"));
+    let idle = idle.collect::<Result<Vec<_>, _>>()?;
+    Ok(Track { dimension, quantiles, idle, transition: Transition { white, fast, fast_s, slow_s } })
 }
 
 fn numbers<const N: usize>(cursor: &mut Cursor, what: &'static str) -> Result<[f32; N], Error> {
@@ -120,15 +125,17 @@ pub(crate) mod tests {
             |((version, made, rows), cycle, dimensions)| {
                 let (count, slots) = (dimensions.len(), cycle.slots());
                 let row = [(); PROBABILITIES.len()].map(|()| 0.0f32..1e9);
-                let track = (prop::collection::vec(row, slots), 0.0f32..0.5, 0.0f32..0.5, 0.1f32..1e5);
+                let shares = prop::collection::vec(0.0f32..1.0, slots);
+                let track =
+                    (prop::collection::vec(row, slots), shares, 0.0f32..0.5, 0.0f32..0.5, 0.1f32..1e5);
                 let correlation = prop::collection::vec(-1.0f32..1.0, count * count);
                 (prop::collection::vec(track, count), correlation, 0.01f32..100.0).prop_map(
                     move |(raw, correlation, step_s)| {
                         let tracks = raw.into_iter().zip(&dimensions).map(|(raw, dimension)| {
-                            let (mut quantiles, white, fast, fast_s) = raw;
+                            let (mut quantiles, idle, white, fast, fast_s) = raw;
                             quantiles.iter_mut().for_each(|row| row.sort_by(f32::total_cmp));
                             let transition = Transition { white, fast, fast_s, slow_s: fast_s * 10.0 };
-                            Track { dimension: *dimension, quantiles, transition }
+                            Track { dimension: *dimension, quantiles, idle, transition }
                         });
                         let (made, tracks) = (Timestamp(made), tracks.collect());
                         Profile { version, made, step_s, rows, cycle, tracks, correlation }
@@ -159,6 +166,7 @@ pub(crate) mod tests {
         let track = |dimension| Track {
             dimension,
             quantiles: vec![[1.0; 9]; 168],
+            idle: vec![0.0; 168],
             transition: Transition { white: 0.2, fast: 0.3, fast_s: 5.0, slow_s: 500.0 },
         };
         let tracks: Vec<Track> = Dimension::ALL.into_iter().map(track).collect();
@@ -167,7 +175,19 @@ pub(crate) mod tests {
         let mut bytes = Vec::new();
         encode(&profile, &mut bytes);
         // One string of the environment holds 128 KiB, base64 takes four bytes for three.
-        assert!(bytes.len() * 4 / 3 < 100 << 10, "{} bytes", bytes.len());
+        assert!(bytes.len() * 4 / 3 < 112 << 10, "{} bytes", bytes.len());
+        assert_eq!(decode(&bytes).unwrap(), profile);
+    }
+
+    #[test]
+    fn the_first_version_is_still_read() {
+        let profile = Profile { version: 7, ..Profile::default() };
+        let mut bytes = Vec::new();
+        encode(&profile, &mut bytes);
+        let body = bytes.len() - 4;
+        bytes[4] = 1;
+        let checksum = crc32fast::hash(&bytes[..body]);
+        bytes[body..].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(decode(&bytes).unwrap(), profile);
     }
 

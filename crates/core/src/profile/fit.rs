@@ -32,10 +32,10 @@ impl Profile {
         let places = grid(rows, step_s);
         let (mut tracks, mut scores) = (Vec::new(), Vec::new());
         for dimension in Dimension::ALL {
-            let Some(quantiles) = slots(rows, dimension, cycle) else { continue };
+            let Some((quantiles, idle)) = slots(rows, dimension, cycle) else { continue };
             // Filled in below; a track knows its distribution without it.
             let transition = Transition { white: 1.0, fast: 0.0, fast_s: step_s, slow_s: step_s };
-            let mut track = Track { dimension, quantiles, transition };
+            let mut track = Track { dimension, quantiles, idle, transition };
             let score = normal_scores(rows, &places, &track, cycle);
             track.transition = transition_of(&score, step_s);
             tracks.push(track);
@@ -69,13 +69,12 @@ fn grid(rows: &[(Timestamp, Demand)], step_s: f32) -> Vec<usize> {
     places
 }
 
+/// Quantiles and idle share of each slot.
+type Slots = (Vec<[f32; PROBABILITIES.len()]>, Vec<f32>);
+
 /// The distribution of each slot of `cycle`. A dimension that does not follow the cycle has the same one everywhere:
 /// else a slow wandering would be taken for a habit, and the generator would repeat it.
-fn slots(
-    rows: &[(Timestamp, Demand)],
-    dimension: Dimension,
-    cycle: Cycle,
-) -> Option<Vec<[f32; PROBABILITIES.len()]>> {
+fn slots(rows: &[(Timestamp, Demand)], dimension: Dimension, cycle: Cycle) -> Option<Slots> {
     let known = || {
         let values = rows.iter().map(|(at, demand)| (*at, demand.get(dimension)));
         values.filter(|(_, value)| value.is_finite())
@@ -84,18 +83,17 @@ fn slots(
     if all.len() < LEAST_ROWS {
         return None;
     }
-    let whole = quantiles::of(&mut all);
+    let of = |sample: &mut Vec<f64>| (quantiles::of(sample), quantiles::idle(sample));
+    let whole = of(&mut all);
     let habit = season::habit(known(), cycle);
     let mut samples = vec![Vec::new(); habit.slots()];
     for (at, value) in known() {
         samples[habit.place(at) as usize].push(value.clamp(0.0, f64::from(f32::MAX)));
     }
-    let slot = |sample: &mut Vec<f64>| {
-        if sample.len() < LEAST_IN_SLOT { whole } else { quantiles::of(sample) }
-    };
+    let slot = |sample: &mut Vec<f64>| if sample.len() < LEAST_IN_SLOT { whole } else { of(sample) };
     let found: Vec<_> = samples.iter_mut().map(slot).collect();
     // The day repeats over the week, a flat habit over both.
-    Some(found.iter().copied().cycle().take(cycle.slots()).collect())
+    Some(found.iter().copied().cycle().take(cycle.slots()).unzip())
 }
 
 /// Where each row stands in its moment's distribution, as a standard normal number, on the even grid; NaN elsewhere.
