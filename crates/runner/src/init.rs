@@ -43,6 +43,12 @@ pub fn prepare() {
     }
 }
 
+/// Splits off a child, which goes on; here, once it has ended, how. None in the child, or if there can be none.
+pub fn watch() -> Option<sys::Ended> {
+    let child = sys::fork()?;
+    sys::await_child(child)
+}
+
 /// Turns the machine off. Nothing on it is worth a sync.
 pub fn finish() {
     sys::power_off();

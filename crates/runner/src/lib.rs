@@ -29,10 +29,16 @@ use options::Options;
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let began_ns = sys::monotonic_ns();
     let is_init = std::process::id() == 1;
+    let arguments: Vec<String> = arguments.collect();
     if is_init && !std::path::Path::new("/proc/self").exists() {
         init::prepare();
+        // The runner lives in a child: what takes all memory is killed, and the first process lives to tell.
+        if let Some(ended) = init::watch() {
+            tell_of_the_end(&arguments, ended);
+            init::finish();
+        }
     }
-    let code = match run(arguments, (began_ns, is_init)) {
+    let code = match run(arguments.into_iter(), (began_ns, is_init)) {
         Ok(runner::End::Told) => ExitCode::SUCCESS,
         Ok(runner::End::Failed) => ExitCode::from(3),
         Err(line) => {
@@ -40,11 +46,27 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
             ExitCode::from(2)
         }
     };
-    // In a container the kernel refuses, and the process just ends.
-    if is_init {
+    // Only where there is no child to do it; in a container the kernel refuses, and the process just ends.
+    if std::process::id() == 1 {
         init::finish();
     }
     code
+}
+
+/// Says on the console how the runner of a guest ended; a killed one also in a frame, since it could not itself.
+fn tell_of_the_end(arguments: &[String], ended: sys::Ended) {
+    let sys::Ended::Killed(signal) = ended else {
+        eprintln!("init: {ended}");
+        return;
+    };
+    eprintln!("init: {ended}; where a leak was commanded, the guest's memory is used up");
+    let (events, _seen) = std::sync::mpsc::channel();
+    if signal == sys::KILL
+        && let Ok(options) = Options::parse(arguments.iter().cloned(), true)
+    {
+        let channel = Channel::new(options.report, options::Control::None, events);
+        runner::report_killed(channel);
+    }
 }
 
 fn run(

@@ -147,6 +147,15 @@ impl Runner {
     }
 }
 
+/// The last word for a runner of a guest that the kernel killed for its memory. Its numbers begin anew.
+pub fn report_killed(mut channel: Channel) {
+    let (monotonic_us, wall) = (sys::monotonic_ns() / 1000, Timestamp(sys::wall_us()));
+    let values = vec![(Field::Failed, f64::from(Failure::Memory as u8))];
+    let mut bytes = Vec::new();
+    frame::encode(&Frame { sequence: 0, monotonic_us, wall, values }, &mut bytes);
+    channel.send(&bytes);
+}
+
 fn resident_bytes() -> f64 {
     let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok());

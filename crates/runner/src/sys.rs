@@ -34,8 +34,8 @@ pub fn thread_cpu_ns() -> u64 {
 /// Sleeps until a moment of the monotonic clock.
 pub fn sleep_until(deadline_ns: u64) {
     let deadline = libc::timespec {
-        tv_sec: (deadline_ns / 1_000_000_000) as libc::time_t,
-        tv_nsec: (deadline_ns % 1_000_000_000) as libc::c_long,
+        tv_sec: (deadline_ns / 1_000_000_000) as _,
+        tv_nsec: (deadline_ns % 1_000_000_000) as _,
     };
     let (clock, flags) = (libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME);
     // SAFETY: the deadline is a live local; the time that remains is not asked for.
@@ -309,5 +309,50 @@ pub fn power_off() {
     // SAFETY: the call takes one number, and does not return if it is allowed.
     unsafe {
         libc::reboot(libc::RB_AUTOBOOT);
+    }
+}
+
+/// The signal by which the kernel takes a process's memory back.
+pub const KILL: i32 = libc::SIGKILL;
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "the runner ended with code {code}"),
+            Self::Killed(signal) => write!(f, "the runner was killed by signal {signal}"),
+        }
+    }
+}
+
+/// Splits this process in two; in the first one the child's number. None in the child, and if there is none. Only
+/// while there is one thread.
+pub fn fork() -> Option<i32> {
+    // SAFETY: called before any thread starts, so that no lock is held that the child would find taken.
+    let child = unsafe { libc::fork() };
+    (child > 0).then_some(child)
+}
+
+/// Waits for a child; others that end meanwhile, orphans of it, are buried.
+pub fn await_child(child: i32) -> Option<Ended> {
+    loop {
+        let mut status = 0;
+        // SAFETY: the status is a live local.
+        let ended = unsafe { libc::waitpid(-1, &raw mut status, 0) };
+        if ended == child && libc::WIFSIGNALED(status) {
+            return Some(Ended::Killed(libc::WTERMSIG(status)));
+        } else if ended == child {
+            return Some(Ended::Code(libc::WEXITSTATUS(status)));
+        } else if ended < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
     }
 }
