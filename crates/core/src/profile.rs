@@ -4,6 +4,7 @@
 
 mod fit;
 mod generator;
+mod memory;
 mod normal;
 mod quantiles;
 mod season;

@@ -1,25 +1,23 @@
 //! Fitting a profile: distributions per slot, then what is left as a Gaussian process that forgets.
 
+use super::memory::correlation;
 use super::quantiles::{self, PROBABILITIES};
-use super::{Cycle, Demand, Dimension, Profile, Track, Transition, normal, season};
+use super::{Cycle, Demand, Dimension, Profile, Track, Transition, memory, normal, season};
 use crate::time::{DAY_US, Timestamp};
 
 /// Fewer rows say nothing of a distribution.
-const LEAST_ROWS: usize = 16;
+pub(super) const LEAST_ROWS: usize = 16;
 /// Fewer rows in a slot, and it takes the distribution of all times.
 const LEAST_IN_SLOT: usize = 8;
 /// A longer gap, in steps, counts as this long: what is autocorrelated has long been forgotten.
 const LONGEST_GAP: i64 = 1024;
-/// Shares of variance are tried in steps of one in so many.
-const SHARES: usize = 20;
-
 impl Profile {
     /// The profile of a history: rows in ascending time, about evenly spaced, NaN where unknown. None from fewer than
     /// 16 rows, or if nothing is known.
     ///
     /// Per slot of the [`Cycle`] and dimension the quantiles; then, of the normal scores of every row within its slot's
-    /// distribution (a Gaussian copula, Nelsen 2006), the autocorrelation, fitted as the sum of white noise and two
-    /// exponentials, and the correlation between dimensions.
+    /// distribution (a Gaussian copula, Nelsen 2006) the correlation between dimensions, and of what is left beside the
+    /// slots' means the autocorrelation, fitted as the sum of white noise and two exponentials.
     #[must_use]
     pub fn fit(rows: &[(Timestamp, Demand)], version: u64) -> Option<Self> {
         let (first, last) = (rows.first()?.0, rows.last()?.0);
@@ -37,7 +35,7 @@ impl Profile {
             let transition = Transition { white: 1.0, fast: 0.0, fast_s: step_s, slow_s: step_s };
             let mut track = Track { dimension, quantiles, idle, transition };
             let score = normal_scores(rows, &places, &track, cycle);
-            track.transition = transition_of(&score, step_s);
+            track.transition = memory::transition(&residuals(rows, &places, &track, cycle), step_s);
             tracks.push(track);
             scores.push(score);
         }
@@ -109,70 +107,16 @@ fn normal_scores(rows: &[(Timestamp, Demand)], places: &[usize], track: &Track, 
     scores
 }
 
-/// Mean product of two series, the second `lag` steps later, over their standard deviations; none where nothing moves.
-fn correlation(a: &[f32], b: &[f32], lag: usize) -> Option<f64> {
-    let pairs = || {
-        let both = a.iter().zip(b.iter().skip(lag)).map(|(x, y)| (f64::from(*x), f64::from(*y)));
-        both.filter(|(x, y)| x.is_finite() && y.is_finite())
-    };
-    let count = pairs().count() as f64;
-    let (mean_x, mean_y) = pairs().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (x, y) in pairs() {
-        xx += (x - mean_x).powi(2);
-        yy += (y - mean_y).powi(2);
-        xy += (x - mean_x) * (y - mean_y);
-    }
-    (count >= LEAST_ROWS as f64 && xx > 1e-9 && yy > 1e-9).then(|| xy / (xx * yy).sqrt())
-}
-
-/// The two exponentials and the noise whose sum is nearest to the autocorrelation, by trying all of a grid.
-fn transition_of(scores: &[f32], step_s: f32) -> Transition {
-    let longest = (scores.len() / 4).clamp(1, 8192) as f64;
-    let mut lags: Vec<usize> =
-        (0..32).map(|n| 1.5f64.powi(n)).take_while(|lag| *lag <= longest).map(|lag| lag as usize).collect();
-    lags.dedup();
-    let known: Vec<(f64, f64)> =
-        lags.iter().filter_map(|lag| Some((*lag as f64, correlation(scores, scores, *lag)?))).collect();
-    let memories: Vec<f64> =
-        (0..40).map(|n| 0.7 * 1.6f64.powi(n)).take_while(|memory| *memory <= 2.0 * longest).collect();
-    let faded: Vec<Vec<f64>> =
-        memories.iter().map(|memory| known.iter().map(|(lag, _)| (-lag / memory).exp()).collect()).collect();
-    let mut best = (f64::INFINITY, 1.0, 0.0, 0, 0);
-    for fast in 0..memories.len() {
-        for slow in fast..memories.len() {
-            for (white, share) in (0..=SHARES).flat_map(|w| (0..=SHARES - w).map(move |f| (w, f))) {
-                let [white, share] = [white, share].map(|part| part as f64 / SHARES as f64);
-                let miss: f64 = known
-                    .iter()
-                    .enumerate()
-                    .map(|(k, (_, wanted))| {
-                        let made = share * faded[fast][k] + (1.0 - white - share) * faded[slow][k];
-                        (made - wanted).powi(2)
-                    })
-                    .sum();
-                if miss < best.0 {
-                    best = (miss, white, share, fast, slow);
-                }
-            }
+/// What each row is beside the mean of its moment, on the even grid; NaN elsewhere.
+fn residuals(rows: &[(Timestamp, Demand)], places: &[usize], track: &Track, cycle: Cycle) -> Vec<f32> {
+    let mut left = vec![f32::NAN; places.last().map_or(0, |last| last + 1)];
+    for ((at, demand), place) in rows.iter().zip(places) {
+        let value = demand.get(track.dimension);
+        if value.is_finite() {
+            left[*place] = (value.max(0.0) - track.at(cycle, *at).mean()) as f32;
         }
     }
-    let (_, white, share, fast, slow) = best;
-    let seconds = |index: usize| memories.get(index).map_or(step_s, |memory| *memory as f32 * step_s);
-    Transition { white: white as f32, fast: share as f32, fast_s: seconds(fast), slow_s: seconds(slow) }
-}
-
-impl Transition {
-    /// Shares of variance and factors per `seconds`: noise, short and slow memory.
-    pub(super) fn parts(self, seconds: f64) -> [(f64, f64); 3] {
-        let fade = |memory: f32| (-seconds / f64::from(memory)).exp();
-        let slow = (1.0 - self.white - self.fast).max(0.0);
-        [
-            (f64::from(self.white), 0.0),
-            (f64::from(self.fast), fade(self.fast_s)),
-            (f64::from(slow), fade(self.slow_s)),
-        ]
-    }
+    left
 }
 
 /// How the innovations of the tracks must be correlated for the scores to be correlated as they are.

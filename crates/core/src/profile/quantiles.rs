@@ -26,6 +26,14 @@ pub(super) fn of(sample: &mut [f64]) -> [f32; PROBABILITIES.len()] {
     })
 }
 
+impl Distribution {
+    /// What it is on average.
+    pub(super) fn mean(&self) -> f64 {
+        let pieces = PROBABILITIES.windows(2).zip(self.quantiles.windows(2));
+        pieces.map(|(p, q)| (p[1] - p[0]) * 0.5 * (q[0] + q[1])).sum()
+    }
+}
+
 /// The share of a sample that is nothing.
 pub(super) fn idle(sample: &[f64]) -> f32 {
     sample.iter().filter(|value| **value == 0.0).count() as f32 / sample.len().max(1) as f32

@@ -31,6 +31,8 @@ fn recorded(days: i64, seed: u64) -> Vec<(Timestamp, Demand)> {
     rows.collect()
 }
 
+type Rows = [(Timestamp, Demand)];
+
 fn series(rows: &[(Timestamp, Demand)], dimension: Dimension) -> Vec<f64> {
     rows.iter().map(|(_, demand)| demand.get(dimension)).collect()
 }
@@ -76,9 +78,8 @@ fn generated_demand_resembles_the_original() {
             rows.iter().map(|(at, _)| (*at, generator.next(*at))).collect()
         })
         .collect();
-    let mean = |of: &dyn Fn(&[(Timestamp, Demand)]) -> f64| {
-        twins.iter().map(|made| of(made)).sum::<f64>() / twins.len() as f64
-    };
+    let mean =
+        |of: &dyn Fn(&Rows) -> f64| twins.iter().map(|made| of(made)).sum::<f64>() / twins.len() as f64;
     for dimension in KNOWN {
         let original = series(&rows, dimension);
         let pooled: Vec<f64> = twins.iter().flat_map(|made| series(made, dimension)).collect();
