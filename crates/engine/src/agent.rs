@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::descriptions::Descriptions;
 use crate::error::Chain;
 use crate::ingest::{Ingest, LocalSink};
-use crate::node::{identity, open_dir, start_collector, start_twins, twins};
+use crate::node::{identity, open_dir, start_collector, start_twins};
 use crate::threads::{Threads, pause};
 
 /// Bytes of telemetry in one request.
@@ -55,10 +55,7 @@ impl Agent {
         let mut threads = Threads::new();
         let (ingest, (source, epoch)) = (Arc::new(Ingest::new(log.clone())), identity(&config.data_dir)?);
         start_collector(&mut threads, config, LocalSink::new(ingest.clone(), (source, epoch), None))?;
-        if config.twin.enabled {
-            let sink = LocalSink::new(ingest, (twins(source), epoch), None);
-            start_twins(&mut threads, (config, Arc::default()), None, sink)?;
-        }
+        start_twins(&mut threads, (config, Arc::default()), ingest, None)?;
         let sender = Sender::new(config, log.clone());
         let stop = threads.stop.clone();
         threads.start("sender", move || sender.run(&stop))?;

@@ -79,20 +79,8 @@ impl Node {
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
-            if config.twin.enabled {
-                let (source, epoch) = identity(&config.data_dir)?;
-                let sink = LocalSink::new(
-                    handle.ingest.clone(),
-                    (twins(source), epoch),
-                    Some(handle.pipeline.clone()),
-                );
-                start_twins(
-                    &mut threads,
-                    (config, handle.wishes.clone()),
-                    Some(handle.pipeline.clone()),
-                    sink,
-                )?;
-            }
+            let (ingest, pipeline) = (handle.ingest.clone(), Some(handle.pipeline.clone()));
+            start_twins(&mut threads, (config, handle.wishes.clone()), ingest, pipeline)?;
         }
         Ok(Self { handle, log, threads, _lock: lock })
     }
@@ -281,17 +269,22 @@ fn dismiss(handle: &Handle, started: Timestamp) {
 }
 
 /// The source of what twins report: another one than the collector's, since each numbers its own batches.
-pub(crate) fn twins(source: u64) -> u64 {
+fn twins(source: u64) -> u64 {
     source.rotate_left(32) | 1
 }
 
-/// Starts the keeper of twins. What keeps it from starting costs the twins, not the node.
+/// Starts the keeper of twins, where they are wanted. What keeps it from starting costs the twins, not the node.
 pub(crate) fn start_twins(
     threads: &mut Threads,
     (config, wishes): (&Config, Arc<Wishes>),
+    ingest: Arc<Ingest>,
     pipeline: Option<Arc<Pipeline>>,
-    mut sink: LocalSink,
 ) -> Result<(), Error> {
+    if !config.twin.enabled {
+        return Ok(());
+    }
+    let (source, epoch) = identity(&config.data_dir)?;
+    let mut sink = LocalSink::new(ingest, (twins(source), epoch), pipeline.clone());
     let named = config.collect.host.clone();
     let host = if named.is_empty() { foretwin_collect::machine::host_name() } else { Ok(named) };
     let host = host.map_err(|source| Error::Collect { source })?;

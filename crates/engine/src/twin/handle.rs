@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use foretwin_core::{Contrast, Evidence, Fidelity, InstanceId, Profile, Risk, Verdict, VerdictClass};
+use foretwin_core::{
+    Contrast, Evidence, FailureMode, Fidelity, InstanceId, MINUTE_US, Profile, Risk, Verdict, VerdictClass,
+};
 use foretwin_twin::capture::Shelf;
 use foretwin_twin::rehearsal::{Leak, Question};
 
@@ -11,6 +13,7 @@ use super::replays::FOLDER;
 use super::view::{ProfileHead, RehearsalView, TwinView, TwinsView};
 use crate::Error;
 use crate::handle::Handle;
+use crate::view::WindowQuery;
 
 /// What a rehearsal may take.
 const REHEARSAL_CORES: f64 = 0.5;
@@ -137,7 +140,8 @@ impl Handle {
     /// Asks to rehearse what is coming, and returns the number to ask for it by.
     ///
     /// # Errors
-    /// If nobody knows the instance, no twins are kept here, it has no profile yet, or it would take too long.
+    /// If nobody knows the instance, no twins are kept here, it has no profile yet, or it would take too long;
+    /// or if others run already.
     pub fn rehearse(
         &self,
         id: &InstanceId,
@@ -152,13 +156,28 @@ impl Handle {
         let profile = self.profile(id)?.ok_or_else(|| {
             Error::Conflict(format!("{id} has no profile yet: one is made after twenty minutes of telemetry"))
         })?;
-        let risks = self.risks(id)?;
-        let leaks =
-            risks.iter().filter(|risk| risk.trend.rate > 2.0 * risk.trend.rate_sd).map(leak).collect();
+        let question = self.question(id, (ahead_s, speed), level, profile)?;
         let mut shared = self.wishes.shared();
+        shared.admits(id)?;
         shared.next += 1;
         let number = shared.next;
-        let question = Question {
+        let view = RehearsalView::asked(number, id, (ahead_s, speed));
+        shared.rehearse.push_back((number, Question { seed: number, ..question }));
+        shared.remember(view.clone());
+        Ok(view)
+    }
+
+    /// What is to be rehearsed: what grows, and how many cores the original may use, so that its demand is scaled to what
+    /// the rehearsal may take.
+    fn question(
+        &self,
+        id: &InstanceId,
+        (ahead_s, speed): (f64, f64),
+        level: Fidelity,
+        profile: Profile,
+    ) -> Result<Question, Error> {
+        let risks = self.risks(id)?;
+        Ok(Question {
             instance: id.clone(),
             parent: self.pipeline.config.twin.parent.clone(),
             level,
@@ -166,18 +185,26 @@ impl Handle {
             ahead_s,
             speed,
             profile: Arc::new(profile),
-            leaks,
-            cores: None,
+            leaks: risks.iter().filter_map(leak).collect(),
+            cores: Some(self.cores(id)),
             latency_limit_s: None,
             memory_bytes: REHEARSAL_BYTES,
             cap_core: REHEARSAL_CORES,
             directory: None,
-            seed: number,
-        };
-        let view = RehearsalView::asked(number, id, (ahead_s, speed));
-        shared.rehearse.push_back((number, question));
-        shared.remember(view.clone());
-        Ok(view)
+            seed: 0,
+        })
+    }
+
+    /// Cores that an instance may use: its own limit, or all of this machine.
+    fn cores(&self, id: &InstanceId) -> f64 {
+        let machine = std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64);
+        let to = self.now();
+        let limits = ["container.cpu.limit", "system.cpu.limit"].map(str::to_owned).to_vec();
+        let query =
+            WindowQuery { instance: id.clone(), metrics: limits, from: to - MINUTE_US, to, points: 60 };
+        let seen = self.window(&query).map(|window| window.series).unwrap_or_default();
+        let newest = seen.iter().filter_map(|series| series.observed.iter().rev().find(|us| us.is_finite()));
+        newest.map(|us_per_s| us_per_s / 1e6).fold(machine, f64::min)
     }
 
     /// A rehearsal that was asked for.
@@ -191,7 +218,15 @@ impl Handle {
     }
 }
 
-/// What grows towards its limit.
-fn leak(risk: &Risk) -> Leak {
-    Leak { mode: risk.mode, used: risk.used, rate_per_s: risk.trend.rate, limit: risk.limit }
+/// What grows towards its limit, of what a rehearsal can let grow: a disk is shared with production, and is not filled.
+fn leak(risk: &Risk) -> Option<Leak> {
+    let harmless =
+        [FailureMode::MemoryExhaustion, FailureMode::DescriptorExhaustion, FailureMode::PidExhaustion];
+    let grows = risk.trend.rate > 2.0 * risk.trend.rate_sd;
+    (grows && harmless.contains(&risk.mode)).then_some(Leak {
+        mode: risk.mode,
+        used: risk.used,
+        rate_per_s: risk.trend.rate,
+        limit: risk.limit,
+    })
 }

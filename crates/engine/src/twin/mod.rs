@@ -12,6 +12,8 @@ mod rehearsals;
 mod replays;
 mod requests;
 mod scene;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod view;
 mod wishes;

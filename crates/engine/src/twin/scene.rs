@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Contrast, Fidelity, Instance, InstanceId, InstanceKind, Risk, Schema, SchemaId, Timestamp, Value, fnv64,
+    Contrast, Fidelity, Instance, InstanceId, Risk, Schema, SchemaId, Timestamp, Value, fnv64,
 };
 use foretwin_foresee::contrast::{COSTS, Comparison, Kernel, Neighbour, Production, Second, TWIN};
 
@@ -31,10 +31,8 @@ pub(super) struct Scene {
 #[derive(Default)]
 struct Member {
     parent: Option<InstanceId>,
-    kind: Option<InstanceKind>,
     meter: Meter,
     requests: Requests,
-    vanished: bool,
 }
 
 /// The host's probes.
@@ -74,16 +72,14 @@ impl Scene {
             return;
         }
         let member = self.members.entry(instance.id.clone()).or_default();
-        (member.parent, member.kind, member.vanished) = (instance.parent.clone(), Some(instance.kind), false);
+        member.parent = instance.parent.clone();
     }
 
     /// An instance is gone, and its comparison with it.
     pub(super) fn vanished(&mut self, id: &InstanceId) {
         self.comparisons.remove(id);
-        if let Some(member) = self.members.get_mut(id) {
-            member.vanished = true;
-            member.meter = Meter::default();
-        }
+        // Containers come and go for years: what is gone is forgotten.
+        self.members.remove(id);
         if self.twin.as_ref().is_some_and(|twin| twin.id == *id) {
             self.twin = None;
         }
@@ -159,9 +155,7 @@ impl Scene {
 
     /// Instances that contain no other, with what they use now, the largest first.
     fn leaves(&self, at: Timestamp) -> Vec<(InstanceId, Usage)> {
-        let fresh = |member: &Member| {
-            member.meter.latest.filter(|usage| !member.vanished && at.since(usage.at).abs() < FRESH_S)
-        };
+        let fresh = |member: &Member| member.meter.latest.filter(|usage| at.since(usage.at).abs() < FRESH_S);
         let parents: std::collections::HashSet<&InstanceId> = (self.members.values())
             .filter(|member| fresh(member).is_some())
             .filter_map(|member| member.parent.as_ref())
@@ -198,7 +192,6 @@ impl Scene {
         let around = parent.and_then(|parent| self.members.get(parent)?.meter.latest);
         let machine = self.members.get(&self.host)?.meter.latest;
         let fared = member.requests.latest.filter(|fared| at.since(fared.at).abs() < 2.0 * FRESH_S);
-        let held_above = around.map_or(0.0, |around| around.throttled.max(0.0));
         let production = Production {
             rate: fared.map_or(f64::NAN, |fared| fared.rate),
             errors: f64::NAN,
@@ -209,25 +202,7 @@ impl Scene {
             io: usage.io,
             throttled: usage.throttled,
         };
-        let kernel = Kernel {
-            parent_throttled: held_above,
-            parent_capacity: around
-                .map(|around| around.limit)
-                .filter(|limit| limit.is_finite())
-                .unwrap_or(f64::NAN),
-            parent_cpu: around.or(machine).map_or(f64::NAN, |around| around.cpu),
-            cpu_stall: usage.cpu_stall,
-            memory_stall: usage.memory_stall,
-            io_stall: usage.io_stall,
-            run_delay: f64::NAN,
-            refaults: usage.refaults,
-            steal: machine.map_or(f64::NAN, |machine| machine.steal),
-            memory_full: [around, machine]
-                .iter()
-                .flatten()
-                .map(|one| one.memory_full)
-                .fold(f64::NAN, f64::max),
-        };
+        let kernel = kernel(&usage, around, machine);
         // What runs on a host is the host's own work; its neighbours are beyond what it sees, and show as steal.
         let neighbours = if *id == self.host { Vec::new() } else { self.neighbours(id, parent, leaves) };
         Some(Second { at, production, kernel, neighbours, twin: None, twin_score: f64::NAN })
@@ -260,6 +235,23 @@ impl Scene {
     fn is_below(&self, id: &InstanceId, group: &InstanceId) -> bool {
         let above = |id: &InstanceId| self.members.get(id).and_then(|member| member.parent.clone());
         std::iter::successors(above(id), above).take(64).any(|one| one == *group)
+    }
+}
+
+/// What the kernel counts of an instance, of the group around it, and of the machine.
+fn kernel(own: &Usage, around: Option<Usage>, machine: Option<Usage>) -> Kernel {
+    let full = [around, machine].into_iter().flatten().map(|one| one.memory_full);
+    Kernel {
+        parent_throttled: around.map_or(0.0, |around| around.throttled.max(0.0)),
+        parent_capacity: around.map_or(f64::NAN, |around| around.limit),
+        parent_cpu: around.or(machine).map_or(f64::NAN, |around| around.cpu),
+        cpu_stall: own.cpu_stall,
+        memory_stall: own.memory_stall,
+        io_stall: own.io_stall,
+        run_delay: f64::NAN,
+        refaults: own.refaults,
+        steal: machine.map_or(f64::NAN, |machine| machine.steal),
+        memory_full: full.fold(f64::NAN, f64::max),
     }
 }
 

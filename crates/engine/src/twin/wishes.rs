@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foretwin_core::{Fidelity, InstanceId};
 
 use super::view::{LevelView, RehearsalView, TwinStatus};
+use crate::Error;
 
 /// Decisions that are remembered.
 const MOST_DECISIONS: usize = 100;
@@ -36,7 +37,23 @@ impl Wishes {
     }
 }
 
+/// Rehearsals that may be under way together: each takes half a core.
+const MOST_TOGETHER: usize = 2;
+
 impl Shared {
+    /// Whether another rehearsal may begin.
+    pub(super) fn admits(&self, id: &InstanceId) -> Result<(), Error> {
+        let under_way = || self.rehearsals.iter().filter(|view| !view.done);
+        if under_way().any(|view| view.instance == *id) {
+            return Err(Error::Conflict(format!("{id} is being rehearsed: ask again when that is over")));
+        }
+        if under_way().count() >= MOST_TOGETHER {
+            let others = format!("{MOST_TOGETHER} rehearsals are under way: ask again when one is over");
+            return Err(Error::Conflict(others));
+        }
+        Ok(())
+    }
+
     /// Remembers a decision.
     pub(super) fn decide(&mut self, what: String) {
         tracing::info!("twin: {what}");

@@ -58,7 +58,7 @@ fn check((disk, config): (&SimDisk, &Config), log: &Log, durable: [u64; 64], poi
     assert_eq!(store.damage(), [], "{point}");
 }
 
-/// Each sync point sees the fault; where there are several, every third point sees one of them in turn.
+/// Each sync point sees the fault; where there are several, one of them in turn.
 fn at_every_sync_point(faults: &[Fault], config: &Config) {
     let log = log();
     let points = {
@@ -71,8 +71,7 @@ fn at_every_sync_point(faults: &[Fault], config: &Config) {
         disk.sync_points()
     };
     assert!(points > 40, "{points}");
-    let stride = if faults.len() > 1 { 3 } else { 1 };
-    for point in (1..=points).step_by(stride) {
+    for point in 1..=points {
         let disk = SimDisk::new(point);
         let fault = faults[point as usize % faults.len()];
         disk.fail_at(point, fault);

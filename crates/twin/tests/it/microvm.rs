@@ -12,7 +12,7 @@ use foretwin_twin::{Activity, Config, Desired, Error, MicrovmSubstrate, Owner, S
 use super::support::{Stage, config, one, print_cost, probes, runner, skip, traces};
 
 /// A stage, if there are QEMU, a kernel (this machine's or FORETWIN_KERNEL) and a static runner.
-fn stage(qemu_icount: bool) -> Option<Stage> {
+pub fn stage(qemu_icount: bool) -> Option<Stage> {
     let runner = runner()?;
     let kernel = std::env::var_os("FORETWIN_KERNEL").map(PathBuf::from);
     let config = Config { kernel, qemu_icount, ..config(&runner) };

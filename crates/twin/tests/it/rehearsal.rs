@@ -7,6 +7,7 @@ use foretwin_core::{Demand, Dimension, FailureMode, Fidelity, InstanceId, Profil
 use foretwin_twin::rehearsal::{Leak, Outcome, Question, Rehearsal};
 use foretwin_twin::{Activity, Owner, ProcessSubstrate, Substrate};
 
+use super::microvm;
 use super::support::{Stage, config, one, runner};
 
 /// A flat quarter of an hour that keeps so many bytes in use.
@@ -75,4 +76,10 @@ fn a_leak_is_rehearsed_in_a_process() {
         vec![Box::new(substrate) as Box<dyn Substrate>]
     });
     breaks_in_time(&rehearse(stage, Fidelity::Process));
+}
+
+#[test]
+fn a_leak_is_rehearsed_in_a_microvm() {
+    let Some(stage) = microvm::stage(false) else { return };
+    breaks_in_time(&rehearse(stage, Fidelity::Microvm));
 }
