@@ -93,6 +93,8 @@ pub struct Growth {
     pub(crate) age_s: f64,
     /// Equally likely futures; none without growth.
     pub(crate) draws: Vec<Draw>,
+    /// Seconds from the last sample to the limit in each of them.
+    reached: Vec<f64>,
 }
 
 impl Growth {
@@ -118,6 +120,7 @@ impl Growth {
             earlier: (regime.earlier.len(), highest),
             age_s: path.age_s(),
             draws: Vec::new(),
+            reached: Vec::new(),
         };
         if regime.rise() > LEAST_RISE * series.limit {
             let moments = series.times.iter().zip(evidence.work).map(|(at, &rate)| (at.since(now), rate));
@@ -156,6 +159,7 @@ impl Growth {
                 }
             };
             self.lasted_s += draw.lasted_s / DRAWS as f64;
+            self.reached.push(draw.arrival(self.headroom(), Turn::default()));
             self.draws.push(draw);
         }
     }
@@ -172,7 +176,9 @@ impl Growth {
         if self.headroom() <= 0.0 {
             return 1.0;
         }
-        let sum: f64 = self.draws.iter().map(|draw| draw.within(t + self.age_s, self.headroom())).sum();
+        let (by, headroom) = (t + self.age_s, self.headroom());
+        let draws = self.draws.iter().zip(&self.reached);
+        let sum: f64 = draws.map(|(draw, &reached)| draw.within(by, headroom, reached)).sum();
         self.passing() * sum / self.draws.len().max(1) as f64
     }
 
@@ -188,8 +194,7 @@ impl Growth {
     /// Seconds from now to the limit in each of the drawn futures, ascending, infinite where it is never reached.
     #[must_use]
     pub fn arrivals(&self) -> Vec<f64> {
-        let arrival = |draw: &Draw| (draw.arrival(self.headroom(), Turn::default()) - self.age_s).max(0.0);
-        let mut arrivals: Vec<f64> = self.draws.iter().map(arrival).collect();
+        let mut arrivals: Vec<f64> = self.reached.iter().map(|at| (at - self.age_s).max(0.0)).collect();
         arrivals.sort_by(f64::total_cmp);
         arrivals
     }

@@ -1,0 +1,141 @@
+//! The product's own way from telemetry to a situation: histories, growths by need, competing risks.
+
+use std::collections::VecDeque;
+
+use foretwin_core::{FailureMode, Risk, Timestamp};
+use foretwin_foresee::{Config, Evidence, Growth, History, Series, Situation, risk};
+
+use super::world::{RESOURCES, Sample};
+
+/// What runs against a limit, by resource, and what it is called.
+pub const MODES: [(FailureMode, &str); RESOURCES] = [
+    (FailureMode::MemoryExhaustion, "memory.usage"),
+    (FailureMode::DiskFull, "filesystem.usage"),
+    (FailureMode::DescriptorExhaustion, "descriptors.open"),
+    (FailureMode::LatencyBreach, "response.duration"),
+];
+/// Minutes between two looks: while a resource is calm, and while it may be used up within a day, within the hour.
+const LOOKS: [u32; 3] = [120, 10, 3];
+/// Probabilities within a day and within the hour from which on it is looked at more often.
+const NOTABLE: [f64; 2] = [0.02, 0.1];
+/// The part of its headroom that a calm resource may lose before it is looked at again.
+const LOST: f64 = 0.1;
+/// Minutes of requests that are remembered.
+const REMEMBERED: usize = 1700;
+/// Of the equally likely futures every so many are kept.
+const THINNED: usize = 8;
+
+/// One resource of an instance.
+#[derive(Debug, Default)]
+struct Resource {
+    history: History,
+    /// What grows, if it may matter.
+    growth: Option<Growth>,
+    looked: Option<(u32, f64)>,
+    /// Probabilities within a day and within the hour.
+    likely: [f64; 2],
+}
+
+/// Whoever watches an instance.
+#[derive(Debug, Default)]
+pub struct Watch {
+    resources: [Resource; RESOURCES],
+    requests: VecDeque<(Timestamp, f64)>,
+    counter: Option<(Timestamp, f64)>,
+    /// How many growths were read.
+    pub reads: u64,
+}
+
+/// The moment of a minute.
+pub fn moment(minute: u32) -> Timestamp {
+    Timestamp::from_seconds(60.0 * f64::from(minute))
+}
+
+impl Watch {
+    /// Takes what arrived.
+    pub fn take(&mut self, minute: u32, sample: &Sample) {
+        let now = moment(minute);
+        for (n, resource) in self.resources.iter_mut().enumerate() {
+            resource.history.push(now, sample.used[n], sample.limits[n]);
+        }
+        // A counter that fell began anew: what was done in between is not known.
+        let rate = self.counter.map_or(f64::NAN, |(at, before)| (sample.requests - before) / now.since(at));
+        self.counter = Some((now, sample.requests));
+        if self.requests.len() == REMEMBERED {
+            self.requests.pop_front();
+        }
+        self.requests.push_back((now, if rate >= 0.0 { rate } else { f64::NAN }));
+    }
+
+    /// Reads what has to be read anew; false if nothing had.
+    pub fn look(&mut self, minute: u32, config: &Config, seed: u64) -> bool {
+        let mut anew = false;
+        for n in 0..RESOURCES {
+            if self.resources[n].is_stale(minute) {
+                self.read(n, minute, config, seed);
+                anew = true;
+            }
+        }
+        anew
+    }
+
+    fn read(&mut self, n: usize, minute: u32, config: &Config, seed: u64) {
+        let now = moment(minute);
+        let resource = &mut self.resources[n];
+        let headroom = resource.headroom();
+        (resource.growth, resource.looked, resource.likely) = (None, Some((minute, headroom)), [0.0; 2]);
+        let Some(limit) = resource.history.limit() else { return };
+        let (mut times, mut used) = (Vec::new(), Vec::new());
+        resource.history.series(&mut times, &mut used);
+        let work: Vec<f64> = times.iter().map(|&at| rate_at(&self.requests, at)).collect();
+        let (mode, metric) = MODES[n];
+        let series = Series { metric, mode, times: &times, used: &used, limit };
+        self.reads += 1;
+        let read = Growth::read(&Evidence { series, work: &work }, now, config.lookback_s, seed ^ n as u64);
+        let Some(growth) = read else { return };
+        resource.likely = [growth.within(86_400.0), growth.within(3600.0)];
+        if resource.likely[0] > 0.25 * NOTABLE[0] {
+            resource.growth = Some(growth);
+        }
+    }
+
+    /// The situation, with a few of the futures.
+    pub fn situation(&self, config: &Config) -> Situation {
+        let growths: Vec<Growth> = self.resources.iter().filter_map(|one| one.growth.clone()).collect();
+        let mut situation = Situation::new(&growths, &config.horizons_s);
+        situation.arrivals = situation.arrivals.iter().skip(THINNED / 2).step_by(THINNED).copied().collect();
+        situation
+    }
+
+    /// The risks by which the product names causes.
+    pub fn risks(&self, minute: u32, config: &Config, seed: u64) -> Vec<Risk> {
+        let mut risks = Vec::new();
+        for (resource, (mode, metric)) in self.resources.iter().zip(MODES) {
+            let Some(limit) = resource.history.limit() else { continue };
+            let (mut times, mut used) = (Vec::new(), Vec::new());
+            resource.history.series(&mut times, &mut used);
+            let series = Series { metric, mode, times: &times, used: &used, limit };
+            risks.extend(risk(&series, moment(minute), config, seed));
+        }
+        risks
+    }
+}
+
+impl Resource {
+    fn headroom(&self) -> f64 {
+        self.history.limit().zip(self.history.newest()).map_or(f64::NAN, |(limit, used)| limit - used)
+    }
+
+    fn is_stale(&self, minute: u32) -> bool {
+        let Some((looked, headroom)) = self.looked else { return self.history.len() >= 30 };
+        let every = LOOKS[NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count()];
+        let lost = self.headroom() < (1.0 - LOST) * headroom && minute - looked >= LOOKS[1];
+        minute - looked >= every || lost
+    }
+}
+
+/// Requests per second at about a moment.
+fn rate_at(requests: &VecDeque<(Timestamp, f64)>, at: Timestamp) -> f64 {
+    let after = requests.partition_point(|(time, _)| *time < at);
+    requests.get(after).map_or(f64::NAN, |(_, rate)| *rate)
+}
