@@ -31,6 +31,7 @@ mod math;
 mod outlook;
 mod path;
 mod persist;
+pub mod policy;
 mod predict;
 mod reliability;
 mod risk;
