@@ -24,6 +24,8 @@ use load::Load;
 const DRAWS: usize = 256;
 /// An earlier regime that came so near to the limit may have ended in failure.
 const FAILED_SHARE: f64 = 0.93;
+/// Share of the futures that follow the load below which its course does not matter.
+const FEW: f64 = 0.02;
 /// A rise below this share of the limit is no growth.
 const LEAST_RISE: f64 = 1e-3;
 
@@ -141,7 +143,8 @@ impl Growth {
         self.shares = Shares::of(&components, jump_share);
         let (first, last) = (bins.edges[0], bins.edges[bins.len()]);
         let mean_work = (work.at(last) - work.at(first)) / bins.span_s;
-        let load = if self.shares.worked > 0.0 { Load::new(work) } else { Load::new(&Work::default()) };
+        // Its course costs more than all the rest: where few futures follow the load it is taken as even.
+        let load = if self.shares.worked > FEW { Load::new(work) } else { Load::even(mean_work) };
         let mut rng = Rng::new(seed);
         let mut chosen = Chosen { components: components.iter(), reached: 0.0, last: None };
         for index in 0..DRAWS {

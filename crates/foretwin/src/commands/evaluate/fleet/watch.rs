@@ -15,23 +15,27 @@ pub const MODES: [(FailureMode, &str); RESOURCES] = [
     (FailureMode::LatencyBreach, "response.duration"),
 ];
 /// Minutes between two looks: while a resource is calm, and while it may be used up within a day, within the hour.
-const LOOKS: [u32; 3] = [120, 10, 3];
+const LOOKS: [u32; 3] = [240, 20, 5];
 /// Probabilities within a day and within the hour from which on it is looked at more often.
 const NOTABLE: [f64; 2] = [0.02, 0.1];
 /// The part of its headroom that a calm resource may lose before it is looked at again.
 const LOST: f64 = 0.1;
+/// Minutes after which the least headroom is forgotten.
+const FORGOTTEN: u32 = 240;
 /// Minutes of requests that are remembered.
 const REMEMBERED: usize = 1700;
 /// Of the equally likely futures every so many are kept.
 const THINNED: usize = 8;
 
 /// One resource of an instance.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Resource {
     history: History,
     /// What grows, if it may matter.
     growth: Option<Growth>,
-    looked: Option<(u32, f64)>,
+    looked: Option<u32>,
+    /// The least headroom at looks of late, and when that was.
+    least: (u32, f64),
     /// Probabilities within a day and within the hour.
     likely: [f64; 2],
 }
@@ -83,7 +87,10 @@ impl Watch {
         let now = moment(minute);
         let resource = &mut self.resources[n];
         let headroom = resource.headroom();
-        (resource.growth, resource.looked, resource.likely) = (None, Some((minute, headroom)), [0.0; 2]);
+        (resource.growth, resource.looked, resource.likely) = (None, Some(minute), [0.0; 2]);
+        if headroom < resource.least.1 || minute - resource.least.0 > FORGOTTEN {
+            resource.least = (minute, headroom);
+        }
         let Some(limit) = resource.history.limit() else { return };
         let (mut times, mut used) = (Vec::new(), Vec::new());
         resource.history.series(&mut times, &mut used);
@@ -127,10 +134,16 @@ impl Resource {
     }
 
     fn is_stale(&self, minute: u32) -> bool {
-        let Some((looked, headroom)) = self.looked else { return self.history.len() >= 30 };
+        let Some(looked) = self.looked else { return self.history.len() >= 30 };
         let every = LOOKS[NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count()];
-        let lost = self.headroom() < (1.0 - LOST) * headroom && minute - looked >= LOOKS[1];
-        minute - looked >= every || lost
+        minute - looked >= every || self.headroom() < (1.0 - LOST) * self.least.1
+    }
+}
+
+impl Default for Resource {
+    fn default() -> Self {
+        let (history, least) = (History::default(), (0, f64::INFINITY));
+        Self { history, growth: None, looked: None, least, likely: [0.0; 2] }
     }
 }
 

@@ -5,6 +5,8 @@
 //! rotation, merging and copies; response times from a queue on processors that are shared; faults lose objects one by
 //! one. What is drawn is arrivals, sizes and human affairs. Seeded: the same plan gives the same world.
 
+use foretwin_core::FailureMode;
+
 mod chance;
 mod disk;
 mod fault;
@@ -29,7 +31,7 @@ pub use telemetry::{RESOURCES, Sample};
 const PER_HOST: usize = 8;
 const PER_IDENTITY: usize = 25;
 /// Teams.
-const TEAMS: usize = 6;
+pub const TEAMS: usize = 6;
 /// Chances a day: that something goes wrong with an instance, that another tenant of a host takes what it can, that
 /// a workload is released, and that such a release is bad.
 const FAULTS: f64 = 0.014;
@@ -49,13 +51,13 @@ pub struct Plan {
     pub faults: bool,
 }
 
-/// A fault from its beginning to its end, and whether it ended before it led to a failure.
+/// A fault from its beginning to its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trouble {
-    pub instance: usize,
-    pub kind: FaultKind,
-    pub from: u32,
-    pub until: u32,
+struct Trouble {
+    instance: usize,
+    kind: FaultKind,
+    from: u32,
+    until: u32,
 }
 
 /// The fleet.
@@ -69,9 +71,10 @@ pub struct World {
     restarts: Vec<(u32, usize, bool)>,
     /// All failures so far.
     pub endings: Vec<Ending>,
-    /// All faults so far that are over, and planned restarts.
-    pub troubles: Vec<Trouble>,
-    pub planned: Vec<(u32, usize)>,
+    /// All faults so far that are over.
+    troubles: Vec<Trouble>,
+    /// All tenants so far: host, and minutes of coming and going.
+    tenants: Vec<(usize, u32, u32)>,
 }
 
 impl World {
@@ -98,13 +101,24 @@ impl World {
             Host { name: format!("host-{n}"), cores, tenant: None, busy: 0.0 }
         });
         let hosts = hosts.collect();
-        let (restarts, endings, troubles, planned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { plan, chance, identities, hosts, instances, restarts, endings, troubles, planned }
+        let (restarts, endings, troubles, tenants) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { plan, chance, identities, hosts, instances, restarts, endings, troubles, tenants }
     }
 
     /// The name of the host of an instance.
     pub fn host(&self, instance: usize) -> &str {
         &self.hosts[self.instances[instance].host].name
+    }
+
+    /// Whether anything was wrong with an instance, of the kind that fails this way, at any minute of a span.
+    pub fn ails(&self, instance: usize, mode: Option<FailureMode>, (from, until): (u32, u32)) -> bool {
+        let (one, fits) = (&self.instances[instance], |kind: FaultKind| Some(kind.mode()) == mode);
+        let past = self.troubles.iter().any(|trouble| {
+            trouble.instance == instance && fits(trouble.kind) && trouble.from <= until && trouble.until >= from
+        });
+        let slow = mode == Some(FailureMode::LatencyBreach)
+            && self.tenants.iter().any(|&(host, begin, end)| host == one.host && begin <= until && end >= from);
+        past || slow || one.fault.is_some_and(|fault| fits(fault.kind) && fault.from <= until)
     }
 
     /// Lives through a minute; what arrives of each instance.
@@ -145,7 +159,6 @@ impl World {
                 one.enlarge();
             }
             one.restart(minute, 2);
-            self.planned.push((minute, n));
         }
         for n in 0..self.instances.len() {
             let over = self.instances[n].fault.is_some_and(|fault| fault.mended <= minute);
@@ -168,7 +181,9 @@ impl World {
             let host = &mut self.hosts[n];
             if host.tenant.is_none() {
                 let wants = (self.chance.between(0.97, 1.3) - host.busy).max(0.1) * host.cores;
-                host.tenant = Some(Tenant::new(minute, lasts as u32, wants, &mut self.chance));
+                let tenant = Tenant::new(minute, lasts as u32, wants, &mut self.chance);
+                self.tenants.push((n, minute, tenant.until));
+                host.tenant = Some(tenant);
             }
         }
     }
@@ -244,11 +259,11 @@ impl World {
 }
 
 /// What led to a failure, and since when.
-fn reason(one: &Instance, host: &Host, (mode, minute): (foretwin_core::FailureMode, u32)) -> (FaultKind, u32) {
-    if mode == foretwin_core::FailureMode::Crash {
+fn reason(one: &Instance, host: &Host, (mode, minute): (FailureMode, u32)) -> (FaultKind, u32) {
+    if mode == FailureMode::Crash {
         return (FaultKind::CrashLoop, minute);
     }
-    if mode == foretwin_core::FailureMode::LatencyBreach {
+    if mode == FailureMode::LatencyBreach {
         return match host.tenant {
             Some(tenant) if tenant.lasts > 0 => (FaultKind::Neighbour, tenant.from),
             Some(tenant) => (FaultKind::NeighbourAtOnce, tenant.from),
@@ -256,7 +271,7 @@ fn reason(one: &Instance, host: &Host, (mode, minute): (foretwin_core::FailureMo
         };
     }
     match one.fault {
-        Some(fault) if fault.kind.mode() == mode => (fault.kind, fault.from.max(if mode == foretwin_core::FailureMode::DiskFull { 0 } else { one.began })),
+        Some(fault) if fault.kind.mode() == mode => (fault.kind, fault.from.max(if mode == FailureMode::DiskFull { 0 } else { one.began })),
         _ => (FaultKind::Surge, minute),
     }
 }
