@@ -35,6 +35,11 @@ impl Client {
         bail!("{path}: the answer is no file")
     }
 
+    /// The answer to asking that something ends.
+    pub fn delete(&self, path: &str) -> Result<Value> {
+        self.json(self.http.delete(&self.url(path)).call())
+    }
+
     /// The answer to a document.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request = self.http.post(&self.url(path)).header("content-type", "application/json");

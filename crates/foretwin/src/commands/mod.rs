@@ -1,10 +1,12 @@
 //! What each command does.
 
+pub mod alerts;
 pub mod check;
 pub mod client;
 pub mod doctor;
 pub mod evaluate;
 pub mod forecast;
+pub mod maintenance;
 pub mod models;
 pub mod predict;
 pub mod replay;
