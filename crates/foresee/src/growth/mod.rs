@@ -91,6 +91,8 @@ pub struct Growth {
     pub lasted_s: f64,
     /// Earlier regimes that fell before they reached the limit, and the highest of their peaks.
     pub earlier: (usize, f64),
+    /// How far it is above the highest level that is known from earlier days, as a share of the limit; negative below it.
+    pub(crate) ground: Option<f64>,
     /// Seconds from the last sample to now.
     pub(crate) age_s: f64,
     /// Equally likely futures; none without growth.
@@ -120,6 +122,7 @@ impl Growth {
             shares: Shares::default(),
             lasted_s: 0.0,
             earlier: (regime.earlier.len(), highest),
+            ground: None,
             age_s: path.age_s(),
             draws: Vec::new(),
             reached: Vec::new(),
@@ -165,6 +168,13 @@ impl Growth {
             self.reached.push(draw.arrival(self.headroom(), Turn::default()));
             self.draws.push(draw);
         }
+    }
+
+    /// The same, held against the highest level of earlier days.
+    #[must_use]
+    pub fn over(mut self, known: Option<f64>) -> Self {
+        self.ground = known.map(|known| (self.used - known) / self.limit);
+        self
     }
 
     /// What is left to the limit.

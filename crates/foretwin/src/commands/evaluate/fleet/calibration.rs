@@ -59,8 +59,11 @@ pub fn coverage(course: &Course) -> (f64, usize) {
     let (mut inside, mut all) = (0, 0);
     for said in &course.said {
         let (Some(p10), Some(p90)) = (said.p10, said.p90) else { continue };
-        let next = course.world.endings.iter().find(|one| one.instance == said.instance && one.minute > said.minute);
-        let Some(next) = next.filter(|next| next.kind.is_foreseeable() && next.onset <= said.minute) else { continue };
+        let next =
+            course.world.endings.iter().find(|one| one.instance == said.instance && one.minute > said.minute);
+        let Some(next) = next.filter(|next| next.kind.is_foreseeable() && next.onset <= said.minute) else {
+            continue;
+        };
         let left = f64::from(next.minute - said.minute);
         all += 1;
         inside += usize::from(p10 <= left && left <= p90);

@@ -167,8 +167,7 @@ impl Judgement<'_> {
     /// how many there were.
     pub fn recall(&self, lead: usize) -> (f64, usize) {
         let known = self.recall.iter().filter(|(kind, _)| kind.is_foreseeable()).map(|(_, one)| one);
-        let (said, could) =
-            known.fold((0, 0), |sum, one| (sum.0 + one.said[lead], sum.1 + one.could[lead]));
+        let (said, could) = known.fold((0, 0), |sum, one| (sum.0 + one.said[lead], sum.1 + one.could[lead]));
         (said as f64 / could as f64, could)
     }
 }

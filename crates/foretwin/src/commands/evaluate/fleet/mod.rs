@@ -5,6 +5,8 @@ mod judge;
 mod plot;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod world;
 
@@ -46,7 +48,7 @@ pub(super) fn run(args: &FleetArgs) -> Result<ExitCode> {
     if args.instances < 20 || learn_days == 0 || learn_days >= args.days {
         bail!("--instances must be at least 20, and --learn-days between 1 and one less than --days");
     }
-    let plan = Plan { instances: args.instances, days: args.days, seed: args.seed, faults: true };
+    let plan = Plan { instances: args.instances, days: args.days, seed: args.seed, misfortune: 1.0 };
     let config = Config::default();
     let progress = bar(u64::from(args.days), "days");
     let course = run::run(plan, learn_days, &config, |_| progress.inc(1));

@@ -46,7 +46,6 @@ struct Seat {
     instance: foretwin_core::Instance,
     watch: Watch,
     moments: Vec<(f64, Situation)>,
-    situation: Option<Situation>,
 }
 
 /// The watchers, what they learned, and what they tell.
@@ -100,7 +99,7 @@ impl<'a> Desk<'a> {
             let mut instance =
                 foretwin_core::Instance::new(&one.name, InstanceKind::Container, host, &identity.name);
             instance.labels.insert("team".into(), identity.team.clone());
-            Seat { instance, watch: Watch::default(), moments: Vec::new(), situation: None }
+            Seat { instance, watch: Watch::default(), moments: Vec::new() }
         };
         let policy = Policy::new(policy::Config::default(), Memory::default());
         Self {
@@ -117,6 +116,7 @@ impl<'a> Desk<'a> {
     /// A failure ends a record, and is told to the policy.
     fn fail(&mut self, world: &World, ending: &Ending) {
         let seat = &mut self.seats[ending.instance];
+        seat.watch.fail(ending.mode);
         let outcome = Outcome { ended_s: 60.0 * f64::from(ending.minute), failed: true, onset_s: None };
         let identity = Some(world.instances[ending.instance].identity as u64);
         self.records.push(Record { identity, moments: std::mem::take(&mut seat.moments), outcome });
@@ -133,7 +133,7 @@ impl<'a> Desk<'a> {
             outcome: Outcome { ended_s: 60.0 * f64::from(minute), failed: false, onset_s: None },
         });
         self.records.extend(open);
-        self.experience = Some(Experience::learn(&self.records, &self.config.horizons_s));
+        self.experience = Some(Experience::learn_weighted(&self.records, &self.config.horizons_s, hours));
         self.records.truncate(failed);
         failed
     }
@@ -151,13 +151,13 @@ impl<'a> Desk<'a> {
         if !anew && !kept {
             return;
         }
-        let situation = seat.watch.situation(self.config);
+        let situation = seat.watch.situation(minute, self.config);
         // Who is in trouble that everybody sees says nothing of what is to come.
-        let counts = kept && !world.instances[n].suffers(minute);
+        let counts = !world.instances[n].suffers(minute);
         if let Some(experience) = &self.experience {
             let identity = Some(world.instances[n].identity as u64);
             let statement = experience.judge(&situation, identity);
-            if counts {
+            if counts && kept {
                 let within = statement.within.clone();
                 let likely = statement.time_to_failure.p50.is_some();
                 let minutes = |t: Option<f64>| t.filter(|_| likely).map(|t| t / 60.0);
@@ -198,6 +198,14 @@ impl<'a> Desk<'a> {
             self.alerts.insert(alert.id.clone(), alert.clone());
         }
     }
+}
+
+/// Hours until the next moment of a record: looks are more frequent where something may fail, and must not count for
+/// more there.
+fn hours(record: &Record, index: usize) -> f64 {
+    let (at, _) = record.moments[index];
+    let next = record.moments.get(index + 1).map_or(record.outcome.ended_s, |(next, _)| *next);
+    ((next - at) / 3600.0).clamp(0.0, 1.0)
 }
 
 /// The number of an instance by its name.

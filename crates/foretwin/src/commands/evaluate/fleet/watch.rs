@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use foretwin_core::{FailureMode, Risk, Timestamp};
-use foretwin_foresee::{Config, Evidence, Growth, History, Series, Situation, risk};
+use foretwin_foresee::{Config, Evidence, Growth, History, Peaks, Series, Situation, risk};
 
 use super::world::{RESOURCES, Sample};
 
@@ -15,11 +15,13 @@ pub const MODES: [(FailureMode, &str); RESOURCES] = [
     (FailureMode::LatencyBreach, "response.duration"),
 ];
 /// Minutes between two looks: while a resource is calm, and while it may be used up within a day, within the hour.
-const LOOKS: [u32; 3] = [240, 20, 5];
+const LOOKS: [u32; 3] = [240, 30, 5];
 /// Probabilities within a day and within the hour from which on it is looked at more often.
 const NOTABLE: [f64; 2] = [0.02, 0.1];
 /// The part of its headroom that a calm resource may lose before it is looked at again.
 const LOST: f64 = 0.1;
+/// Share of the limit by which a level is well below what is known.
+const KNOWN: f64 = 0.02;
 /// Minutes after which the least headroom is forgotten.
 const FORGOTTEN: u32 = 240;
 /// Minutes of requests that are remembered.
@@ -31,6 +33,7 @@ const THINNED: usize = 8;
 #[derive(Debug)]
 struct Resource {
     history: History,
+    peaks: Peaks,
     /// What grows, if it may matter.
     growth: Option<Growth>,
     looked: Option<u32>,
@@ -61,6 +64,7 @@ impl Watch {
         let now = moment(minute);
         for (n, resource) in self.resources.iter_mut().enumerate() {
             resource.history.push(now, sample.used[n], sample.limits[n]);
+            resource.peaks.push(now, sample.used[n]);
         }
         // A counter that fell began anew: what was done in between is not known.
         let rate = self.counter.map_or(f64::NAN, |(at, before)| (sample.requests - before) / now.since(at));
@@ -69,6 +73,15 @@ impl Watch {
             self.requests.pop_front();
         }
         self.requests.push_back((now, if rate >= 0.0 { rate } else { f64::NAN }));
+    }
+
+    /// It failed: what it reached before that is no known ground, and whatever grew began anew.
+    pub fn fail(&mut self, mode: FailureMode) {
+        for (resource, _) in self.resources.iter_mut().zip(MODES).filter(|(_, (own, _))| *own == mode) {
+            resource.peaks.clear();
+            resource.least = (0, f64::INFINITY);
+            resource.looked = None;
+        }
     }
 
     /// Reads what has to be read anew; false if nothing had.
@@ -102,22 +115,29 @@ impl Watch {
         let Some(growth) = read else { return };
         resource.likely = [growth.within(86_400.0), growth.within(3600.0)];
         if resource.likely[0] > 0.25 * NOTABLE[0] {
-            resource.growth = Some(growth);
+            resource.growth = Some(growth.over(resource.peaks.known()));
         }
     }
 
-    /// The situation, with a few of the futures.
-    pub fn situation(&self, config: &Config) -> Situation {
+    /// The situation, with a few of the futures where they say when.
+    pub fn situation(&self, minute: u32, config: &Config) -> Situation {
         let growths: Vec<Growth> = self.resources.iter().filter_map(|one| one.growth.clone()).collect();
         let mut situation = Situation::new(&growths, &config.horizons_s);
-        situation.arrivals = situation.arrivals.iter().skip(THINNED / 2).step_by(THINNED).copied().collect();
-        situation
+        if growths.is_empty() {
+            return situation;
+        }
+        let finite = situation.arrivals.partition_point(|t| t.is_finite());
+        let speaks = 2 * finite > situation.arrivals.len();
+        let thinned = situation.arrivals.iter().skip(THINNED / 2).step_by(THINNED);
+        situation.arrivals = thinned.filter(|_| speaks).copied().collect();
+        situation.beside(&self.risks(minute, config, u64::from(minute)), &config.horizons_s)
     }
 
-    /// The risks by which the product names causes.
+    /// The risks of what grows, by which the product names causes.
     pub fn risks(&self, minute: u32, config: &Config, seed: u64) -> Vec<Risk> {
         let mut risks = Vec::new();
-        for (resource, (mode, metric)) in self.resources.iter().zip(MODES) {
+        let growing = self.resources.iter().zip(MODES).filter(|(one, _)| one.growth.is_some());
+        for (resource, (mode, metric)) in growing {
             let Some(limit) = resource.history.limit() else { continue };
             let (mut times, mut used) = (Vec::new(), Vec::new());
             resource.history.series(&mut times, &mut used);
@@ -135,15 +155,23 @@ impl Resource {
 
     fn is_stale(&self, minute: u32) -> bool {
         let Some(looked) = self.looked else { return self.history.len() >= 30 };
-        let every = LOOKS[NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count()];
-        minute - looked >= every || self.headroom() < (1.0 - LOST) * self.least.1
+        let hot = NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count();
+        // What stays below the levels of other days can wait.
+        let every = if self.is_known() { 4 * LOOKS[hot] } else { LOOKS[hot] };
+        minute - looked >= every.min(LOOKS[0]) || self.headroom() < (1.0 - LOST) * self.least.1
+    }
+
+    /// Whether it is well below what it reached on other days without harm.
+    fn is_known(&self) -> bool {
+        let level = self.history.newest().zip(self.history.limit()).zip(self.peaks.known());
+        level.is_some_and(|((used, limit), known)| used < known - KNOWN * limit)
     }
 }
 
 impl Default for Resource {
     fn default() -> Self {
-        let (history, least) = (History::default(), (0, f64::INFINITY));
-        Self { history, growth: None, looked: None, least, likely: [0.0; 2] }
+        let (history, peaks, least) = (History::default(), Peaks::default(), (0, f64::INFINITY));
+        Self { history, peaks, growth: None, looked: None, least, likely: [0.0; 2] }
     }
 }
 

@@ -178,7 +178,14 @@ pub fn print(results: &[Measured]) {
         println!(
             "{:>5}  {:<15} {:>7} {:>8.3} {:>8.3} {:>8.3} {:>5.0}%  {ratio:.3} ({low:.3} to {high:.3}), \
              {score:.3} ({least:.3} to {most:.3})     {}",
-            p.horizon, p.method, p.series, p.mase, p.rmse, p.crps, 100.0 * p.coverage, p.wins
+            p.horizon,
+            p.method,
+            p.series,
+            p.mase,
+            p.rmse,
+            p.crps,
+            100.0 * p.coverage,
+            p.wins
         );
     }
     let cpu: f64 = results.iter().map(|result| result.train_cpu_s).sum::<f64>() / results.len().max(1) as f64;

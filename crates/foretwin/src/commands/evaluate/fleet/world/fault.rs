@@ -36,22 +36,6 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    pub const ALL: [Self; 13] = [
-        Self::LeakTimed,
-        Self::LeakPerRequest,
-        Self::LeakFeeding,
-        Self::LeakInSteps,
-        Self::LogsKept,
-        Self::DebugFlood,
-        Self::FilesLeft,
-        Self::DescriptorLeak,
-        Self::Neighbour,
-        Self::NeighbourAtOnce,
-        Self::Surge,
-        Self::CrashLoop,
-        Self::SuddenDeath,
-    ];
-
     /// What befalls one instance by itself, and how often against each other.
     pub const OWN: [(Self, f64); 10] = [
         (Self::LeakTimed, 1.2),
@@ -146,7 +130,8 @@ impl Fault {
                 if minute < self.next {
                     return 0.0;
                 }
-                self.next = minute + chance.pareto(0.5 * self.between, 2.0).min(6.0 * self.between) as u32 + 1;
+                self.next =
+                    minute + chance.pareto(0.5 * self.between, 2.0).min(6.0 * self.between) as u32 + 1;
                 self.pace * self.between * chance.lognormal(0.85, 0.6)
             }
             _ => 0.0,

@@ -93,7 +93,8 @@ fn memory(sort: usize, peak: f64, chance: &mut Chance) -> MemoryTraits {
         2 | 3 => {
             traits.base = limit * chance.between(0.05, 0.15);
             traits.per_session *= 0.5;
-            traits.cache = limit * if sort == 2 { chance.between(0.4, 0.6) } else { chance.between(0.6, 0.68) };
+            traits.cache =
+                limit * if sort == 2 { chance.between(0.4, 0.6) } else { chance.between(0.6, 0.68) };
             // The first hours to days bring most of it.
             traits.entry = traits.cache / (busy * chance.log_between(120.0, 4000.0));
             traits.collected_at = 0.9;
@@ -135,7 +136,9 @@ fn disk(sort: usize, peak: f64, chance: &mut Chance) -> DiskTraits {
             traits.merged_at = size * chance.between(0.04, 0.12);
             traits.data = traits.merged_at * chance.log_between(1.0, 12.0) / day;
         }
-        3 => traits.copied = Some((chance.below(DAY as usize) as u32, if chance.happens(0.5) { 1 } else { 7 })),
+        3 => {
+            traits.copied = Some((chance.below(DAY as usize) as u32, if chance.happens(0.5) { 1 } else { 7 }))
+        }
         _ => {}
     }
     traits

@@ -140,13 +140,14 @@ impl Instance {
         self.lose(minute, identity);
         let sample = self.live(minute, delay, identity);
         let failed = self.fails(minute, &sample);
-        let sample = if failed.is_some() { None } else { self.telemetry.pass(minute, sample, &mut self.chance) };
+        let sample =
+            if failed.is_some() { None } else { self.telemetry.pass(minute, sample, &mut self.chance) };
         (sample, failed)
     }
 
     /// What is wrong takes its part.
     fn lose(&mut self, minute: u32, identity: &Identity) {
-        let Some(fault) = &mut self.fault else { return };
+        let Some(fault) = self.fault.as_mut().filter(|fault| minute >= fault.from) else { return };
         let load = self.requests / (60.0 * identity.demand.usual());
         let lost = match fault.kind.mode() {
             FailureMode::MemoryExhaustion => &mut self.memory.leaked,

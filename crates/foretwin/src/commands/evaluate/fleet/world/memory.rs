@@ -53,7 +53,12 @@ const SORTS: [f64; 3] = [0.88, 0.105, 0.015];
 
 impl Memory {
     /// Lives through a minute with `requests`; what is used at its end.
-    pub fn step(&mut self, traits: &MemoryTraits, (minute, requests): (u32, f64), chance: &mut Chance) -> f64 {
+    pub fn step(
+        &mut self,
+        traits: &MemoryTraits,
+        (minute, requests): (u32, f64),
+        chance: &mut Chance,
+    ) -> f64 {
         self.warm += (1.0 - self.warm) * chance.between(0.1, 0.4);
         for (n, sessions) in self.sessions.iter_mut().enumerate() {
             let left = *sessions * LEAVES[n] * (1.0 + 0.1 * chance.normal());

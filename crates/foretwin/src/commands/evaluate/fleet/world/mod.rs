@@ -18,12 +18,12 @@ mod memory;
 mod telemetry;
 
 pub use chance::Chance;
-pub use fault::FaultKind;
 use fault::Fault;
+pub use fault::FaultKind;
 use host::{Host, Tenant};
 pub use identity::{Identity, SORTS};
-use instance::Instance;
 pub use instance::Ending;
+use instance::Instance;
 pub use load::DAY;
 pub use telemetry::{RESOURCES, Sample};
 
@@ -47,8 +47,8 @@ pub struct Plan {
     pub instances: usize,
     pub days: u32,
     pub seed: u64,
-    /// Whether anything goes wrong at all.
-    pub faults: bool,
+    /// How much goes wrong, against the ordinary; 0: nothing.
+    pub misfortune: f64,
 }
 
 /// A fault from its beginning to its end.
@@ -95,7 +95,8 @@ impl World {
         };
         let instances: Vec<Instance> = (0..plan.instances).map(make).collect();
         let hosts = (0..count).map(|n| {
-            let needs = |one: &Instance| identities[one.identity].demand.usual() * identities[one.identity].cost;
+            let needs =
+                |one: &Instance| identities[one.identity].demand.usual() * identities[one.identity].cost;
             let needed: f64 = instances.iter().filter(|one| one.host == n).map(needs).sum();
             let cores = (needed / chance.between(0.35, 0.6)).max(0.1);
             Host { name: format!("host-{n}"), cores, tenant: None, busy: 0.0 }
@@ -114,10 +115,16 @@ impl World {
     pub fn ails(&self, instance: usize, mode: Option<FailureMode>, (from, until): (u32, u32)) -> bool {
         let (one, fits) = (&self.instances[instance], |kind: FaultKind| Some(kind.mode()) == mode);
         let past = self.troubles.iter().any(|trouble| {
-            trouble.instance == instance && fits(trouble.kind) && trouble.from <= until && trouble.until >= from
+            trouble.instance == instance
+                && fits(trouble.kind)
+                && trouble.from <= until
+                && trouble.until >= from
         });
         let slow = mode == Some(FailureMode::LatencyBreach)
-            && self.tenants.iter().any(|&(host, begin, end)| host == one.host && begin <= until && end >= from);
+            && self
+                .tenants
+                .iter()
+                .any(|&(host, begin, end)| host == one.host && begin <= until && end >= from);
         past || slow || one.fault.is_some_and(|fault| fits(fault.kind) && fault.from <= until)
     }
 
@@ -128,7 +135,8 @@ impl World {
             self.identities.iter_mut().map(|one| one.demand.step(minute, &mut self.chance)).collect();
         let mut wanted = vec![0.0; self.hosts.len()];
         for one in &mut self.instances {
-            wanted[one.host] += one.ask(minute, rates[one.identity]) / 60.0 * self.identities[one.identity].cost;
+            wanted[one.host] +=
+                one.ask(minute, rates[one.identity]) / 60.0 * self.identities[one.identity].cost;
         }
         for (host, wanted) in self.hosts.iter_mut().zip(wanted) {
             host.step(minute, wanted, &mut self.chance);
@@ -151,7 +159,8 @@ impl World {
     /// What people and misfortune do.
     fn happen(&mut self, minute: u32) {
         self.release(minute);
-        let due: Vec<(u32, usize, bool)> = self.restarts.iter().copied().filter(|one| one.0 <= minute).collect();
+        let due: Vec<(u32, usize, bool)> =
+            self.restarts.iter().copied().filter(|one| one.0 <= minute).collect();
         self.restarts.retain(|one| one.0 > minute);
         for (_, n, larger) in due {
             let one = &mut self.instances[n];
@@ -166,25 +175,29 @@ impl World {
                 self.end(n, minute);
             }
         }
-        if !self.plan.faults {
-            return;
-        }
-        let (each, hosts) = (FAULTS / f64::from(DAY), TENANTS / f64::from(DAY));
-        for _ in 0..self.chance.count(each * self.instances.len() as f64) as usize {
+        let a_minute = |a_day: f64, of: usize| a_day * of as f64 / f64::from(DAY);
+        let faults = self.plan.misfortune * a_minute(FAULTS, self.instances.len());
+        for _ in 0..self.chance.count(faults) as usize {
             let n = self.chance.below(self.instances.len());
             let kind = FaultKind::OWN[self.chance.choose(&FaultKind::OWN.map(|(_, weight)| weight))].0;
             self.begin(minute, n, kind);
         }
-        for _ in 0..self.chance.count(hosts * self.hosts.len() as f64) as usize {
-            let n = self.chance.below(self.hosts.len());
-            let lasts = if self.chance.happens(0.3) { 0.0 } else { self.chance.log_between(30.0, 300.0) };
-            let host = &mut self.hosts[n];
-            if host.tenant.is_none() {
-                let wants = (self.chance.between(0.97, 1.3) - host.busy).max(0.1) * host.cores;
-                let tenant = Tenant::new(minute, lasts as u32, wants, &mut self.chance);
-                self.tenants.push((n, minute, tenant.until));
-                host.tenant = Some(tenant);
-            }
+        let tenants = self.plan.misfortune * a_minute(TENANTS, self.hosts.len());
+        for _ in 0..self.chance.count(tenants) as usize {
+            self.invade(minute);
+        }
+    }
+
+    /// Another tenant comes to a host.
+    fn invade(&mut self, minute: u32) {
+        let n = self.chance.below(self.hosts.len());
+        let lasts = if self.chance.happens(0.3) { 0.0 } else { self.chance.log_between(30.0, 300.0) };
+        let host = &mut self.hosts[n];
+        if host.tenant.is_none() {
+            let wants = (self.chance.between(0.97, 1.3) - host.busy).max(0.1) * host.cores;
+            let tenant = Tenant::new(minute, lasts as u32, wants, &mut self.chance);
+            self.tenants.push((n, minute, tenant.until));
+            host.tenant = Some(tenant);
         }
     }
 
@@ -225,33 +238,38 @@ impl World {
         one.mend(minute);
     }
 
-    /// Workloads are released in working hours, one instance after the other.
+    /// Workloads are released in working hours.
     fn release(&mut self, minute: u32) {
         let hour = minute % DAY / 60;
         if !(9..17).contains(&hour) || (minute / DAY) % 7 >= 5 {
             return;
         }
         for identity in 0..self.identities.len() {
-            if !self.chance.happens(RELEASES / 480.0) {
+            if self.chance.happens(RELEASES / 480.0) {
+                self.roll_out(identity, minute);
+            }
+        }
+    }
+
+    /// A release restarts one instance after the other; a bad one leaks in all of them, until it is rolled back.
+    fn roll_out(&mut self, identity: usize, minute: u32) {
+        let traits = &mut self.identities[identity].memory;
+        let base = traits.base * self.chance.between(0.93, 1.08);
+        traits.base = base.clamp(0.05 * traits.limit, 0.7 * traits.limit);
+        let larger = self.chance.happens(0.1);
+        let bad = self.chance.happens(BAD * self.plan.misfortune);
+        let (pause, mut at) = (self.chance.between(2.0, 10.0), f64::from(minute));
+        let rolled_back = minute + self.chance.log_between(300.0, 1500.0) as u32;
+        for n in 0..self.instances.len() {
+            if self.instances[n].identity != identity {
                 continue;
             }
-            let traits = &mut self.identities[identity].memory;
-            traits.base = (traits.base * self.chance.between(0.93, 1.08)).clamp(0.05 * traits.limit, 0.7 * traits.limit);
-            let larger = self.chance.happens(0.1);
-            let bad = self.plan.faults && self.chance.happens(BAD);
-            let (pause, mut at) = (self.chance.between(2.0, 10.0), f64::from(minute));
-            let rolled_back = minute + self.chance.log_between(300.0, 1500.0) as u32;
-            for n in 0..self.instances.len() {
-                if self.instances[n].identity != identity {
-                    continue;
-                }
-                at += pause;
-                self.restarts.push((at as u32, n, larger));
-                if bad {
-                    self.begin(at as u32, n, FaultKind::LeakPerRequest);
-                    if let Some(fault) = &mut self.instances[n].fault {
-                        fault.mended = fault.mended.min(rolled_back);
-                    }
+            at += pause;
+            self.restarts.push((at as u32, n, larger));
+            if bad {
+                self.begin(at as u32, n, FaultKind::LeakPerRequest);
+                if let Some(fault) = &mut self.instances[n].fault {
+                    fault.mended = fault.mended.min(rolled_back);
                 }
             }
         }
@@ -271,7 +289,9 @@ fn reason(one: &Instance, host: &Host, (mode, minute): (FailureMode, u32)) -> (F
         };
     }
     match one.fault {
-        Some(fault) if fault.kind.mode() == mode => (fault.kind, fault.from.max(if mode == FailureMode::DiskFull { 0 } else { one.began })),
+        Some(fault) if fault.kind.mode() == mode => {
+            (fault.kind, fault.from.max(if mode == FailureMode::DiskFull { 0 } else { one.began }))
+        }
         _ => (FaultKind::Surge, minute),
     }
 }
