@@ -190,6 +190,8 @@ pub enum Evaluate {
     Rca(RcaArgs),
     /// Learn from recorded runs to failure, predict others: rid,t,horizon_s,p_fail,ttf_p10,ttf_p50,ttf_p90,alert
     Failure(RunsArgs),
+    /// Simulate a fleet with faults on a virtual clock, foresee its failures, judge alerts and probabilities
+    Fleet(crate::commands::evaluate::fleet::FleetArgs),
     /// Say when runs would have failed with more memory: rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90
     Whatif(RunsArgs),
 }
