@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod client;
+pub mod completions;
 pub mod doctor;
 pub mod evaluate;
 pub mod forecast;
@@ -10,5 +11,6 @@ pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod top;
 pub mod twin;
 pub mod whatif;
