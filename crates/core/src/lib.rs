@@ -6,6 +6,7 @@
 
 mod alert;
 mod batch;
+mod calibration;
 mod contrast;
 mod diagnosis;
 mod hash;
@@ -28,6 +29,7 @@ mod window;
 
 pub use alert::{Alert, AlertId, AlertKind, AlertMember, AlertOutcome, AlertState, Feedback, Rating};
 pub use batch::{Batch, BatchError, Origin, Row};
+pub use calibration::Calibration;
 pub use contrast::{Contrast, Fidelity, Verdict, VerdictClass};
 pub use diagnosis::{Anomaly, AnomalyGroup, Diagnosis};
 pub use hash::{Fnv64, fnv64};

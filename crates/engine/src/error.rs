@@ -89,6 +89,12 @@ pub enum Error {
     /// There is no such report.
     #[error("there is no report {0}; GET /api/v1/reports lists those that are kept")]
     UnknownReport(foretwin_core::ReportId),
+    /// There is no such alert.
+    #[error("there is no alert {0}; GET /api/v1/alerts lists those that are kept")]
+    UnknownAlert(foretwin_core::AlertId),
+    /// There is no such planned work.
+    #[error("there is no planned work {0}; GET /api/v1/maintenance lists what is planned")]
+    UnknownMaintenance(String),
     /// A model that cannot serve the instance it is meant for.
     #[error("{0}")]
     ModelRefused(String),
@@ -157,6 +163,8 @@ impl Error {
             Self::UnknownMetric { .. } => "unknown_metric",
             Self::UnknownModel { .. } => "unknown_model",
             Self::UnknownReport(_) => "unknown_report",
+            Self::UnknownAlert(_) => "unknown_alert",
+            Self::UnknownMaintenance(_) => "unknown_maintenance",
             Self::ModelRefused(_) => "invalid_model",
             Self::Conflict(_) => "conflict",
             Self::DamagedModel { .. } => "damaged_model",

@@ -15,6 +15,9 @@ pub(crate) fn text(handle: &Handle) -> String {
         family(&mut page, name, help, kind, &[(String::new(), *value)]);
     }
     verdicts(&mut page, &handle.instances());
+    let open =
+        handle.alerts_by_state().map(|(state, count)| (format!("{{state=\"{state}\"}}"), count as f64));
+    family(&mut page, "foretwin_alerts", "Alerts that are not over.", "gauge", &open);
     page
 }
 

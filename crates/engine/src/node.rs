@@ -13,6 +13,7 @@ use foretwin_store::Store;
 use foretwin_stream::{DirectoryLock, EntryRef, Log};
 
 use crate::Error;
+use crate::alerts::{self, Alerts};
 use crate::config::Config;
 use crate::error::Chain;
 use crate::handle::{Handle, wall_clock};
@@ -60,6 +61,7 @@ impl Node {
         recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
         let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
+        let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
@@ -70,12 +72,14 @@ impl Node {
             ingest: ingest.clone(),
             reports,
             wishes: Arc::default(),
+            alerts,
             collects,
         };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
         start_keeper(&mut threads, handle.clone(), log.clone())?;
+        alerts::start(&mut threads, handle.clone())?;
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
@@ -98,11 +102,14 @@ impl Node {
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
         self.threads.join("twin");
+        // It records failures in the log.
+        self.threads.join("sentinel");
         let sealed = self.log.close();
         // Without their lanes the workers end once their queues are empty.
         self.log.subscribe(|_| ());
         self.threads.join("worker");
         self.threads.join("trainer");
+        self.threads.join("lessons");
         self.threads.join("keeper");
         let pipeline = &self.handle.pipeline;
         pipeline.store.flush(wall_clock())?;
@@ -248,7 +255,7 @@ fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnM
 }
 
 /// Runs something that must not end its thread when it panics.
-fn guarded(pipeline: &Pipeline, what: &str, run: impl FnOnce()) {
+pub(crate) fn guarded(pipeline: &Pipeline, what: &str, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         pipeline.counters.panics.add(1);
         tracing::error!("{what} panicked; it goes on with the next");

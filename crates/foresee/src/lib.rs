@@ -13,7 +13,9 @@
 //! from recorded failures how often they come true. [`what_if`] replays them under a scenario.
 
 mod action;
+mod advice;
 mod alert;
+mod blend;
 mod cause;
 mod climb;
 mod config;
@@ -42,7 +44,9 @@ mod whatif;
 mod words;
 
 pub use action::actions;
+pub use advice::advice;
 pub use alert::Alert;
+pub use blend::{Blend, blend};
 pub use cause::{causes, explained};
 pub use config::Config;
 pub use error::Error;

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   foretwin run                                   watch this machine; then open http://127.0.0.1:7878
   foretwin predict web-1/system.slice/app.service --horizon 6h
   foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
+  foretwin alerts list                           what fires now, what is silenced, and what the budget holds back
   foretwin models show web-1                     what its model looks at and what it does with every metric
   foretwin top                                   the same in this terminal
   foretwin twin list                             the twins of this machine, and what they say
@@ -42,6 +43,10 @@ pub enum Command {
     Forecast(crate::commands::forecast::ForecastArgs),
     /// Say what an intervention would change: probability and time of failure, before and after
     Whatif(WhatifArgs),
+    /// What somebody should know: list, show, and say what an alert was worth
+    Alerts(crate::commands::alerts::AlertsArgs),
+    /// Planned work: list, add, end
+    Maintenance(crate::commands::maintenance::MaintenanceArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
     /// What runs beside production and says where trouble comes from; rehearse what is coming

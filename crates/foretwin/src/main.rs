@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Forecast(args) => commands::forecast::forecast(&args),
         Command::Whatif(args) => commands::whatif::whatif(&args),
+        Command::Alerts(args) => commands::alerts::alerts(&args),
+        Command::Maintenance(args) => commands::maintenance::maintenance(&args),
         Command::Models(args) => commands::models::models(&args),
         Command::Twin(args) => commands::twin::twin(&args),
         Command::Top(args) => commands::top::top(&args),

@@ -19,6 +19,7 @@ pub struct Settings {
     pub store: foretwin_store::Config,
     pub learn: foretwin_learn::Config,
     pub foresee: foretwin_foresee::Config,
+    pub alerts: foretwin_foresee::policy::Config,
     pub twin: foretwin_twin::Config,
 }
 
@@ -36,6 +37,7 @@ impl Default for Settings {
             store: engine.store,
             learn: engine.learn,
             foresee: engine.foresee,
+            alerts: engine.alerts,
             twin: engine.twin,
         }
     }
@@ -61,6 +63,7 @@ impl Settings {
             learn: self.learn.clone(),
             training: self.training.clone(),
             foresee: self.foresee.clone(),
+            alerts: self.alerts.clone(),
             twin: self.twin.clone(),
             forward: self.forward.clone(),
             reports: self.reports.clone(),

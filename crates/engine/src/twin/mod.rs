@@ -120,7 +120,7 @@ impl Contrasts {
     }
 
     /// All contrasts there are.
-    fn all(&self) -> Vec<Contrast> {
+    pub(crate) fn all(&self) -> Vec<Contrast> {
         let scenes: Vec<_> =
             self.scenes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         let of = |scene: &Arc<Mutex<Scene>>| -> Vec<Contrast> {

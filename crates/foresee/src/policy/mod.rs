@@ -32,7 +32,7 @@ mod suspect;
 mod tests;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use foretwin_core::{
     Alert, AlertId, AlertKind, Failure, Feedback, InstanceId, Maintenance, Quantiles, Timestamp,
@@ -154,6 +154,9 @@ impl Policy {
             if !join(&mut standing.alert, failure, patience_s) {
                 continue;
             }
+            if !standing.alert.is_open() {
+                standing.alert.reason = format!("failed after it was over: {}", failure.mode);
+            }
             let failed = |one: &&mut foretwin_core::AlertMember| one.instance == failure.instance;
             for member in standing.alert.members.iter_mut().filter(failed) {
                 member.ended = member.ended.or(Some(failure.at.max(member.since)));
@@ -161,7 +164,7 @@ impl Policy {
         }
         // What was said before the failure says nothing of what was started after it; a failure of long ago ends nothing.
         let known = self.memory.suspects.get(&failure.instance);
-        if known.is_some_and(|suspect| suspect.heard.since(failure.at) < RECENT_S) {
+        if known.is_some_and(|suspect| suspect.heard.since(failure.at).abs() < RECENT_S) {
             self.memory.suspects.remove(&failure.instance);
         }
     }
@@ -202,6 +205,12 @@ impl Policy {
                 rating: feedback.rating,
             });
         }
+    }
+
+    /// Instances of which something is said that exceeds a bar, or did until lately.
+    #[must_use]
+    pub fn suspects(&self) -> HashSet<InstanceId> {
+        self.memory.suspects.keys().cloned().collect()
     }
 
     /// Alerts that are open, or whose outcome is.

@@ -45,6 +45,11 @@ impl Client {
         Ok(response.into_body().into_reader())
     }
 
+    /// The answer to asking that something ends.
+    pub fn delete(&self, path: &str) -> Result<Value> {
+        self.json(self.http.delete(&self.url(path)).call())
+    }
+
     /// The answer to a document.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request = self.http.post(&self.url(path)).header("content-type", "application/json");

@@ -1,11 +1,13 @@
 //! What each command does.
 
+pub mod alerts;
 pub mod check;
 pub mod client;
 pub mod completions;
 pub mod doctor;
 pub mod evaluate;
 pub mod forecast;
+pub mod maintenance;
 pub mod models;
 pub mod predict;
 pub mod replay;
