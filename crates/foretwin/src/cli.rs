@@ -23,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
   foretwin alerts list                           what fires now, what is silenced, and what the budget holds back
   foretwin models show web-1                     what its model looks at and what it does with every metric
+  foretwin top                                   the same in this terminal
   foretwin twin list                             the twins of this machine, and what they say
   foretwin report                                what is wrong with this machine, and what to do
   foretwin doctor                                what this machine offers and lacks
@@ -50,6 +51,8 @@ pub enum Command {
     Models(crate::commands::models::ModelsArgs),
     /// What runs beside production and says where trouble comes from; rehearse what is coming
     Twin(crate::commands::twin::TwinArgs),
+    /// The fleet, and one instance of it, live in this terminal
+    Top(crate::commands::top::TopArgs),
     /// Say what this machine is and does, and which known issues it has
     Report(crate::commands::report::ReportArgs),
     /// Check a configuration file
@@ -61,6 +64,10 @@ pub enum Command {
     /// Measure Foretwin on labelled data
     #[command(subcommand)]
     Evaluate(Evaluate),
+    /// Write the completions of a shell to standard output
+    Completions(crate::commands::completions::CompletionsArgs),
+    /// Write man pages
+    Man(crate::commands::completions::ManArgs),
 }
 
 /// Settings that every running role takes; they stand over the environment, which stands over the file.

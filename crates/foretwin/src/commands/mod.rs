@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod check;
 pub mod client;
+pub mod completions;
 pub mod doctor;
 pub mod evaluate;
 pub mod forecast;
@@ -12,5 +13,6 @@ pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod top;
 pub mod twin;
 pub mod whatif;
