@@ -14,6 +14,9 @@ pub(crate) fn text(handle: &Handle) -> String {
     for (name, help, kind, value) in stored(handle).iter().chain(&handle.ingest.stats()) {
         family(&mut page, name, help, kind, &[(String::new(), *value)]);
     }
+    for (name, help, kind, samples) in handle.gateway.stats() {
+        family(&mut page, name, help, kind, &samples);
+    }
     verdicts(&mut page, &handle.instances());
     page
 }

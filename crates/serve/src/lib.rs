@@ -9,12 +9,14 @@ mod config;
 mod error;
 mod extract;
 mod forecasts;
+mod gateway;
 mod health;
 mod host;
 mod ingest;
 mod live;
 mod models;
 mod page;
+mod prometheus;
 mod reliability;
 mod reports;
 mod twins;
@@ -92,6 +94,8 @@ fn router(state: State) -> Router {
         .merge(model_routes())
         .merge(report_routes())
         .merge(twin_routes())
+        .merge(gateway::routes())
+        .merge(prometheus::routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)
