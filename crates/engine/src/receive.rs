@@ -64,11 +64,36 @@ impl Gateway {
         let (instances, series) = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).size();
         let whole = |value: usize| vec![(String::new(), value as f64)];
         vec![
-            ("foretwin_receive_requests_total", "Requests of senders.", "counter", by_protocol(&|c| c.requests.get())),
-            ("foretwin_receive_samples_total", "Samples stored.", "counter", by_protocol(&|c| c.stored.get())),
-            ("foretwin_receive_duplicates_total", "Samples sent again.", "counter", by_protocol(&|c| c.duplicates.get())),
-            ("foretwin_receive_not_numbers_total", "Samples without a number: ends, NaN, infinity.", "counter", by_protocol(&|c| c.not_numbers.get())),
-            ("foretwin_receive_refused_total", "Samples beyond a limit.", "counter", by_protocol(&|c| c.refused.get())),
+            (
+                "foretwin_receive_requests_total",
+                "Requests of senders.",
+                "counter",
+                by_protocol(&|c| c.requests.get()),
+            ),
+            (
+                "foretwin_receive_samples_total",
+                "Samples stored.",
+                "counter",
+                by_protocol(&|c| c.stored.get()),
+            ),
+            (
+                "foretwin_receive_duplicates_total",
+                "Samples sent again.",
+                "counter",
+                by_protocol(&|c| c.duplicates.get()),
+            ),
+            (
+                "foretwin_receive_not_numbers_total",
+                "Samples without a number: ends, NaN, infinity.",
+                "counter",
+                by_protocol(&|c| c.not_numbers.get()),
+            ),
+            (
+                "foretwin_receive_refused_total",
+                "Samples beyond a limit.",
+                "counter",
+                by_protocol(&|c| c.refused.get()),
+            ),
             ("foretwin_receive_instances", "Instances of senders.", "gauge", whole(instances)),
             ("foretwin_receive_series", "Series of senders.", "gauge", whole(series)),
         ]
@@ -123,8 +148,10 @@ impl Past for Stored<'_> {
     }
 
     fn describes(&self, instance: &InstanceId) -> bool {
-        let own = |known: &Instance| !known.labels.contains_key(RECEIVED) && known.workload.0 != known.id.as_str();
-        let stored = || self.0.store.instance(instance).and_then(|entry| entry.instance).is_some_and(|one| own(&one));
+        let own =
+            |known: &Instance| !known.labels.contains_key(RECEIVED) && known.workload.0 != known.id.as_str();
+        let stored =
+            || self.0.store.instance(instance).and_then(|entry| entry.instance).is_some_and(|one| own(&one));
         self.0.with(instance, |watched| own(&watched.instance)).unwrap_or_else(|_| stored())
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use foretwin_collect::receive::{RECEIVED, is_received};
-use foretwin_core::{Instance, InstanceId, Kind, MINUTE_US, Metric, Schema, Timestamp, Window};
+use foretwin_core::{Instance, InstanceId, Kind, Metric, Schema, Timestamp, Window};
 use foretwin_query::{Error, Labels, Matcher, NAME, Need, Relation, Series, Source};
 use foretwin_store::Query;
 
@@ -22,8 +22,9 @@ const MOST_SAMPLES: usize = 10_000_000;
 const MOST_SERIES: usize = 100_000;
 /// A series ended if two later frames lack it, and it is silent for so many of its own steps.
 const ENDED_STEPS: i64 = 2;
-/// From this resolution on, what the tiers hold is as good.
+/// From this resolution on, and over so long, what the tiers hold is as good.
 const COARSE_MS: i64 = 60_000;
+const LONG_MS: i64 = 6 * 3_600_000;
 /// Points of what is expected.
 const EXPECTED_POINTS: usize = 11_000;
 
@@ -89,7 +90,8 @@ impl Handle {
         }
         // Of an instance that appeared just now only the watch knows.
         self.pipeline.each(|watched| {
-            known.insert(watched.instance.id.clone(), identity(&watched.instance.id, Some(&watched.instance)));
+            known
+                .insert(watched.instance.id.clone(), identity(&watched.instance.id, Some(&watched.instance)));
         });
         let may = |labels: &Labels| {
             matchers.iter().all(|matcher| match labels.get(&matcher.name) {
@@ -110,7 +112,9 @@ impl Handle {
         for matchers in if selectors.is_empty() { &everything[..] } else { selectors } {
             for (id, identity) in self.candidates(matchers) {
                 for schema in self.pipeline.store.schemas(&id) {
-                    found.extend(columns(&schema, &identity, matchers).into_iter().map(|column| column.labels));
+                    found.extend(
+                        columns(&schema, &identity, matchers).into_iter().map(|column| column.labels),
+                    );
                 }
                 found.extend(self.risks_of(&id, &identity, matchers).into_iter().map(|series| series.labels));
                 if found.len() > MOST_SERIES {
@@ -171,20 +175,25 @@ impl Handle {
         if is_received(schema) {
             keys.push(foretwin_collect::receive::SAMPLES.into());
         }
-        let coarse = need.resolution_ms >= COARSE_MS;
-        let points = |resolution_ms: i64| ((need.to_ms - need.from_ms) / resolution_ms).max(1) as usize + 1;
-        let query = Query {
-            schema: Some(schema.id()),
-            metrics: Some(keys),
-            max_points: coarse.then(|| points(need.resolution_ms / MINUTE_US.div_euclid(1000) * 60_000)),
-            ..Query::new(id.clone(), from, to)
+        let span_ms = need.to_ms - need.from_ms;
+        let coarse = need.resolution_ms >= COARSE_MS && span_ms > LONG_MS;
+        let resolution_ms = need.resolution_ms.max(COARSE_MS) / COARSE_MS * COARSE_MS;
+        let points = Some((span_ms / resolution_ms).max(1) as usize + 1);
+        let all =
+            Query { schema: Some(schema.id()), metrics: Some(keys), ..Query::new(id.clone(), from, to) };
+        let exact = Query { max_points: points.filter(|_| coarse), ..all.clone() };
+        let read = |query: &Query| {
+            self.pipeline.store.read(query).map_err(|error| Error::Execution(error.to_string()))
         };
-        self.pipeline.store.read(&query).map_err(|error| Error::Execution(error.to_string()))
+        let found = read(&exact)?;
+        // What is older than raw samples are kept lives on in the tiers.
+        if found.is_empty() && !coarse { read(&Query { max_points: points, ..all }) } else { Ok(found) }
     }
 
     /// What may run out of an instance, as it is assessed now.
     fn risks_of(&self, id: &InstanceId, identity: &Labels, matchers: &[Matcher]) -> Vec<Series> {
-        let wanted = matchers.iter().find(|matcher| matcher.name == NAME).is_none_or(|matcher| matcher.accepts(RISK));
+        let wanted =
+            matchers.iter().find(|matcher| matcher.name == NAME).is_none_or(|matcher| matcher.accepts(RISK));
         if !wanted {
             return Vec::new();
         }
@@ -197,7 +206,12 @@ impl Handle {
         for risk in &risks {
             for (horizon, horizon_s) in HORIZONS {
                 let mut labels = identity.clone();
-                let own = [(NAME, RISK), ("mode", risk.mode.as_str()), ("metric", &risk.metric), ("horizon", horizon)];
+                let own = [
+                    (NAME, RISK),
+                    ("mode", risk.mode.as_str()),
+                    ("metric", risk.metric.as_str()),
+                    ("horizon", horizon),
+                ];
                 own.into_iter().for_each(|(name, value)| labels.set(name, value));
                 if Matcher::all(matchers, &labels) {
                     found.push(Series { labels, points: vec![(at.0.div_euclid(1000), risk.at(horizon_s))] });
@@ -213,9 +227,13 @@ impl Handle {
             let found = need.matchers.iter().find(|one| one.name == name && one.relation == Relation::Equal);
             found.map(|one| one.value.clone())
         };
-        let Some(name) = equal(NAME).filter(|name| EXPECTED.contains(&name.as_str())) else { return Ok(Vec::new()) };
+        let Some(name) = equal(NAME).filter(|name| EXPECTED.contains(&name.as_str())) else {
+            return Ok(Vec::new());
+        };
         let Some(key) = equal("metric") else {
-            return Err(Error::Execution(format!("{name} needs a matcher metric=\"...\": the key of one metric")));
+            return Err(Error::Execution(format!(
+                "{name} needs a matcher metric=\"...\": the key of one metric"
+            )));
         };
         let mut found = Vec::new();
         for (id, mut labels) in self.candidates(&need.matchers) {
@@ -254,7 +272,9 @@ impl Source for Handle {
             samples += some.iter().map(|series| series.points.len()).sum::<usize>();
             found.extend(some);
             if samples > MOST_SAMPLES {
-                let why = format!("a selector brings more than {MOST_SAMPLES} samples; ask for less time or fewer series");
+                let why = format!(
+                    "a selector brings more than {MOST_SAMPLES} samples; ask for less time or fewer series"
+                );
                 return Err(Error::TooMuch(why));
             }
             if found.len() > MOST_SERIES {
@@ -326,7 +346,8 @@ mod tests {
 
     #[test]
     fn names_and_labels_are_as_prometheus_allows() {
-        let metric = Metric::counter("system.cpu.time", "s", Role::Rate).with("cpu.mode", "user").with("job", "x");
+        let metric =
+            Metric::counter("system.cpu.time", "s", Role::Rate).with("cpu.mode", "user").with("job", "x");
         let own = identity(&InstanceId::new("h"), None);
         let labels = labels(&own, &metric);
         let shown: Vec<(&str, &str)> = labels.iter().collect();
@@ -343,9 +364,11 @@ mod tests {
 
     #[test]
     fn a_received_instance_keeps_the_labels_it_came_with() {
-        let mut instance = Instance::new("h:1/node", foretwin_core::InstanceKind::Application, "h", "prometheus:node");
-        instance.labels =
-            [("instance", "h:1"), ("job", "node"), (RECEIVED, "prometheus")].map(|(a, b)| (a.into(), b.into())).into();
+        let mut instance =
+            Instance::new("h:1/node", foretwin_core::InstanceKind::Application, "h", "prometheus:node");
+        instance.labels = [("instance", "h:1"), ("job", "node"), (RECEIVED, "prometheus")]
+            .map(|(a, b)| (a.into(), b.into()))
+            .into();
         let labels = identity(&instance.id, Some(&instance));
         assert_eq!(labels.iter().collect::<Vec<_>>(), [("instance", "h:1"), ("job", "node")]);
     }
@@ -354,12 +377,16 @@ mod tests {
     fn a_series_ends_where_later_frames_lack_it() {
         let metric = Metric::gauge("a", "1", Role::Rate).stored(Storage::F64);
         let mut window = Window::new(InstanceId::new("i"), Schema::new(vec![metric]));
-        for (second, value) in [(0, 1.0), (15, 2.0), (30, f64::NAN), (45, f64::NAN), (60, f64::NAN), (75, 3.0)] {
+        for (second, value) in
+            [(0, 1.0), (15, 2.0), (30, f64::NAN), (45, f64::NAN), (60, f64::NAN), (75, 3.0)]
+        {
             let value = if value.is_nan() { MISSING } else { Value::float(value) };
             window.push(Timestamp::from_seconds(f64::from(second)), &[value]);
         }
-        let ended: Vec<(i64, bool)> =
-            points(&window, 0, true).iter().map(|(at, value)| (*at, foretwin_query::is_stale(*value))).collect();
+        let ended: Vec<(i64, bool)> = points(&window, 0, true)
+            .iter()
+            .map(|(at, value)| (*at, foretwin_query::is_stale(*value)))
+            .collect();
         assert_eq!(ended, [(0, false), (15_000, false), (60_000, true), (75_000, false)]);
         assert_eq!(points(&window, 0, false).len(), 3);
     }

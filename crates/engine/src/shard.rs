@@ -6,8 +6,8 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema, SchemaId, Timestamp,
-    Value,
+    Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema, SchemaId,
+    Timestamp, Value,
 };
 
 use crate::config::Training;
@@ -109,7 +109,8 @@ impl Watched {
             return false;
         }
         self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
-        self.gathers.retain(|id, _| *id == schema.id() || self.feeds.iter().any(|feed| feed.schema.id() == *id));
+        self.gathers
+            .retain(|id, _| *id == schema.id() || self.feeds.iter().any(|feed| feed.schema.id() == *id));
         let mut feed = Feed::new(schema);
         feed.inherit(&self.feeds);
         self.feeds.push(feed);
@@ -126,7 +127,8 @@ impl Watched {
             let Some(gather) = Gather::of(schema) else { return vec![(at, Cow::Borrowed(values))] };
             self.gathers.insert(schema.id(), gather);
         }
-        let ready = self.gathers.get_mut(&schema.id()).map(|gather| gather.take(at, values)).unwrap_or_default();
+        let ready =
+            self.gathers.get_mut(&schema.id()).map(|gather| gather.take(at, values)).unwrap_or_default();
         ready.into_iter().map(|(at, values)| (at, Cow::Owned(values))).collect()
     }
 

@@ -261,8 +261,9 @@ impl Intake {
         if !quiet {
             return false;
         }
-        if self.families != context.families.generation() && self.moments < SETTLED {
-            return self.blocks.iter().any(|block| context.families.again(block.series()).is_some());
+        let told = self.families != context.families.generation() && self.moments < SETTLED;
+        if told && self.blocks.iter().any(|block| context.families.again(block.series()).is_some()) {
+            return true;
         }
         [Class::Plain, Class::Buckets].into_iter().any(|class| {
             let small = |block: &&Block| block.class == class && block.series().len() < FULL;

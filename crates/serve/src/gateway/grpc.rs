@@ -22,10 +22,7 @@ pub(super) const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.Metri
 const KIND: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// `MetricsService/Export`.
-pub(crate) async fn export(
-    Extract(state): Extract<State>,
-    sent: Result<Sent, ApiError>,
-) -> Response {
+pub(crate) async fn export(Extract(state): Extract<State>, sent: Result<Sent, ApiError>) -> Response {
     match answer(&state, sent).await {
         Ok(message) => whole(&message),
         Err(error) => refused(&error),
@@ -103,7 +100,8 @@ mod tests {
         let framed = |bytes: &[u8]| message(&Bytes::copy_from_slice(bytes)).ok();
         assert_eq!(framed(&[0, 0, 0, 0, 2, 7, 8]), Some((false, Bytes::from_static(&[7, 8]))));
         assert_eq!(framed(&[1, 0, 0, 0, 0]), Some((true, Bytes::new())));
-        for wrong in [&[][..], &[0, 0, 0, 0], &[0, 0, 0, 0, 2, 7], &[2, 0, 0, 0, 0], &[0, 255, 255, 255, 255]] {
+        for wrong in [&[][..], &[0, 0, 0, 0], &[0, 0, 0, 0, 2, 7], &[2, 0, 0, 0, 0], &[0, 255, 255, 255, 255]]
+        {
             assert_eq!(framed(wrong), None, "{wrong:?}");
         }
         assert_eq!(percent_encoded("a%ü\n"), "a%25%C3%BC%0A");

@@ -34,7 +34,8 @@ pub(crate) async fn ping() -> Response {
 pub(crate) async fn query(sent: Sent) -> Response {
     let body = std::str::from_utf8(&sent.body).unwrap_or_default();
     let asked = pairs(&sent.query).into_iter().chain(pairs(body)).flatten().find(|(name, _)| name == "q");
-    let creates = asked.is_some_and(|(_, text)| text.trim_start().to_ascii_uppercase().starts_with("CREATE DATABASE"));
+    let creates =
+        asked.is_some_and(|(_, text)| text.trim_start().to_ascii_uppercase().starts_with("CREATE DATABASE"));
     match creates {
         true => Json(json!({"results": [{"statement_id": 0}]})).into_response(),
         false => {
@@ -73,9 +74,10 @@ fn answer(
         }
     };
     let problem = match malformed {
-        Some(Malformed { line, why, count }) => {
-            Some(format!("partial write: unable to parse '{line}': {why} dropped={}", count + received.refused))
-        }
+        Some(Malformed { line, why, count }) => Some(format!(
+            "partial write: unable to parse '{line}': {why} dropped={}",
+            count + received.refused
+        )),
         None => refusal(&received).map(|why| format!("partial write: {why} dropped={}", received.refused)),
     };
     match problem {

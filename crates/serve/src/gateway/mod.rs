@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/write", post(influx::write_v1))
         .route("/api/v2/write", post(influx::write_v2))
         .route("/query", post(influx::query))
-        .route("/ping", get(influx::ping).head(influx::ping))
+        .route("/ping", get(influx::ping))
         .layer(DefaultBodyLimit::max(MOST_PACKED))
 }
 
@@ -74,9 +74,9 @@ impl Sent {
         match self.header(header::CONTENT_ENCODING) {
             "" | "identity" => Ok(false),
             "gzip" => Ok(true),
-            other => {
-                Err(ApiError::media_type(format!("Content-Encoding {other} is not known here; use gzip or none")))
-            }
+            other => Err(ApiError::media_type(format!(
+                "Content-Encoding {other} is not known here; use gzip or none"
+            ))),
         }
     }
 }

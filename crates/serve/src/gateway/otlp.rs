@@ -20,7 +20,11 @@ pub(crate) async fn metrics(Extract(state): Extract<State>, sent: Sent) -> Resul
     let as_json = match kind.split(';').next().unwrap_or_default().trim() {
         PROTOBUF => false,
         JSON => true,
-        _ => return Err(ApiError::media_type("expected Content-Type: application/x-protobuf or application/json")),
+        _ => {
+            return Err(ApiError::media_type(
+                "expected Content-Type: application/x-protobuf or application/json",
+            ));
+        }
     };
     let (gzip, body) = (sent.is_gzip()?, sent.body);
     let decode = move || {

@@ -15,7 +15,9 @@ pub(crate) async fn write(Extract(state): Extract<State>, sent: Sent) -> Result<
     let kind = sent.header(header::CONTENT_TYPE);
     let (media, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     let second = parameters.trim() == "proto=io.prometheus.write.v2.Request";
-    if media.trim() != "application/x-protobuf" || !(second || ["", "proto=prometheus.WriteRequest"].contains(&parameters.trim())) {
+    if media.trim() != "application/x-protobuf"
+        || !(second || ["", "proto=prometheus.WriteRequest"].contains(&parameters.trim()))
+    {
         return Err(ApiError::media_type(
             "expected Content-Type: application/x-protobuf, a prometheus.WriteRequest or io.prometheus.write.v2.Request",
         ));

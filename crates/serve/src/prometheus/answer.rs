@@ -132,8 +132,11 @@ pub(super) fn exposition(latest: &BTreeMap<Labels, (i64, f64)>) -> String {
     for (name, all) in by_name {
         let _ = writeln!(page, "# TYPE {name} untyped");
         for (labels, (at_ms, value)) in all {
-            let pairs: Vec<String> =
-                labels.iter().filter(|(label, _)| *label != NAME).map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+            let pairs: Vec<String> = labels
+                .iter()
+                .filter(|(label, _)| *label != NAME)
+                .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
+                .collect();
             let _ = writeln!(page, "{name}{{{}}} {} {at_ms}", pairs.join(","), number(value));
         }
     }

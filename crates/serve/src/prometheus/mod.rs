@@ -16,7 +16,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use foretwin_engine::Handle;
-use foretwin_query::{Answer, Error, Labels, Limits, Matcher, NAME, Source as _, Span, evaluate, parse, parse_selector};
+use foretwin_query::{
+    Answer, Error, Labels, Limits, Matcher, NAME, Source as _, Span, evaluate, parse, parse_selector,
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -76,7 +78,9 @@ async fn instant(Extract(state): Extract<State>, asked: Parameters) -> Result<Re
 
 /// `query_range?query=..&start=..&end=..&step=..`
 async fn range(Extract(state): Extract<State>, asked: Parameters) -> Result<Response, Failure> {
-    let missing = |name: &'static str| move || Failure::bad(name, "must be given: seconds since the epoch, or RFC 3339");
+    let missing = |name: &'static str| {
+        move || Failure::bad(name, "must be given: seconds since the epoch, or RFC 3339")
+    };
     let start_ms = asked.moment("start")?.ok_or_else(missing("start"))?;
     let end_ms = asked.moment("end")?.ok_or_else(missing("end"))?;
     let step_ms = asked.step("step")?;
@@ -99,7 +103,9 @@ async fn range(Extract(state): Extract<State>, asked: Parameters) -> Result<Resp
 fn over(expression: &foretwin_query::Expression, span: Span, handle: &Handle) -> Result<Answer, Error> {
     Ok(match evaluate(expression, span, handle, LIMITS)? {
         Answer::Vector(series) => Answer::Matrix(series),
-        Answer::Scalar(points) => Answer::Matrix(vec![foretwin_query::Series { labels: Labels::default(), points }]),
+        Answer::Scalar(points) => {
+            Answer::Matrix(vec![foretwin_query::Series { labels: Labels::default(), points }])
+        }
         other => other,
     })
 }
@@ -149,8 +155,9 @@ async fn metadata(Extract(state): Extract<State>, asked: Parameters) -> Result<R
     let only = asked.one("metric").map(str::to_owned);
     let names = in_turn(&state, |handle| Ok(handle.metric_names())).await?;
     let kept = names.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name));
-    let says: BTreeMap<String, Value> =
-        kept.map(|(name, says)| (name, json!([{"type": says.kind, "unit": says.unit, "help": ""}]))).collect();
+    let says: BTreeMap<String, Value> = kept
+        .map(|(name, says)| (name, json!([{"type": says.kind, "unit": says.unit, "help": ""}])))
+        .collect();
     Ok(answer::success(&json!(says)))
 }
 
@@ -177,7 +184,9 @@ async fn federate(Extract(state): Extract<State>, asked: Parameters) -> Result<R
         for matchers in selectors {
             let need = foretwin_query::Need { matchers, from_ms: at - 300_000, to_ms: at, resolution_ms: 1 };
             for series in handle.read(&need)? {
-                if let Some(&last) = series.points.last().filter(|(_, value)| !foretwin_query::is_stale(*value)) {
+                if let Some(&last) =
+                    series.points.last().filter(|(_, value)| !foretwin_query::is_stale(*value))
+                {
                     latest.insert(series.labels, last);
                 }
             }

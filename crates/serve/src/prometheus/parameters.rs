@@ -22,7 +22,9 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
             if !kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
                 return Err(Failure::bad("body", "expected Content-Type: application/x-www-form-urlencoded"));
             }
-            let body = Bytes::from_request(request, state).await.map_err(|rejection| Failure::rejected(&rejection))?;
+            let body = Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| Failure::rejected(&rejection))?;
             let text = std::str::from_utf8(&body).map_err(|_| Failure::bad("body", "is not UTF-8"))?;
             all.extend(read(text)?);
         }
@@ -59,7 +61,8 @@ impl Parameters {
         let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds < 1e10);
         let ms = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
         let ms = ms.or_else(|| foretwin_query::duration_ms(text));
-        let ms = ms.ok_or_else(|| Failure::bad(name, format!("cannot parse {text:?} to a valid duration")))?;
+        let ms =
+            ms.ok_or_else(|| Failure::bad(name, format!("cannot parse {text:?} to a valid duration")))?;
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         (ms > 0).then_some(ms).ok_or_else(|| Failure::bad(name, why))
     }

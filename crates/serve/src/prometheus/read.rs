@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use foretwin_engine::Handle;
 use foretwin_query::{Error, Matcher, Need, Relation, Source as _};
-use foretwin_wire::remote::{self, ReadQuery, ReadSeries};
 use foretwin_wire::compress;
+use foretwin_wire::remote::{self, ReadQuery, ReadSeries};
 
 use super::answer::Failure;
 use super::in_turn;
@@ -32,7 +32,8 @@ pub(super) async fn read(
     let queries = remote::decode_read(&bytes).map_err(wrong)?;
     let packed = in_turn(&state, move |handle| {
         let mut left = MOST_SAMPLES;
-        let results = queries.iter().map(|query| result(handle, query, &mut left)).collect::<Result<Vec<_>, _>>()?;
+        let results =
+            queries.iter().map(|query| result(handle, query, &mut left)).collect::<Result<Vec<_>, _>>()?;
         compress::snap(&remote::encode_read(&results)).map_err(|error| Error::Execution(error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/x-protobuf"), (header::CONTENT_ENCODING, "snappy")];
@@ -56,7 +57,9 @@ fn result(handle: &Handle, query: &ReadQuery, left: &mut usize) -> Result<Vec<Re
         let within = |(at, _): &(i64, f64)| (query.from_ms..=query.to_ms).contains(at);
         let points: Vec<(i64, f64)> = series.points.into_iter().filter(within).collect();
         *left = left.checked_sub(points.len()).ok_or_else(|| {
-            Error::TooMuch(format!("more than {MOST_SAMPLES} samples; read less time or fewer series at once"))
+            Error::TooMuch(format!(
+                "more than {MOST_SAMPLES} samples; read less time or fewer series at once"
+            ))
         })?;
         let labels = series.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         found.push(ReadSeries { labels, points });

@@ -4,6 +4,7 @@
 mod agents;
 mod bad_requests;
 mod forecasts;
+mod gateways;
 mod models;
 mod server;
 mod stop;
