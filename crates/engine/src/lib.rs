@@ -19,6 +19,7 @@ mod events;
 mod exposition;
 mod feed;
 mod forecast;
+mod gather;
 mod handle;
 mod history;
 mod ingest;
@@ -31,10 +32,12 @@ mod outputs;
 mod pace;
 mod pipeline;
 mod presence;
+mod receive;
 mod registry;
 mod reliability;
 mod replay;
 mod reports;
+mod select;
 mod shard;
 mod threads;
 mod trainer;
@@ -58,9 +61,11 @@ pub use models::{
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
+pub use receive::{Protocol, Received};
 pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
+pub use select::MetricSays;
 pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,

@@ -19,6 +19,7 @@ use crate::error::Chain;
 use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
 use crate::pipeline::Pipeline;
+use crate::receive::Gateway;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
@@ -70,6 +71,7 @@ impl Node {
         let handle = Handle {
             pipeline: pipeline.clone(),
             ingest: ingest.clone(),
+            gateway: Arc::new(Gateway::new(&config.collect.receive)),
             reports,
             wishes: Arc::default(),
             alerts,

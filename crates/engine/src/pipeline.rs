@@ -181,8 +181,11 @@ impl Pipeline {
         for (row, (id, at, values)) in batch.rows().iter().zip(batch.frames()) {
             let (watched, pace) =
                 shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
-            if self.frame(watched, &schema, (at, values)) {
-                self.contrast(watched, (&schema, at, values));
+            for (at, values) in watched.gathered(&schema, (at, values)) {
+                if !self.frame(watched, &schema, (at, &values)) {
+                    continue;
+                }
+                self.contrast(watched, (&schema, at, &values));
                 self.assess(watched, pace, at);
                 if let Some(frame) = verdict(watched, &schema) {
                     verdicts.add(row.instance, at, &frame);
