@@ -6,6 +6,7 @@
 //! An [`Agent`] has only the collector and the log, and sends what the log holds to a server.
 
 mod agent;
+mod checkpoint;
 mod cohort;
 mod config;
 mod counters;

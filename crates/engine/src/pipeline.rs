@@ -9,6 +9,7 @@ use foretwin_core::{
 };
 use foretwin_store::{Query, Statistic, Store};
 
+use crate::checkpoint::Checkpoints;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::Chain;
@@ -35,6 +36,7 @@ pub(crate) struct Pipeline {
     pub(crate) events: Events,
     pub(crate) counters: Counters,
     pub(crate) contrasts: Contrasts,
+    pub(crate) checkpoints: Checkpoints,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
 }
@@ -50,6 +52,7 @@ impl Pipeline {
             events: Events::default(),
             counters: Counters::default(),
             contrasts: Contrasts::default(),
+            checkpoints: Checkpoints::default(),
             schemas: RwLock::default(),
             store,
         };
@@ -198,6 +201,9 @@ impl Pipeline {
                 self.recall(&id, feed, at);
             }
             self.seat(watched, schema.id());
+            if let Some(feed) = watched.feed_of(schema.id()) {
+                self.resume(&id, feed, at);
+            }
         }
         let Some(feed) = watched.feed_of(schema.id()) else { return false };
         if !feed.take(at, values) {

@@ -228,6 +228,10 @@ impl Gatherer {
         });
         let visits: Vec<Vec<f32>> = visits.collect();
         let all: Vec<f32> = visits.iter().flatten().copied().collect();
+        // Constants that stay are many, and say nothing.
+        if all.windows(2).all(|pair| pair[0].total_cmp(&pair[1]).is_eq()) {
+            return vec![1.0; visits.len()];
+        }
         let (Some(ordinary), spread) = (middle(&all), deviation(&all)) else {
             return vec![1.0; visits.len()];
         };

@@ -4,12 +4,14 @@
 //!   batches are columns of zigzag differences, shuffled into byte planes, LZ4 on top.
 //! - [`envelope`]: a run of records on their way from an agent to a server, each with its length and checksum.
 //! - [`order`] and [`profile`]: what a runner is told to do, whole and checksummed, however it gets there.
+//! - [`checkpoint`]: what models carry from frame to frame, for a restart.
 //! - [`frame`]: what a runner reports, over channels that lose and damage bytes.
 //!
 //! Decoding trusts nothing: lengths are checked against the bytes that are there before anything is allocated, and what one envelope may
 //! unpack to is bounded.
 
 mod batch;
+pub mod checkpoint;
 mod cursor;
 pub mod envelope;
 mod error;

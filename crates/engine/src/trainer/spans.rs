@@ -6,7 +6,7 @@
 //! scores are those of a model that does not fit, and nothing is left out for their sake. Recorded spans are left out
 //! in any case. What comes back by the clock is neither, see `routine`.
 
-use foretwin_core::{Failure, Instance, InstanceId, Maintenance, SECOND_US, Timestamp};
+use foretwin_core::{Failure, Instance, Maintenance, SECOND_US, Timestamp};
 use foretwin_learn::Span;
 
 /// Frames above the threshold in a row that make a span: fewer are a spike, which teaches little.
@@ -22,10 +22,9 @@ const MAINTENANCE_GUARD_US: i64 = 120 * SECOND_US;
 
 /// Spans of recorded failures and planned work on an instance or what it runs on.
 pub(crate) fn recorded(instance: &Instance, failures: &[Failure], work: &[Maintenance]) -> Vec<Span> {
-    let concerns = |id: &InstanceId| *id == instance.id || instance.parent.as_ref() == Some(id);
-    let failed = failures.iter().filter(|failure| concerns(&failure.instance));
+    let failed = failures.iter().filter(|failure| instance.lives_on(&failure.instance));
     let failed = failed.map(|failure| (failure.at - FAILURE_GUARD_US, failure.at + FAILURE_GUARD_US));
-    let planned = work.iter().filter(|work| concerns(&work.instance));
+    let planned = work.iter().filter(|work| instance.lives_on(&work.instance));
     failed.chain(planned.map(|work| (work.from, work.to + MAINTENANCE_GUARD_US))).collect()
 }
 
@@ -90,7 +89,7 @@ fn rows(times: &[Timestamp], (from, to): Span) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use foretwin_core::{FailureMode, InstanceKind};
+    use foretwin_core::{FailureMode, InstanceId, InstanceKind};
 
     use super::*;
 
