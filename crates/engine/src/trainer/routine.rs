@@ -131,25 +131,50 @@ fn tolerance_us(step_s: f64) -> i64 {
 }
 
 /// Runs that come back by the clock, and those that do not. What comes daily is looked for from `from` on, what comes
-/// weekly in all of them. A run that goes on for longer than the others did is an incident that began with one.
+/// weekly in all of them.
 fn split(runs: &[Span], from: Timestamp, tolerance_us: i64) -> (Vec<Span>, Vec<Span>) {
-    let comes_back = |run: &Span, length_us: i64| {
-        let turn = |other: &Span| (other.0.0 - run.0.0 + length_us / 2).div_euclid(length_us);
-        let early_us = |other: &Span| other.0.0 - turn(other) * length_us - run.0.0;
-        let alike: Vec<&Span> = runs.iter().filter(|other| early_us(other).abs() <= tolerance_us).collect();
-        let alike = alike.into_iter().filter(|other| length_us > DAY_US || other.0 >= from);
+    let recent = &runs[runs.partition_point(|run| run.0 < from)..];
+    let (days, weeks) = (Turns::of(recent, DAY_US), Turns::of(runs, 7 * DAY_US));
+    runs.iter().partition(|run| {
+        run.0 >= from && days.comes_back(**run, tolerance_us) || weeks.comes_back(**run, tolerance_us)
+    })
+}
+
+/// Runs by where in the turns of the clock they begin.
+struct Turns {
+    length_us: i64,
+    by_phase: Vec<(i64, Span)>,
+}
+
+impl Turns {
+    fn of(runs: &[Span], length_us: i64) -> Self {
+        let mut by_phase: Vec<(i64, Span)> =
+            runs.iter().map(|&run| (run.0.0.rem_euclid(length_us), run)).collect();
+        by_phase.sort_unstable();
+        Self { length_us, by_phase }
+    }
+
+    /// Whether one of them has its like in enough other turns. One that goes on for longer than those did is an incident
+    /// that began with them.
+    fn comes_back(&self, run: Span, tolerance_us: i64) -> bool {
+        let phase = run.0.0.rem_euclid(self.length_us);
         let (mut turns, mut longest_us) = (Vec::new(), 0);
-        for other in alike {
-            turns.push(turn(other));
-            if turn(other) != 0 {
-                longest_us = longest_us.max(other.1.0 - other.0.0);
+        // Around the end of a turn, too.
+        for center in [phase - self.length_us, phase, phase + self.length_us] {
+            let first = self.by_phase.partition_point(|(other, _)| *other < center - tolerance_us);
+            let near = self.by_phase[first..].iter().take_while(|(other, _)| *other <= center + tolerance_us);
+            for (other, (start, end)) in near {
+                let turn = (start.0 - run.0.0 - (other - center)) / self.length_us;
+                turns.push(turn);
+                if turn != 0 {
+                    longest_us = longest_us.max(end.0 - start.0);
+                }
             }
         }
+        turns.sort_unstable();
         turns.dedup();
         turns.len() >= OCCASIONS && run.1.0 - run.0.0 <= 2 * longest_us + tolerance_us
-    };
-    let is_usual = |run: &&Span| run.0 >= from && comes_back(run, DAY_US) || comes_back(run, 7 * DAY_US);
-    runs.iter().partition(is_usual)
+    }
 }
 
 /// The same spans in order, those that meet made one.
