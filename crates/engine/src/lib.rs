@@ -7,6 +7,7 @@
 
 mod agent;
 mod alerts;
+mod checkpoint;
 mod cohort;
 mod config;
 mod counters;

@@ -64,6 +64,7 @@ impl Node {
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
         let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
@@ -115,6 +116,7 @@ impl Node {
         self.threads.join("keeper");
         let pipeline = &self.handle.pipeline;
         pipeline.store.flush(wall_clock())?;
+        pipeline.checkpoint();
         self.log.trim(&pipeline.store.durable())?;
         Ok(sealed?)
     }
@@ -223,6 +225,9 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
             if searched.is_none_or(|at: Instant| at.elapsed() >= LOOKS * LOOK) {
                 searched = Some(Instant::now());
                 guarded(pipeline, "presence", || dismiss(&handle, started));
+            }
+            if pipeline.checkpoints.is_due() {
+                guarded(pipeline, "checkpoint", || _ = pipeline.checkpoint());
             }
         };
         while pause(&stop, LOOK) {

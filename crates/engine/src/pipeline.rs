@@ -9,6 +9,7 @@ use foretwin_core::{
 };
 use foretwin_store::{Query, Statistic, Store};
 
+use crate::checkpoint::Checkpoints;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::detect::{BOOT_ID, Detected, rebooted};
@@ -39,6 +40,7 @@ pub(crate) struct Pipeline {
     pub(crate) contrasts: Contrasts,
     pub(crate) detected: Detected,
     pub(crate) lessons: Lessons,
+    pub(crate) checkpoints: Checkpoints,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
 }
@@ -56,6 +58,7 @@ impl Pipeline {
             contrasts: Contrasts::default(),
             detected: Detected::default(),
             lessons: Lessons::default(),
+            checkpoints: Checkpoints::default(),
             schemas: RwLock::default(),
             store,
         };
@@ -212,6 +215,9 @@ impl Pipeline {
                 self.recall(&id, feed, at);
             }
             self.seat(watched, schema.id());
+            if let Some(feed) = watched.feed_of(schema.id()) {
+                self.resume(&id, feed, at);
+            }
         }
         let Some(feed) = watched.feed_of(schema.id()) else { return false };
         if !feed.take(at, values) {
