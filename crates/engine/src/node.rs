@@ -65,6 +65,7 @@ impl Node {
         let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
+        pipeline.contrasts.recall(disk.clone(), &config.data_dir);
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
@@ -117,6 +118,9 @@ impl Node {
         let pipeline = &self.handle.pipeline;
         pipeline.store.flush(wall_clock())?;
         pipeline.checkpoint();
+        if let Err(error) = pipeline.contrasts.keep_all() {
+            tracing::warn!("comparisons are not kept: {}", Chain(&error));
+        }
         self.log.trim(&pipeline.store.durable())?;
         Ok(sealed?)
     }
@@ -232,6 +236,7 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
         };
         while pause(&stop, LOOK) {
             guarded(pipeline, "maintenance", || keep((&handle, &log), &stop, &mut search));
+            guarded(pipeline, "keeping comparisons", || keep_comparisons(pipeline));
         }
     })
 }
@@ -258,6 +263,13 @@ fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnM
             // Whatever is wrong with the disk, asking every second does not help.
             pause(stop, 10 * LOOK);
         }
+    }
+}
+
+fn keep_comparisons(pipeline: &Pipeline) {
+    if let Err(error) = pipeline.contrasts.keep_due() {
+        pipeline.counters.maintenance_errors.add(1);
+        tracing::warn!("comparisons are not kept: {}", Chain(&error));
     }
 }
 

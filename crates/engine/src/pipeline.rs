@@ -50,12 +50,12 @@ impl Pipeline {
     pub(crate) fn new(config: Config, store: Arc<Store>, registry: Registry) -> Self {
         let shards: Vec<Mutex<Shard>> = (0..PARTITIONS).map(|_| Mutex::default()).collect();
         let pipeline = Self {
+            contrasts: Contrasts::new(&config.twin),
             config,
             registry,
             shards,
             events: Events::default(),
             counters: Counters::default(),
-            contrasts: Contrasts::default(),
             detected: Detected::default(),
             lessons: Lessons::default(),
             checkpoints: Checkpoints::default(),

@@ -206,8 +206,14 @@ pub enum Evaluate {
 #[derive(Debug, Args)]
 pub struct ContrastArgs {
     /// Directories of seconds.csv, frames.bin and truth.csv
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "simulate", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    /// Simulated hosts with four ramps each and as many stretches that are none
+    #[arg(long, default_value_t = 0)]
+    pub simulate: u64,
+    /// Draws the simulated hosts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Leave the second model out
     #[arg(long)]
     pub without_model: bool,
