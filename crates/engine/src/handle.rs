@@ -15,7 +15,7 @@ use crate::alerts::Alerts;
 use crate::events::Listener;
 use crate::ingest::Ingest;
 use crate::outputs::HORIZONS;
-use crate::pipeline::{Pipeline, within};
+use crate::pipeline::Pipeline;
 use crate::receive::Gateway;
 use crate::reports::Reports;
 use crate::shard::Watched;
