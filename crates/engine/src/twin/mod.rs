@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use foretwin_core::{Contrast, Fidelity, Instance, InstanceId, Risk, Schema, Timestamp, Value};
+use foretwin_core::{Contrast, Fidelity, Instance, InstanceId, Risk, Schema, Timestamp, Value, VerdictClass};
 
 use scene::Scene;
 
@@ -120,11 +120,22 @@ impl Contrasts {
     }
 
     /// All contrasts there are.
-    pub(crate) fn all(&self) -> Vec<Contrast> {
+    fn all(&self) -> Vec<Contrast> {
+        self.those(|_| true)
+    }
+
+    /// Contrasts that say that something is wrong.
+    pub(crate) fn troubled(&self) -> Vec<Contrast> {
+        self.those(|contrast| contrast.verdict.class != VerdictClass::Healthy)
+    }
+
+    fn those(&self, wanted: impl Fn(&Contrast) -> bool) -> Vec<Contrast> {
         let scenes: Vec<_> =
             self.scenes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         let of = |scene: &Arc<Mutex<Scene>>| -> Vec<Contrast> {
-            locked(scene).compared().map(|(_, contrast)| contrast.clone()).collect()
+            let scene = locked(scene);
+            let contrasts = scene.compared().map(|(_, contrast)| contrast);
+            contrasts.filter(|contrast| wanted(contrast)).cloned().collect()
         };
         scenes.iter().flat_map(of).collect()
     }
