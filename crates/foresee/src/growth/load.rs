@@ -63,11 +63,7 @@ impl Wave {
         let mut u = even;
         for _ in 0..STEPS {
             let left = work - self.done(u);
-            if left > 0.0 {
-                low = u
-            } else {
-                high = u
-            }
+            (low, high) = if left > 0.0 { (u, high) } else { (low, u) };
             let (sine, cosine) = (self.omega * u).sin_cos();
             let next = u + left / (self.mean + self.sine * sine + self.cosine * cosine);
             let next = if next > low && next < high { next } else { 0.5 * (low + high) };

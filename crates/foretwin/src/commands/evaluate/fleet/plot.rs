@@ -67,6 +67,13 @@ fn panel(svg: &mut String, horizon: &Horizon) {
         TOP - 8.0,
         LEFT + SIDE,
     );
+    axes(svg, &name);
+    marks(svg, &horizon.bins);
+}
+
+/// Lines and labels of both axes.
+fn axes(svg: &mut String, name: &str) {
+    let bottom = TOP + SIDE;
     for (share, label) in TICKS {
         let (x, y) = (LEFT + place(share), bottom - place(share));
         let _ = writeln!(
@@ -89,7 +96,6 @@ fn panel(svg: &mut String, horizon: &Horizon) {
         LEFT - 40.0,
         TOP + 0.5 * SIDE,
     );
-    marks(svg, &horizon.bins);
 }
 
 /// Points with 95 % intervals, joined, and how many statements stand behind each.

@@ -88,6 +88,13 @@ pub fn text(course: &Course, judgement: &Judgement<'_>, horizons: &[Horizon]) ->
     for (what, n) in mistaken(judgement) {
         let _ = writeln!(out, "  {n:4} {what}");
     }
+    in_time(&mut out, judgement);
+    likely(&mut out, course, horizons);
+    out
+}
+
+/// What was said in time, and why.
+fn in_time(out: &mut String, judgement: &Judgement<'_>) {
     for (n, lead) in LEADS.into_iter().enumerate() {
         let (recall, of) = judgement.recall(n);
         let precision = judgement.precision(lead);
@@ -102,6 +109,10 @@ pub fn text(course: &Course, judgement: &Judgement<'_>, horizons: &[Horizon]) ->
         let (name, failures) = (kind.name(), one.failures);
         let _ = writeln!(out, "{name:20} {failures:8}   {} {} {}{note}", pair(0), pair(1), pair(2));
     }
+}
+
+/// What probabilities and times are worth.
+fn likely(out: &mut String, course: &Course, horizons: &[Horizon]) {
     for one in horizons {
         let known = &one.reliability;
         let _ = writeln!(
@@ -116,5 +127,4 @@ pub fn text(course: &Course, judgement: &Judgement<'_>, horizons: &[Horizon]) ->
     }
     let (inside, stated) = coverage(course);
     let _ = writeln!(out, "interval p10 to p90 held {:.0} % of {stated} times", 100.0 * inside);
-    out
 }

@@ -85,6 +85,13 @@ fn memory(sort: usize, peak: f64, chance: &mut Chance) -> MemoryTraits {
         entry: 0.0,
         job: None,
     };
+    particular(&mut traits, (sort, busy), chance);
+    traits
+}
+
+/// What sets a sort of program apart.
+fn particular(traits: &mut MemoryTraits, (sort, busy): (usize, f64), chance: &mut Chance) {
+    let limit = traits.limit;
     match sort {
         0 => {
             traits.garbage = limit * chance.log_between(0.002, 0.06) / busy;
@@ -109,7 +116,6 @@ fn memory(sort: usize, peak: f64, chance: &mut Chance) -> MemoryTraits {
         7 => traits.base = limit * chance.between(0.5, 0.7),
         _ => {}
     }
-    traits
 }
 
 fn disk(sort: usize, peak: f64, chance: &mut Chance) -> DiskTraits {
