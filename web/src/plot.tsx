@@ -270,7 +270,10 @@ export function Plot(props: PlotProps) {
   }, { defer: true }));
   createEffect(on(paletteVersion, build, { defer: true }));
 
-  const write = (value: number | null | undefined) => {
+  // The axis has one ruler; what is read has that of its own size, for a small value among large ones is not 0.0000292 k.
+  const fitting = (...values: (number | null | undefined)[]) =>
+    ruler(props.id, data().unit, Math.max(...values.map((value) => Math.abs(value ?? 0))));
+  const write = (value: number | null | undefined, by: Ruler) => {
     if (value == null) return '–';
     if (form() === 'score') return score(value);
     return form() === 'probability' ? percent(value) : quantity(by, value);
@@ -283,15 +286,17 @@ export function Plot(props: PlotProps) {
     const i = pointed ?? data().at_us.length - 1;
     if (!observed || i < 0) return null;
     if (pointed != null && p50?.[i] != null) {
-      return { time: at[i] * 1e6, value: write(p50[i]), more: `forecast, eight in ten ${write(p10[i])} to ${write(p90[i])}` };
+      const own = fitting(p10[i], p90[i]);
+      return { time: at[i] * 1e6, value: write(p50[i], own), more: `forecast, eight in ten ${write(p10[i], own)} to ${write(p90[i], own)}` };
     }
     const k = pointed ?? observed.findLastIndex((value) => value != null);
     const mean = expected?.[k];
     const scale = mean != null && low[k] != null ? (mean - low[k]) / 3 : null;
+    const own = fitting(observed[k], mean);
     const close = props.marks?.find((mark) => moment() != null && Math.abs(mark.at - moment()!) < (props.to - props.from) / 120);
     return {
-      time: pointed == null ? null : at[k] * 1e6, value: write(observed[k]),
-      more: [mean != null ? expectation(by, mean, scale) : '', close?.text].filter(Boolean).join(' · '),
+      time: pointed == null ? null : at[k] * 1e6, value: write(observed[k], own),
+      more: [mean != null ? expectation(own, mean, scale) : '', close?.text].filter(Boolean).join(' · '),
     };
   });
 

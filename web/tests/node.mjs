@@ -51,6 +51,8 @@ export const startBrowser = () => chromium.launch({
 /** A page whose errors are kept: whatever it writes to the console as one, throws, or asks of another origin. */
 export async function openPage(browser, url, hash = '', options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, ...options });
+  // A machine that builds something beside is slow, not wrong.
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.wrong = [];
   page.on('console', (message) => {
