@@ -57,4 +57,4 @@ pub use predict::{Question, combine, predict};
 pub use reliability::{Reliability, ReliabilityBin, Tally};
 pub use risk::risk;
 pub use series::Series;
-pub use whatif::{Grounds, what_if};
+pub use whatif::{Grounds, Processors, futures, what_if};

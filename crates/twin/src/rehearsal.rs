@@ -476,7 +476,7 @@ mod tests {
         assert!(!rehearsal.frame(&frame(39.0, &[])) && !rehearsal.frame(&frame(39.2, &[])));
         assert_eq!(rehearsal.outcome(Fidelity::Process), None);
         // Seen only 2 s later.
-        rehearsal.exit(&Exit { code: 137, out_of_memory: true }, 41.3);
+        rehearsal.exit(&Exit::silent(137, true), 41.3);
         let outcome = rehearsal.outcome(Fidelity::Process).unwrap();
         let broken = outcome.broken.unwrap();
         assert_eq!(broken.mode, FailureMode::MemoryExhaustion);
@@ -497,7 +497,7 @@ mod tests {
             assert!(!rehearsal.frame(&frame(n as f64, values)));
         }
         assert!(rehearsal.frame(&frame(9.0, &slow)));
-        rehearsal.exit(&Exit { code: 137, out_of_memory: true }, 10.0);
+        rehearsal.exit(&Exit::silent(137, true), 10.0);
         let outcome = rehearsal.outcome(Fidelity::Container).unwrap();
         assert_eq!(outcome.broken.unwrap().mode, FailureMode::LatencyBreach);
         assert!(outcome.not_comparable.iter().any(|text| text.contains("9 s behind")));
@@ -522,7 +522,7 @@ mod tests {
         let end = |leaked| {
             let mut rehearsal = Rehearsal::new(question()).unwrap();
             rehearsal.frame(&frame(39.0, &[(Field::LeakedMemory, leaked)]));
-            rehearsal.exit(&Exit { code: 0, out_of_memory: false }, 40.0);
+            rehearsal.exit(&Exit::silent(0, false), 40.0);
             rehearsal.outcome(Fidelity::Microvm).unwrap()
         };
         assert_eq!(end(7.5e7).broken.unwrap().mode, FailureMode::MemoryExhaustion);
