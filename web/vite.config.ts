@@ -18,6 +18,13 @@ export default defineConfig({
       output: { entryFileNames: 'app.js', assetFileNames: 'app[extname]', inlineDynamicImports: true },
     },
   },
+  // As the binary serves it, to try the policy without building the binary.
+  preview: {
+    headers: {
+      'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        + "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    },
+  },
   server: {
     host: '127.0.0.1',
     // The node that a developer looks at: FORETWIN=http://127.0.0.1:7878 npm run dev

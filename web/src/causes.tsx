@@ -83,7 +83,7 @@ function Propagation(props: { anomalies: Anomaly[]; causes: Cause[]; end: number
         <For each={rows()}>{(lane, i) => <g>
           <line class="grid" x1={LEFT} x2={WIDTH - 16} y1={y(i())} y2={y(i())} />
           <a href={toInstance(lane.instance, { tab: 'causes' })}><text class="who" x={CAUSE + 32} y={y(i()) + 4} font-weight={lane.instance === props.self ? '700' : '400'}>
-            <title>{lane.instance}</title>{i() + 1}. {lane.instance.length > 32 ? `…${lane.instance.slice(-31)}` : lane.instance}</text></a>
+            <title>{lane.instance}</title>{i() + 1}. {lane.instance.length > 28 ? `…${lane.instance.slice(-27)}` : lane.instance}</text></a>
           <line class="span" x1={x(lane.since)} x2={WIDTH - 16} y1={y(i())} y2={y(i())} />
           <For each={lane.anomalies}>{(one) => (
             <circle cx={x(one.since_us!)} cy={y(i())} r={Math.min(9, 3 + Math.log2(1 + one.strength))}>

@@ -1,6 +1,6 @@
 // The overview of an instance: what is unusual and likely in a line each, then score, risk and metrics by time.
 
-import { createEffect, createMemo, createSignal, For, on, Show } from 'solid-js';
+import { batch, createEffect, createMemo, createSignal, For, on, Show } from 'solid-js';
 import { ApiError, at, every, get, live, nowUs } from './api';
 import { CauseList } from './causes';
 import { ForecastTable, waysLine } from './forecast';
@@ -24,6 +24,25 @@ const USUAL = [
   /pressure.*(cpu|memory)/, /disk\.(io|operation)|io\.bytes/, /network\.io/,
 ];
 const MOST_MARKS = 40;
+/** Up to this range single frames are seen, s, and charts grow with each, at most so often, ms. */
+const FINE_S = 900;
+const LEAST_MS = 45;
+
+/** A window with newer samples behind its own, moved on to end at `to`. */
+function joined(before: Window, newer: Series[], to: number): Window {
+  const from = before.from_us + Math.max(0, to - before.to_us);
+  const series = before.series.map((old) => {
+    const more = newer.find(({ metric }) => metric === old.metric);
+    const last = old.at_us.at(-1) ?? 0;
+    const first = more ? more.at_us.findIndex((time) => time > last) : -1;
+    if (!more || first < 0) return old;
+    const drop = Math.max(0, old.at_us.findIndex((time) => time >= from));
+    const join = <T,>(a: T[], b: T[]) => a.slice(drop).concat(b.slice(first));
+    return { ...old, at_us: join(old.at_us, more.at_us), observed: join(old.observed, more.observed),
+      expected: join(old.expected, more.expected), scale: join(old.scale, more.scale) };
+  });
+  return { from_us: from, to_us: Math.max(to, before.to_us), series };
+}
 
 /** The metrics to begin with: what makes the score, what runs against a limit, and the usual suspects. */
 function defaults({ view, metrics }: Subject): string[] {
@@ -109,6 +128,13 @@ function Picker(props: { subject: Subject; chosen: string[]; choose: (key: strin
   );
 }
 
+/** What was heard of a series of scores or probabilities. */
+function scored(series: Series, heard: ScoreEvent[]): Series {
+  const nothing = heard.map(() => null);
+  return { ...series, at_us: heard.map(({ at_us }) => at_us), expected: nothing, scale: nothing,
+    observed: heard.map((event) => (series.metric === SCORE ? event.score : event.failure_probability)) };
+}
+
 export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   const { subject } = props;
   const path = at(subject.id);
@@ -135,7 +161,8 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   const windowOf = (keys: string[], from: string, to: string, points: number) => get<Window>(
     `${path}/window?${new URLSearchParams([...keys.map((key) => ['metric', key]), ['from', from], ['to', to], ['points', String(points)]])}`);
 
-  const plot = every(() => range().refreshMs, async () => {
+  // What grows with each frame needs to be asked for as a whole only now and then.
+  const plot = every(() => range().refreshMs * (range().seconds <= FINE_S && props.latest ? 5 : 1), async () => {
     const { from, to } = range();
     const points = Math.min(600, Math.max(120, Math.round((grid?.clientWidth || 600) / 2)));
     const known = new Set(subject.metrics.map(({ key }) => key));
@@ -149,8 +176,11 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
       keys.length ? windowOf(keys, from, to, points) : null,
     ]);
     if (from !== range().from || to !== range().to) return;
-    setOwn(scores);
-    setRest(values);
+    batch(() => {
+      setOwn(scores);
+      setRest(values);
+      heard = [];
+    });
   });
   const foresee = every(() => Math.max(15_000, range().refreshMs * 2), async () => {
     const { aheadS } = range();
@@ -166,23 +196,33 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   });
   createEffect(on([range, chosen, () => subject.metrics.length], () => { plot(); foresee(); }, { defer: true }));
   // A frame that was just scored is shown at once, where the range is short enough for one to be seen.
-  let lastPush = 0;
+  let growing = false, grownAt = 0, heard: ScoreEvent[] = [];
   createEffect(on(() => props.latest, (event) => {
-    if (!event || !range().relative || range().seconds > 900 || document.hidden) return;
-    push(event);
-    if (Date.now() - lastPush > 1000) { lastPush = Date.now(); plot(); }
+    if (!event || !range().relative || range().seconds > FINE_S || document.hidden) return;
+    heard.push(event);
+    void grow();
   }, { defer: true }));
-  function push(event: ScoreEvent) {
-    const before = own();
-    if (!before) return;
-    const add = (series: Series, value: number | null): Series => (series.at_us.at(-1) ?? 0) >= event.at_us ? series : {
-      ...series, at_us: [...series.at_us, event.at_us], observed: [...series.observed, value],
-      expected: [...series.expected, null], scale: [...series.scale, null],
-    };
-    const by = event.at_us - before.to_us;
-    if (by <= 0) return;
-    setOwn({ from_us: before.from_us + by, to_us: event.at_us,
-      series: before.series.map((series) => add(series, series.metric === SCORE ? event.score : event.failure_probability)) });
+  /** Adds what the charts do not have yet, and fetches only that; all charts change at once. */
+  async function grow() {
+    const [scores, values] = [own(), rest()];
+    if (growing || !scores || Date.now() - grownAt < LEAST_MS) return;
+    growing = true;
+    grownAt = Date.now();
+    try {
+      const last = Math.max(0, ...values?.series.map(({ at_us }) => at_us.at(-1) ?? 0) ?? []);
+      const more = values && await windowOf(values.series.map(({ metric }) => metric), ((last || values.to_us) / 1e6).toFixed(6), 'now', 600);
+      if (own() !== scores || rest() !== values) return;
+      const to = more?.to_us ?? heard.at(-1)!.at_us;
+      batch(() => {
+        setOwn(joined(scores, scores.series.map((series) => scored(series, heard)), to));
+        if (values && more) setRest(joined(values, more.series, to));
+      });
+      heard = [];
+    } catch {
+      // The next full refresh tells what is wrong.
+    } finally {
+      growing = false;
+    }
   }
 
   const seriesOf = (window: Window | null, key: string) => window?.series.find(({ metric }) => metric === key);
@@ -192,7 +232,7 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
     const to = answer?.to_us ?? nowUs();
     return { from: answer?.from_us ?? to - range().seconds * 1e6, to: to + ahead };
   });
-  const spans = createMemo(() => anomalousSpans(seriesOf(own(), SCORE)));
+  const spans = createMemo(() => anomalousSpans(seriesOf(own(), SCORE)), [], { equals: (a, b) => a.join() === b.join() });
   const shown = createMemo(() => marks().filter(({ at: time }) => time >= bounds().from && time <= bounds().to).slice(-MOST_MARKS));
   const forecastOf = (key: string) => forecasts()?.metrics.find(({ metric }) => metric === key);
   const badge = (key: string) => {

@@ -105,7 +105,7 @@ export function calibrationWords(of: Calibration | undefined): { text: string; l
   }
   const error = of.calibration_error ?? 0;
   const base = of.came === 0 ? 'nothing failed yet' : `${of.came} came true`;
-  const text = `calibration error ${number(error * 100, 2)} points over ${of.statements} statements, ${base}`;
+  const text = `off by ${number(error * 100, 2)} points on average over ${of.statements} statements, ${base}`;
   return { text, level: error <= 0.05 ? 'calm' : 'warm' };
 }
 
@@ -178,6 +178,9 @@ export function Failure(props: { subject: Subject }) {
         <Show when={props.subject.prediction} fallback={<p class="dim">{props.subject.refused ?? 'Asking …'}</p>}>
           <Horizons cells={any()} />
           <Survival risks={found()} any={any()} />
+          <Show when={props.subject.prediction?.calibration}>{(of) => <p class="small">{of().abstains
+            ? `Recorded failures do not move these numbers yet: ${of().abstains}.`
+            : `Leaning on ${of().failures} recorded failures, learned ${clock(of().learned_us)}.`}</p>}</Show>
           <p class="small dim">Points between the stated horizons are joined by lines. What lies beyond the axis is not drawn:
             a future in which nothing fails has no end.</p>
         </Show>

@@ -1,7 +1,7 @@
 // One series over time: observed against expected and its band, with what comes, in a uPlot.
 
 import uPlot from 'uplot';
-import { createEffect, createSignal, on, onCleanup, onMount, Show, type JSX } from 'solid-js';
+import { createEffect, createMemo, createSignal, on, onCleanup, onMount, Show, type JSX } from 'solid-js';
 import { colours, paletteVersion } from './theme';
 import type { MetricForecast, Series } from './types';
 import { clock, expectation, percent, quantity, ruler, score, type Ruler } from './words';
@@ -37,7 +37,11 @@ const SYNC = 'foretwin';
 /** Usual distance of neighbouring samples, µs. */
 export function usualStep(at: number[]): number {
   if (at.length < 2) return 1e6;
-  const gaps = at.slice(1).map((time, i) => time - at[i]).sort((a, b) => a - b);
+  // A few dozen of them tell; this runs at every update of every chart.
+  const stride = Math.max(1, Math.floor(at.length / 40));
+  const gaps: number[] = [];
+  for (let i = 1; i < at.length; i += stride) gaps.push(at[i] - at[i - 1]);
+  gaps.sort((a, b) => a - b);
   return gaps[gaps.length >> 1];
 }
 
@@ -104,7 +108,7 @@ function columns(series: Series, ahead: MetricForecast | null | undefined, form:
   const { at_us: at, observed, expected, scale } = series;
   const gap = Math.max(usualStep(at) * 3.5, 2.5e6);
   const times: number[] = [];
-  const out: Column[] = [[], [], [], [], [], [], []];
+  const out: Column[] = form === 'metric' ? [[], [], [], [], [], [], []] : [[]];
   const row = (time: number, ...values: (number | null)[]) => {
     times.push(time / 1e6);
     out.forEach((column, i) => column.push(values[i] ?? null));
@@ -153,8 +157,9 @@ export function Plot(props: PlotProps) {
     return form() === 'score' ? [0, Math.max(1.4, found?.[1] ?? 0)] : found ?? [0, 1];
   }
 
+  let shown: [number, number] = [0, 1];
   function rule() {
-    const [low, high] = bounds();
+    const [low, high] = shown = bounds();
     if (form() === 'probability') by = { by: 100, suffix: '%' };
     else if (form() === 'metric') by = ruler(props.id, data().unit, Math.max(-low, high));
     setUnit(form() === 'score' ? 'threshold 1' : by.suffix);
@@ -196,6 +201,7 @@ export function Plot(props: PlotProps) {
   function options(): uPlot.Options {
     const paint = colours();
     const plain = { width: 1, points: { show: false }, spanGaps: false };
+    const edge = { ...plain, width: 0, stroke: 'transparent' };
     const axis = { stroke: paint.dim, font: '11px system-ui, sans-serif', ticks: { show: false },
       grid: { stroke: paint.line, width: 1 } };
     return {
@@ -206,7 +212,7 @@ export function Plot(props: PlotProps) {
       },
       scales: {
         x: { time: true, range: () => [props.from / 1e6, props.to / 1e6] },
-        y: { range: () => bounds() },
+        y: { range: () => shown },
       },
       axes: [
         { ...axis, size: 22, space: 64, grid: { show: false },
@@ -218,12 +224,12 @@ export function Plot(props: PlotProps) {
         {},
         { ...plain, width: 1.5, stroke: form() === 'score' ? thresholdStroke : paint.accent,
           fill: form() === 'metric' ? undefined : paint.band },
-        { ...plain, stroke: paint.dim, dash: [4, 3] },
-        { ...plain, width: 0, stroke: 'transparent' }, { ...plain, width: 0, stroke: 'transparent' },
-        { ...plain, width: 1.5, stroke: paint.accent, dash: [2, 3] },
-        { ...plain, width: 0, stroke: 'transparent' }, { ...plain, width: 0, stroke: 'transparent' },
+        ...(form() !== 'metric' ? [] : [
+          { ...plain, stroke: paint.dim, dash: [4, 3] }, edge, edge,
+          { ...plain, width: 1.5, stroke: paint.accent, dash: [2, 3] }, edge, edge,
+        ]),
       ],
-      bands: [{ series: [4, 3], fill: paint.band }, { series: [7, 6], fill: paint.band }],
+      bands: form() !== 'metric' ? [] : [{ series: [4, 3], fill: paint.band }, { series: [7, 6], fill: paint.band }],
       hooks: {
         drawClear: [background],
         setCursor: [(u) => {
@@ -264,30 +270,35 @@ export function Plot(props: PlotProps) {
   }, { defer: true }));
   createEffect(on(paletteVersion, build, { defer: true }));
 
-  const write = (value: number | null | undefined) => {
+  // The axis has one ruler; what is read has that of its own size, for a small value among large ones is not 0.0000292 k.
+  const fitting = (...values: (number | null | undefined)[]) =>
+    ruler(props.id, data().unit, Math.max(...values.map((value) => Math.abs(value ?? 0))));
+  const write = (value: number | null | undefined, by: Ruler) => {
     if (value == null) return '–';
     if (form() === 'score') return score(value);
     return form() === 'probability' ? percent(value) : quantity(by, value);
   };
   /** What stands above the plot: values at the crosshair, or the latest. */
-  const readout = () => {
+  const readout = createMemo(() => {
     const [at, observed, expected, low, , p50, p10, p90] = table() as unknown as [number[], ...Column[]];
     unit();
     const pointed = index();
     const i = pointed ?? data().at_us.length - 1;
     if (!observed || i < 0) return null;
-    if (pointed != null && p50[i] != null) {
-      return { time: at[i] * 1e6, value: write(p50[i]), more: `forecast, eight in ten ${write(p10[i])} to ${write(p90[i])}` };
+    if (pointed != null && p50?.[i] != null) {
+      const own = fitting(p10[i], p90[i]);
+      return { time: at[i] * 1e6, value: write(p50[i], own), more: `forecast, eight in ten ${write(p10[i], own)} to ${write(p90[i], own)}` };
     }
     const k = pointed ?? observed.findLastIndex((value) => value != null);
-    const mean = expected[k];
+    const mean = expected?.[k];
     const scale = mean != null && low[k] != null ? (mean - low[k]) / 3 : null;
+    const own = fitting(observed[k], mean);
     const close = props.marks?.find((mark) => moment() != null && Math.abs(mark.at - moment()!) < (props.to - props.from) / 120);
     return {
-      time: pointed == null ? null : at[k] * 1e6, value: write(observed[k]),
-      more: [mean != null ? expectation(by, mean, scale) : '', close?.text].filter(Boolean).join(' · '),
+      time: pointed == null ? null : at[k] * 1e6, value: write(observed[k], own),
+      more: [mean != null ? expectation(own, mean, scale) : '', close?.text].filter(Boolean).join(' · '),
     };
-  };
+  });
 
   /** Arrow keys walk from sample to sample. */
   function onKey(event: KeyboardEvent) {
@@ -297,7 +308,7 @@ export function Plot(props: PlotProps) {
     event.preventDefault();
     const from = index() ?? times.length;
     const to = Math.min(times.length - 1, Math.max(0, from + step));
-    plot.setCursor({ left: plot.valToPos(times[to], 'x'), top: 20 });
+    point(plot, plot.valToPos(times[to], 'x'));
   }
 
   return (
@@ -316,7 +327,7 @@ export function Plot(props: PlotProps) {
         </Show>
       </figcaption>
       <div class="plot" tabindex="0" role="img" onKeyDown={onKey}
-        onBlur={() => plot?.setCursor({ left: -10, top: -10 })}
+        onBlur={() => plot && point(plot, -10)}
         aria-label={`${props.id}: ${readout()?.value ?? 'no value'} ${readout()?.more ?? ''}`}>
         <div ref={box} />
         <Show when={empty()}><p class="note">{props.note ?? 'No samples in this range.'}</p></Show>
@@ -324,6 +335,11 @@ export function Plot(props: PlotProps) {
       <Show when={props.foot != null}><p class="way">{props.foot}</p></Show>
     </figure>
   );
+}
+
+/** Moves the crosshair of all charts; the third parameter publishes, and is missing from the library's types. */
+function point(plot: uPlot, left: number) {
+  (plot.setCursor as (at: { left: number; top: number }, fire: boolean, publish: boolean) => void)({ left, top: left < 0 ? left : 20 }, true, true);
 }
 
 /** Ticks in the ruler's units, all with as many digits as their distance needs. */

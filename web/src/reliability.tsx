@@ -8,10 +8,10 @@ import { route, setParams } from './route';
 import type { Calibration } from './types';
 import { number, percent, span } from './words';
 
-const SIZE = 240;
+const SIZE = 260;
 const EDGE = 34;
-const x = (p: number) => EDGE + p * (SIZE - EDGE - 8);
-const y = (p: number) => SIZE - EDGE - p * (SIZE - EDGE - 8);
+const x = (p: number) => EDGE + p * (SIZE - EDGE - 18);
+const y = (p: number) => SIZE - EDGE - p * (SIZE - EDGE - 18);
 const FROM: [string, string][] = [['-1d', '1 d'], ['-7d', '7 d'], ['-30d', '30 d']];
 
 function Diagram(props: { of: Calibration }) {

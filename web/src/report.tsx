@@ -82,7 +82,7 @@ function useMaker(onMade: (report: Report) => void) {
 export function Reports(props: { id: string }) {
   const [list, now] = live(() => get<{ reports: string[] }>('reports'), 15_000);
   const Make = useMaker((report) => { now(); location.hash = toView('reports', report.id); });
-  const [report] = createResource(() => props.id, (id) => get<Report>(`reports/${encodeURIComponent(id)}`).catch((error: Error) => error));
+  const [report] = createResource(() => props.id || null, (id) => get<Report>(`reports/${encodeURIComponent(id)}`).catch((error: Error) => error));
   return <>
     <h1>Reports</h1>
     <p class="dim">What a machine says of itself, held against the known issues; passwords and keys are left out before it is kept.</p>

@@ -31,6 +31,7 @@ export interface Evidence { metric: string; statement: string }
 export interface Cause { class: string; place: string; probability: number; evidence: Evidence[] }
 export interface Action { action: string; description: string; expected_effect: string }
 export interface Prediction {
+  calibration?: { learned_us: number; failures: number; abstains?: string | null } | null;
   at_us: number; horizon_s: number; failure_probability: number; confidence: number; root_causes: Cause[];
   recommended_actions: Action[]; probabilities: { horizon_s: number; probability: number }[]; risks: Risk[];
 }
