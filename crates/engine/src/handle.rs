@@ -38,6 +38,7 @@ pub struct Handle {
     pub(crate) reports: Arc<Reports>,
     pub(crate) wishes: Arc<Wishes>,
     pub(crate) alerts: Arc<Alerts>,
+    pub(crate) notifier: foretwin_notify::Notifier,
     /// Whether this node collects, and so waits for its own telemetry before it is ready.
     pub(crate) collects: bool,
 }

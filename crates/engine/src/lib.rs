@@ -26,6 +26,7 @@ mod history;
 mod ingest;
 mod judge;
 mod lessons;
+mod messages;
 mod minutes;
 mod models;
 mod node;

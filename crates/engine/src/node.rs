@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::Chain;
 use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
+use crate::messages::Messages;
 use crate::pipeline::Pipeline;
 use crate::receive::Gateway;
 use crate::registry::Registry;
@@ -45,6 +46,7 @@ pub struct Node {
     handle: Handle,
     log: Arc<Log>,
     threads: Threads,
+    messages: Messages,
     _lock: DirectoryLock,
 }
 
@@ -70,6 +72,7 @@ impl Node {
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
         let collects = roles.collect;
+        let messages = Messages::start(&config.notify, identity(&config.data_dir)?.0)?;
         let handle = Handle {
             pipeline: pipeline.clone(),
             ingest: ingest.clone(),
@@ -77,12 +80,14 @@ impl Node {
             reports,
             wishes: Arc::default(),
             alerts,
+            notifier: messages.notifier(),
             collects,
         };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
         start_keeper(&mut threads, handle.clone(), log.clone())?;
+        messages.connect(&handle);
         alerts::start(&mut threads, handle.clone())?;
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
@@ -90,7 +95,7 @@ impl Node {
             let (ingest, pipeline) = (handle.ingest.clone(), Some(handle.pipeline.clone()));
             start_twins(&mut threads, (config, handle.wishes.clone()), ingest, pipeline)?;
         }
-        Ok(Self { handle, log, threads, _lock: lock })
+        Ok(Self { handle, log, threads, messages, _lock: lock })
     }
 
     /// How to ask it.
@@ -108,6 +113,8 @@ impl Node {
         self.threads.join("twin");
         // It records failures in the log.
         self.threads.join("sentinel");
+        // Alerts come from there: what it said last is told.
+        self.messages.stop();
         let sealed = self.log.close();
         // Without their lanes the workers end once their queues are empty.
         self.log.subscribe(|_| ());

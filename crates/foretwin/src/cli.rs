@@ -55,6 +55,8 @@ pub enum Command {
     Top(crate::commands::top::TopArgs),
     /// Say what this machine is and does, and which known issues it has
     Report(crate::commands::report::ReportArgs),
+    /// Try who is told of alerts
+    Notify(crate::commands::notify::NotifyArgs),
     /// Check a configuration file
     Check(CheckArgs),
     /// Say what this machine offers and lacks, with remedies

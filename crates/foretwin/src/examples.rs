@@ -81,6 +81,26 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("twin rehearse", &[("foretwin twin rehearse web-1/app --ahead 6h --speed 60", "takes six minutes")]),
     (
+        "alerts list",
+        &[("foretwin alerts list", ""), ("foretwin alerts list --all --since=-7d", "also what is over")],
+    ),
+    ("alerts show", &[("foretwin alerts show 00064a3c12ab34cd", "")]),
+    (
+        "alerts feedback",
+        &[("foretwin alerts feedback 00064a3c12ab34cd expected", "fewer of that kind there")],
+    ),
+    ("maintenance list", &[("foretwin maintenance list --instance web-1", "")]),
+    ("maintenance add", &[("foretwin maintenance add web-1 --duration 2h", "on all that runs there, too")]),
+    ("maintenance end", &[("foretwin maintenance end 00064a3c12ab34cd", "")]),
+    ("notify", &[("foretwin notify test --config /etc/foretwin/foretwin.toml", "is everybody reached?")]),
+    (
+        "notify test",
+        &[
+            ("foretwin notify test --config foretwin.toml", "all receivers"),
+            ("foretwin notify test --config foretwin.toml --sink ops --json", "one of them"),
+        ],
+    ),
+    (
         "check",
         &[
             ("foretwin check foretwin.toml", "fails with the field and the remedy"),
@@ -112,7 +132,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("evaluate contrast", &[("foretwin evaluate contrast --data campaign-1 campaign-2", "")]),
     ("evaluate rca", &[("foretwin evaluate rca --data DATA/rca --out ranks.json --json", "")]),
-    ("evaluate failure", &[("foretwin evaluate failure --train train --data test --out predictions.csv", "")]),
+    (
+        "evaluate failure",
+        &[("foretwin evaluate failure --train train --data test --out predictions.csv", "")],
+    ),
     ("evaluate whatif", &[("foretwin evaluate whatif --train train --data test --out whatif.csv", "")]),
 ];
 
@@ -157,10 +180,22 @@ mod tests {
     fn lines(help: &str) -> Vec<Vec<String>> {
         let lines = help.lines().map(str::trim).filter(|line| line.starts_with("foretwin"));
         let line = |line: &str| line.split("  ").next().unwrap_or("").to_owned();
-        let words = |line: String| {
-            line.split(' ').take_while(|word| !["|", ">"].contains(word)).map(str::to_owned).collect()
-        };
-        lines.map(line).map(words).collect()
+        lines.map(line).map(|line| words(&line)).collect()
+    }
+
+    /// Words as a shell takes them, up to a pipe or a redirection.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in line.chars() {
+            let word = words.last_mut().unwrap();
+            match (c, quote) {
+                ('"' | '\'', None) => quote = Some(c),
+                (c, Some(open)) if c == open => quote = None,
+                (' ', None) => words.push(String::new()),
+                _ => word.push(c),
+            }
+        }
+        words.into_iter().take_while(|word| !["|", ">"].contains(&word.as_str())).collect()
     }
 
     #[test]

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Twin(args) => commands::twin::twin(&args),
         Command::Top(args) => commands::top::top(&args),
         Command::Report(args) => commands::report::report(&args),
+        Command::Notify(args) => commands::notify::notify(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::Doctor(args) => commands::doctor::doctor(&args),
         Command::Replay(args) => commands::replay::replay(&args),

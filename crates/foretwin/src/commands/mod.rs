@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod forecast;
 pub mod maintenance;
 pub mod models;
+pub mod notify;
 pub mod predict;
 pub mod replay;
 pub mod report;

@@ -136,7 +136,9 @@ impl App {
                 self.typing = false;
                 self.fleet.filter.clear();
             }
-            KeyCode::Backspace => drop(self.fleet.filter.pop()),
+            KeyCode::Backspace => {
+                self.fleet.filter.pop();
+            }
             KeyCode::Char(c) => self.fleet.filter.push(c),
             _ => {}
         }
@@ -211,7 +213,8 @@ fn told(event: &Value, id: &str) -> Option<String> {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let alert = &event["alert"];
     let member = |one: &Value| one["instance"] == id;
-    let concerned = event["instance"] == id || alert["members"].as_array().is_some_and(|all| all.iter().any(member));
+    let concerned =
+        event["instance"] == id || alert["members"].as_array().is_some_and(|all| all.iter().any(member));
     let what = match event["event"].as_str().filter(|_| concerned)? {
         "verdict" => {
             let p = words::percent(event["probability"].as_f64().unwrap_or(0.0));

@@ -11,7 +11,7 @@ use super::fleet;
 use super::words::{alarm, block, bold, clock, end_of, faint, percent, span, tint};
 
 /// From this width on kind, learning and longer trends have room.
-const WIDE: u16 = 112;
+const WIDE: u16 = 130;
 /// Probabilities and scores from which on they are yellow, and red.
 pub(super) const RISKY: (f64, f64) = (0.2, 0.5);
 pub(super) const ODD: (f64, f64) = (0.8, 1.0);
@@ -98,16 +98,17 @@ fn rows(frame: &mut Frame, area: Rect, (app, shown): (&App, &[&fleet::Row])) {
     let first = (selected + 1).saturating_sub(room);
     let trend: u16 = if wide { 16 } else { 8 };
     let fixed = 5 + 9 + 6 + 5 + trend + 18 + 6;
-    let name = area.width.saturating_sub(fixed + if wide { 12 + 34 + 2 } else { 0 }) as usize;
+    let name = area.width.saturating_sub(fixed + if wide { 9 + 24 + 2 } else { 0 }) as usize;
     let mut widths = vec![name as u16, 5, 9, 6, 5, trend, 18];
     let mut titles = vec!["INSTANCE", "RISK", "MODE", "IN", "SCORE", "TREND", "VERDICT"];
     if wide {
-        widths.extend([12, 34]);
+        widths.extend([9, 24]);
         titles.extend(["KIND", "LEARNING"]);
     }
     let seen = shown.iter().enumerate().skip(first).take(room);
     let lines = seen.map(|(at, row)| {
-        let style = if at == selected { Style::default().add_modifier(Modifier::REVERSED) } else { Style::default() };
+        let style =
+            if at == selected { Style::default().add_modifier(Modifier::REVERSED) } else { Style::default() };
         Row::new(cells(row, (name, trend as usize), wide)).style(style)
     });
     let header = Row::new(titles).style(bold());
@@ -163,7 +164,8 @@ fn footer(app: &App, shown: usize) -> Line<'static> {
     if app.typing {
         return Line::from(format!("/{}_  Enter keeps, Esc clears", app.fleet.filter));
     }
-    let filter = if app.fleet.filter.is_empty() { String::new() } else { format!("  filter {}", app.fleet.filter) };
+    let filter =
+        if app.fleet.filter.is_empty() { String::new() } else { format!("  filter {}", app.fleet.filter) };
     let keys = "?help Enter open /filter s sort q quit";
     let order = app.fleet.order.name();
     Line::styled(format!("{keys}   {shown} shown, by {order}{filter}"), faint())

@@ -31,7 +31,8 @@ pub(super) fn draw(frame: &mut Frame, app: &App, page: &Page) {
     ])
     .areas(area);
     frame.render_widget(title(page), head);
-    frame.render_widget(if app.trouble.is_some() { connection(app) } else { scores(page, area.width) }, state);
+    frame
+        .render_widget(if app.trouble.is_some() { connection(app) } else { scores(page, area.width) }, state);
     let list = if area.width >= WIDE { 46 } else { 30 };
     let [charts, metrics] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(list)]).areas(upper);
     let drawn = page.charted().len().min(if roomy { 3 } else { 1 });
@@ -212,13 +213,6 @@ fn twin(view: &Value) -> Vec<Line<'static>> {
     if view.is_null() {
         return vec![Line::styled("asking", faint())];
     }
-    let verdict = |verdict: &Value| {
-        let by = verdict["consumer"].as_str().map_or(String::new(), |who| format!(", by {who}"));
-        let own = if verdict["self_inflicted"] == true { ", self-inflicted" } else { "" };
-        let since =
-            verdict["since_us"].as_i64().map_or(String::new(), |at| format!(" since {}", words::clock(at)));
-        format!("{} {}{by}{own}{since}", text(&verdict["class"]), percent(number(&verdict["probability"])))
-    };
     let score = |value: &Value| value.as_f64().map_or("none".to_owned(), |score| format!("{score:.2}"));
     let mut lines = vec![Line::styled(verdict(&view["verdict"]), bold())];
     lines.extend(
@@ -245,6 +239,15 @@ fn twin(view: &Value) -> Vec<Line<'static>> {
         lines.push(Line::raw(format!("replay: {} as {}", text(&replay["state"]), text(&replay["achieved"]))));
     }
     lines
+}
+
+/// A verdict in one line.
+fn verdict(verdict: &Value) -> String {
+    let by = verdict["consumer"].as_str().map_or(String::new(), |who| format!(", by {who}"));
+    let own = if verdict["self_inflicted"] == true { ", self-inflicted" } else { "" };
+    let since =
+        verdict["since_us"].as_i64().map_or(String::new(), |at| format!(" since {}", words::clock(at)));
+    format!("{} {}{by}{own}{since}", text(&verdict["class"]), percent(number(&verdict["probability"])))
 }
 
 fn events(page: &Page) -> Vec<Line<'static>> {

@@ -149,7 +149,8 @@ impl Fleet {
 
     /// Takes the answer of `/api/v1/instances`; scores and verdicts known so far are kept.
     pub(super) fn take_instances(&mut self, answer: &Value) {
-        let mut rows: Vec<Row> = answer["instances"].as_array().into_iter().flatten().map(Row::read).collect();
+        let mut rows: Vec<Row> =
+            answer["instances"].as_array().into_iter().flatten().map(Row::read).collect();
         for row in &mut rows {
             let score = row.score;
             if let Some(&at) = self.index.get(&row.id) {
@@ -215,7 +216,8 @@ impl Fleet {
         }
     }
 
-    pub(super) fn row(&self, id: &str) -> Option<&Row> {
+    #[cfg(test)]
+    fn row(&self, id: &str) -> Option<&Row> {
         self.index.get(id).map(|&at| &self.rows[at])
     }
 
@@ -225,7 +227,8 @@ impl Fleet {
 
     /// How many living instances are likelier than not to fail within the hour, anomalous, and still learning.
     pub(super) fn counts(&self) -> (usize, usize, usize) {
-        let count = |what: &dyn Fn(&Row) -> bool| self.rows.iter().filter(|row| row.alive && what(row)).count();
+        let count =
+            |what: &dyn Fn(&Row) -> bool| self.rows.iter().filter(|row| row.alive && what(row)).count();
         let anomalous = |row: &Row| row.score.is_some_and(|score| score > 1.0);
         (count(&|row| row.risk >= 0.5), count(&anomalous), count(&|row| !row.learned))
     }
@@ -259,7 +262,11 @@ mod tests {
                 "failure_probability": risk, "learning": {"phase": "learned", "message": "learned"}})
         };
         let mut fleet = Fleet::new("", Order::Risk);
-        let views = [one("web-1", "host", 0.2, 0.01), one("web-1/app", "group", 1.4, 0.9), one("web-1/db", "group", 3.0, 0.3)];
+        let views = [
+            one("web-1", "host", 0.2, 0.01),
+            one("web-1/app", "group", 1.4, 0.9),
+            one("web-1/db", "group", 3.0, 0.3),
+        ];
         fleet.take_instances(&json!({"instances": views}));
         fleet.take_twins(&json!({"contrasts": [{"instance": "web-1/db", "verdict": {"class": "infrastructure", "probability": 0.8}}]}));
         fleet
@@ -298,7 +305,9 @@ mod tests {
         let mut fleet = fleet();
         fleet.step(1);
         assert_eq!(fleet.selected().as_deref(), Some("web-1/db"));
-        fleet.take_event(&json!({"event": "score", "instance": "web-1/db", "score": 2.0, "failure_probability": 0.99}));
+        fleet.take_event(
+            &json!({"event": "score", "instance": "web-1/db", "score": 2.0, "failure_probability": 0.99}),
+        );
         assert_eq!(ids(&fleet)[0], "web-1/db");
         assert_eq!(fleet.selected().as_deref(), Some("web-1/db"));
         fleet.step(100);

@@ -91,8 +91,12 @@ impl Page {
 
     /// Takes the answer of `/api/v1/instances/ID/metrics`: all that can be looked at.
     pub(super) fn take_metrics(&mut self, answer: &Value) {
-        let mut keys: Vec<&str> =
-            answer["metrics"].as_array().into_iter().flatten().filter_map(|metric| metric["key"].as_str()).collect();
+        let mut keys: Vec<&str> = answer["metrics"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|metric| metric["key"].as_str())
+            .collect();
         keys.sort_unstable();
         for key in keys {
             if !self.metrics.iter().any(|known| known.key == key) {
@@ -107,7 +111,9 @@ impl Page {
             metric.share *= KEPT;
         }
         for part in prediction["anomaly"]["contributions"].as_array().into_iter().flatten() {
-            let (Some(key), Some(share)) = (part["metric"].as_str(), part["share"].as_f64()) else { continue };
+            let (Some(key), Some(share)) = (part["metric"].as_str(), part["share"].as_f64()) else {
+                continue;
+            };
             match self.metrics.iter_mut().find(|known| known.key == key) {
                 Some(known) => known.share += (1.0 - KEPT) * share,
                 None => self.metrics.push(Ranked { key: key.to_owned(), share: (1.0 - KEPT) * share }),

@@ -83,7 +83,9 @@ fn every_screen_draws_at_every_size() {
 fn keys_filter_sort_open_and_leave() {
     let mut app = app();
     press(&mut app, KeyCode::Char('/'));
-    "kind:app".chars().for_each(|c| drop(press(&mut app, KeyCode::Char(c))));
+    for c in "kind:app".chars() {
+        press(&mut app, KeyCode::Char(c));
+    }
     assert_eq!(press(&mut app, KeyCode::Char('q')), Wish::Stay, "a q in a filter is a letter");
     press(&mut app, KeyCode::Backspace);
     press(&mut app, KeyCode::Enter);
@@ -106,7 +108,10 @@ fn an_unreachable_node_is_said_and_what_was_known_stays() {
     let mut app = app();
     app.take(Message::Round(Err("http://twin:7878: no answer".into())));
     let drawn = frame(&mut app, (80, 24)).unwrap();
-    assert!(drawn.contains("no answer since 07:45:38: http://twin:7878") && drawn.contains("web-1/shop"), "{drawn}");
+    assert!(
+        drawn.contains("no answer since 07:45:38: http://twin:7878") && drawn.contains("web-1/shop"),
+        "{drawn}"
+    );
     assert!(!app.ended());
     app.take(Message::Stop);
     assert!(app.ended());

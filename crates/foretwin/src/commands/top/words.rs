@@ -31,12 +31,16 @@ fn scaled(value: f64, step: f64, units: &[&str]) -> String {
 
 /// Seconds in at most six characters.
 pub(super) fn span(seconds: Option<f64>) -> String {
+    // Whole hours and days need no digit behind the point.
+    let one = |x: f64| {
+        if x >= 99.95 || (x - x.round()).abs() < 0.05 { format!("{x:.0}") } else { format!("{x:.1}") }
+    };
     match seconds {
         None => "never".into(),
         Some(s) if s < 100.0 => format!("{s:.0}s"),
-        Some(s) if s < 6000.0 => format!("{:.0}m", s / 60.0),
-        Some(s) if s < 172_800.0 => format!("{:.1}h", s / 3600.0),
-        Some(s) => format!("{:.0}d", s / 86_400.0),
+        Some(s) if s < 3600.0 => format!("{:.0}m", s / 60.0),
+        Some(s) if s < 172_800.0 => format!("{}h", one(s / 3600.0)),
+        Some(s) => format!("{}d", one(s / 86_400.0)),
     }
 }
 
@@ -45,6 +49,8 @@ pub(super) fn percent(probability: f64) -> String {
     match probability * 100.0 {
         p if p <= 0.0 => "0%".into(),
         p if p < 1.0 => "<1%".into(),
+        // Nothing that is foreseen is certain.
+        p if (99.5..100.0).contains(&p) => ">99%".into(),
         p => format!("{p:.0}%"),
     }
 }
@@ -106,7 +112,8 @@ mod tests {
 
     #[test]
     fn quantities_are_short() {
-        let told = [(2.5e9, "By"), (0.123, "1"), (250_000.0, "us/s"), (1500.0, "{page}/s"), (7.0, "{thread}")];
+        let told =
+            [(2.5e9, "By"), (0.123, "1"), (250_000.0, "us/s"), (1500.0, "{page}/s"), (7.0, "{thread}")];
         let told = told.map(|(value, unit)| quantity(value, unit));
         assert_eq!(told, ["2.3 GiB", "12.3 %", "25.0 %", "1.5 k/s", "7"]);
         assert_eq!(quantity(f64::NAN, "By"), "-");
@@ -114,8 +121,8 @@ mod tests {
 
     #[test]
     fn times_probabilities_and_names_fit() {
-        assert_eq!([None, Some(59.0), Some(600.0), Some(90_000.0)].map(span), ["never", "59s", "10m", "25.0h"]);
-        assert_eq!([0.0, 0.004, 0.5, 1.0].map(percent), ["0%", "<1%", "50%", "100%"]);
+        assert_eq!([None, Some(59.0), Some(600.0), Some(90_000.0)].map(span), ["never", "59s", "10m", "25h"]);
+        assert_eq!([0.0, 0.004, 0.5, 0.999, 1.0].map(percent), ["0%", "<1%", "50%", ">99%", "100%"]);
         assert_eq!(clock(1_795_851_274_002_379), "07:34:34");
         assert_eq!(end_of("host/system.slice/app.service", 12), "…app.service");
         assert_eq!([0.0, 0.9, 1.0, 9.0].map(block), ['▁', '▄', '▅', '█']);

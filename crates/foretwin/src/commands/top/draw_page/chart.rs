@@ -20,7 +20,8 @@ type Points = Vec<(f64, f64)>;
 pub(super) fn draw(frame: &mut Frame, area: Rect, (page, key): (&Page, &str)) {
     let Some(series) = page.series(key) else {
         let waiting = Paragraph::new(Line::styled("asking for its history", faint()));
-        return frame.render_widget(waiting.block(Block::new().title(end_of(key, area.width as usize))), area);
+        return frame
+            .render_widget(waiting.block(Block::new().title(end_of(key, area.width as usize))), area);
     };
     let observed = points(series, |at, observed, _| observed.map(|value| (at, value)));
     let expected = points(series, |at, _, expected| expected.map(|(mean, _)| (at, mean)));
@@ -41,12 +42,17 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, (page, key): (&Page, &str)) {
         line(&observed, Color::Yellow, Marker::Braille),
     ];
     let clock = |s: f64| words::clock((s * 1e6) as i64);
-    let time = Axis::default().bounds(times).labels([clock(times[0]), format!("{} to {}", page.span(), clock(times[1]))]);
+    let time = Axis::default()
+        .bounds(times)
+        .labels([clock(times[0]), format!("{} to {}", page.span(), clock(times[1]))]);
     let value = Axis::default().bounds(values).labels(values.map(|value| quantity(value, unit)));
     let told = beside(series);
     let room = usize::from(area.width).saturating_sub(told.len() + 2);
     let title = Line::styled(format!("{}: {told}", end_of(key, room)), bold());
-    frame.render_widget(Chart::new(sets).block(Block::new().title(title)).x_axis(time).y_axis(value).legend_position(None), area);
+    frame.render_widget(
+        Chart::new(sets).block(Block::new().title(title)).x_axis(time).y_axis(value).legend_position(None),
+        area,
+    );
 }
 
 /// Without colours the line that was seen is the bright one.
@@ -55,7 +61,10 @@ fn shade(colour: Color) -> Style {
 }
 
 /// Points of one line; where nothing was, there is none.
-fn points(series: &Value, line: impl Fn(f64, Option<f64>, Option<(f64, f64)>) -> Option<(f64, f64)>) -> Points {
+fn points(
+    series: &Value,
+    line: impl Fn(f64, Option<f64>, Option<(f64, f64)>) -> Option<(f64, f64)>,
+) -> Points {
     let columns = items(&series["at_us"]).zip(items(&series["observed"]));
     let columns = columns.zip(items(&series["expected"])).zip(items(&series["scale"]));
     columns
