@@ -54,7 +54,7 @@ impl Gateway {
     }
 
     /// Name, help, kind, and value by labels of what is counted.
-    pub(crate) fn stats(&self) -> Vec<(&'static str, &'static str, &'static str, Vec<(String, f64)>)> {
+    pub(crate) fn stats(&self) -> Vec<Family> {
         let mut all = Vec::new();
         for (name, help, count) in COUNTED {
             let one = |(protocol, counts): (Protocol, &Counts)| {
@@ -69,6 +69,9 @@ impl Gateway {
         all
     }
 }
+
+/// Name, help, kind, and value by labels, as `/metrics` shows them.
+pub(crate) type Family = (&'static str, &'static str, &'static str, Vec<(String, f64)>);
 
 /// Name, help, and which count.
 type Counted = (&'static str, &'static str, fn(&Counts) -> &Counter);

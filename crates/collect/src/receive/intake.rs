@@ -110,18 +110,13 @@ impl Intake {
     }
 
     /// Takes what came of it in one request, and hands on the frames that changed.
-    pub fn take(
-        &mut self,
-        incoming: Vec<Incoming>,
-        context: &Context<'_>,
-        into: (&mut Taken, &mut dyn Sink),
-    ) {
+    pub fn take(&mut self, incoming: &[Incoming], context: &Context<'_>, into: (&mut Taken, &mut dyn Sink)) {
         let (taken, sink) = into;
         self.heard = context.now;
         if self.is_merge_due(context) {
             self.merge(context);
         }
-        self.make_room(&incoming, context, taken);
+        self.make_room(incoming, context, taken);
         let mut points: Vec<(Timestamp, usize, f64)> = Vec::new();
         for (at, one) in incoming.iter().enumerate() {
             points.extend(one.points.iter().map(|&(time, value)| (time, at, value)));

@@ -202,7 +202,7 @@ impl Receiver {
         let (config, families, taking) = (&self.config, &self.families, self.takings);
         let context = Context { config, families, past, now, taking, room };
         let before = intake.series();
-        intake.take(incoming, &context, (taken, sink));
+        intake.take(&incoming, &context, (taken, sink));
         self.series = self.series + intake.series() - before;
     }
 
