@@ -90,10 +90,14 @@ impl Intake {
         };
         for (schema, newest) in known {
             let metrics = &schema.metrics()[1..];
+            let block = Block::known(schema.clone(), newest);
             if metrics.iter().all(|metric| intake.places.contains_key(&metric.key())) {
+                // It was merged in that life: what was stored there, and comes again, is found there.
+                if intake.former.len() < MOST_FORMER {
+                    intake.former.push_front((block, newest));
+                }
                 continue;
             }
-            let block = Block::known(schema.clone(), newest);
             for (at, metric) in metrics.iter().enumerate() {
                 let (block, column) = (block.id(), at + 1);
                 let place = Place { block, column, last: newest, seen: 0, total: 0.0 };
