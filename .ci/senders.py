@@ -8,6 +8,7 @@ import urllib.parse
 import urllib.request
 
 REQUESTS = 300
+OUTPUTS = ["foretwin_anomaly_score", "foretwin_failure_probability", "foretwin_risk_probability"]
 
 
 def query(url, text, at=None):
@@ -54,7 +55,7 @@ def send(url):
             active.add(1 if n % 2 else -1)
             duration.record(n / 100)
             if n % 60 == 59:
-                if not reader.force_flush() if hasattr(reader, "force_flush") else not provider.force_flush():
+                if not provider.force_flush():
                     sys.exit(f"{name}: the exporter says that a flush failed")
                 time.sleep(0.6)
         provider.shutdown()
@@ -96,6 +97,9 @@ def samples(url, at):
     """Samples of the last seconds before a moment, without those that are no number."""
     found = set()
     for series in query(url, '{job=~"prometheus|foretwin-node"}[10s]', at):
+        if series["metric"]["__name__"] in OUTPUTS and "exported_instance" not in series["metric"]:
+            # What Foretwin says of the sender itself, with the sender's labels.
+            continue
         labels = tuple(sorted(series["metric"].items()))
         for moment, text in series["values"]:
             if math.isfinite(float(text)):

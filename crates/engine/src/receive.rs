@@ -54,51 +54,35 @@ impl Gateway {
     }
 
     /// Name, help, kind, and value by labels of what is counted.
-    pub(crate) fn stats(&self) -> Vec<(&'static str, &'static str, &'static str, Vec<(String, f64)>)> {
-        let by_protocol = |count: &dyn Fn(&Counts) -> u64| -> Vec<(String, f64)> {
+    pub(crate) fn stats(&self) -> Vec<Family> {
+        let mut all = Vec::new();
+        for (name, help, count) in COUNTED {
             let one = |(protocol, counts): (Protocol, &Counts)| {
-                (format!("{{protocol=\"{}\"}}", protocol.name()), count(counts) as f64)
+                (format!("{{protocol=\"{}\"}}", protocol.name()), count(counts).get() as f64)
             };
-            PROTOCOLS.into_iter().zip(&self.counts).map(one).collect()
-        };
+            all.push((name, help, "counter", PROTOCOLS.into_iter().zip(&self.counts).map(one).collect()));
+        }
         let (instances, series) = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).size();
         let whole = |value: usize| vec![(String::new(), value as f64)];
-        vec![
-            (
-                "foretwin_receive_requests_total",
-                "Requests of senders.",
-                "counter",
-                by_protocol(&|c| c.requests.get()),
-            ),
-            (
-                "foretwin_receive_samples_total",
-                "Samples stored.",
-                "counter",
-                by_protocol(&|c| c.stored.get()),
-            ),
-            (
-                "foretwin_receive_duplicates_total",
-                "Samples sent again.",
-                "counter",
-                by_protocol(&|c| c.duplicates.get()),
-            ),
-            (
-                "foretwin_receive_not_numbers_total",
-                "Samples without a number: ends, NaN, infinity.",
-                "counter",
-                by_protocol(&|c| c.not_numbers.get()),
-            ),
-            (
-                "foretwin_receive_refused_total",
-                "Samples beyond a limit.",
-                "counter",
-                by_protocol(&|c| c.refused.get()),
-            ),
-            ("foretwin_receive_instances", "Instances of senders.", "gauge", whole(instances)),
-            ("foretwin_receive_series", "Series of senders.", "gauge", whole(series)),
-        ]
+        all.push(("foretwin_receive_instances", "Instances of senders.", "gauge", whole(instances)));
+        all.push(("foretwin_receive_series", "Series of senders.", "gauge", whole(series)));
+        all
     }
 }
+
+/// Name, help, kind, and value by labels, as `/metrics` shows them.
+pub(crate) type Family = (&'static str, &'static str, &'static str, Vec<(String, f64)>);
+
+/// Name, help, and which count.
+type Counted = (&'static str, &'static str, fn(&Counts) -> &Counter);
+
+const COUNTED: [Counted; 5] = [
+    ("foretwin_receive_requests_total", "Requests of senders.", |counts| &counts.requests),
+    ("foretwin_receive_samples_total", "Samples stored.", |counts| &counts.stored),
+    ("foretwin_receive_duplicates_total", "Samples sent again.", |counts| &counts.duplicates),
+    ("foretwin_receive_not_numbers_total", "Samples without a number.", |counts| &counts.not_numbers),
+    ("foretwin_receive_refused_total", "Samples beyond a limit.", |counts| &counts.refused),
+];
 
 impl Handle {
     /// Takes what a sender brought; returns once it is durable.

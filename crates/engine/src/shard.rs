@@ -128,14 +128,15 @@ impl Watched {
         &mut self,
         schema: &Schema,
         (at, values): (Timestamp, &'a [Value]),
-    ) -> Vec<(Timestamp, Cow<'a, [Value]>)> {
+    ) -> impl Iterator<Item = (Timestamp, Cow<'a, [Value]>)> + use<'a> {
         if !self.gathers.contains_key(&schema.id()) {
-            let Some(gather) = Gather::of(schema) else { return vec![(at, Cow::Borrowed(values))] };
-            self.gathers.insert(schema.id(), gather);
+            self.gathers.extend(Gather::of(schema).map(|gather| (schema.id(), gather)));
         }
-        let ready =
-            self.gathers.get_mut(&schema.id()).map(|gather| gather.take(at, values)).unwrap_or_default();
-        ready.into_iter().map(|(at, values)| (at, Cow::Owned(values))).collect()
+        let gather = self.gathers.get_mut(&schema.id());
+        // Most frames come whole, and are not copied.
+        let whole = gather.is_none().then_some((at, Cow::Borrowed(values)));
+        let parts = gather.map(|gather| gather.take(at, values)).unwrap_or_default();
+        whole.into_iter().chain(parts.into_iter().map(|(at, values)| (at, Cow::Owned(values))))
     }
 
     pub(crate) fn feed_of(&mut self, schema: SchemaId) -> Option<&mut Feed> {

@@ -282,7 +282,7 @@ impl<'a> Parser<'a> {
                 self.next -= 1;
                 self.selector(None)
             }
-            Kind::Word(word) => self.word(word),
+            Kind::Word(word) => self.word(&word),
             other => {
                 self.next -= 1;
                 Err(self.wrong(format!("unexpected {}", other.shown())))
@@ -291,7 +291,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A name: of an aggregation, a function, a number, or a metric.
-    fn word(&mut self, word: String) -> Result<Expression, Error> {
+    fn word(&mut self, word: &str) -> Result<Expression, Error> {
         let lower = word.to_ascii_lowercase();
         let grouped = matches!(self.peek(), Kind::Word(next) if ["by", "without"].contains(&next.to_ascii_lowercase().as_str()));
         if let Some((operator, parameter)) =
@@ -300,7 +300,7 @@ impl<'a> Parser<'a> {
             return self.aggregation(operator, parameter);
         }
         if self.is("(") {
-            let Some(function) = signature::function(&word) else {
+            let Some(function) = signature::function(word) else {
                 self.next -= 1;
                 return Err(self.wrong(format!("unknown function with name {word:?}, or not supported here")));
             };
@@ -373,10 +373,10 @@ impl<'a> Parser<'a> {
         Ok(Some(Grouping { without, labels: self.names()? }))
     }
 
-    fn selector(&mut self, name: Option<String>) -> Result<Expression, Error> {
+    fn selector(&mut self, name: Option<&str>) -> Result<Expression, Error> {
         let mut matchers = Vec::new();
         let at = self.next;
-        if let Some(name) = &name {
+        if let Some(name) = name {
             matchers.extend(Matcher::new(NAME, Relation::Equal, name));
         }
         if self.eat("{") {

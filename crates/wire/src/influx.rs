@@ -136,18 +136,7 @@ fn read(line: &str, precision: Precision, now: Timestamp) -> Result<(Vec<Series>
     if measurement.is_empty() {
         return Err("missing measurement");
     }
-    let mut labels = Vec::new();
-    while rest.starts_with(',') {
-        rest = &rest[1..];
-        let name = word(&mut rest, &[',', '=', ' ']);
-        let Some(after) = rest.strip_prefix('=') else { return Err("missing tag value") };
-        rest = after;
-        let value = word(&mut rest, &[',', '=', ' ']);
-        if name.is_empty() || value.is_empty() {
-            return Err(if name.is_empty() { "missing tag key" } else { "missing tag value" });
-        }
-        labels.push((name, value));
-    }
+    let labels = tags(&mut rest)?;
     rest = rest.trim_start_matches(' ');
     let (mut fields, mut texts) = (Vec::new(), 0);
     loop {
@@ -179,6 +168,22 @@ fn read(line: &str, precision: Precision, now: Timestamp) -> Result<(Vec<Series>
         Series { name, labels, points, nature: Nature::Untold, ..Series::default() }
     };
     Ok((fields.into_iter().map(series).collect(), texts))
+}
+
+/// Names and values of tags.
+fn tags(rest: &mut &str) -> Result<Vec<(String, String)>, &'static str> {
+    let mut labels = Vec::new();
+    while let Some(more) = rest.strip_prefix(',') {
+        *rest = more;
+        let name = word(rest, &[',', '=', ' ']);
+        *rest = rest.strip_prefix('=').ok_or("missing tag value")?;
+        let value = word(rest, &[',', '=', ' ']);
+        if name.is_empty() || value.is_empty() {
+            return Err(if name.is_empty() { "missing tag key" } else { "missing tag value" });
+        }
+        labels.push((name, value));
+    }
+    Ok(labels)
 }
 
 /// Everything up to one of the ends, a backslash before an end taken away.

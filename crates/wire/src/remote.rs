@@ -61,7 +61,7 @@ fn read_series(bytes: &[u8], room: &mut Room, into: &mut Vec<Series>) -> Result<
             _ => {}
         }
     }
-    finish(series, histograms, into)
+    finish(series, &histograms, into)
 }
 
 fn read_numbered(
@@ -97,7 +97,7 @@ fn read_numbered(
     for both in numbers.chunks_exact(2) {
         add_label(&mut series, (symbol(both[0])?, symbol(both[1])?), room)?;
     }
-    finish(series, histograms, into)
+    finish(series, &histograms, into)
 }
 
 fn add_label(series: &mut Series, (name, value): (&str, &str), room: &mut Room) -> Result<(), Error> {
@@ -111,11 +111,7 @@ fn add_label(series: &mut Series, (name, value): (&str, &str), room: &mut Room) 
 }
 
 /// A native histogram is kept as its number and sum: buckets whose bounds move are no series.
-fn finish(
-    series: Series,
-    histograms: Vec<[(Timestamp, f64); 2]>,
-    into: &mut Vec<Series>,
-) -> Result<(), Error> {
+fn finish(series: Series, histograms: &[[(Timestamp, f64); 2]], into: &mut Vec<Series>) -> Result<(), Error> {
     if series.name.is_empty() {
         return Err(Error::invalid("time series", "has no label __name__"));
     }

@@ -44,13 +44,13 @@ pub(super) fn identify(
     // OpenTelemetry's own name for who did not say it.
     identity.retain(|name, value| name != "service.name" || !value.starts_with("unknown_service"));
     rest.sort();
-    Ok((instance(protocol, names, identity)?, rest))
+    Ok((instance(protocol, names, &identity)?, rest))
 }
 
 fn instance(
     protocol: Protocol,
     names: &[String],
-    identity: BTreeMap<String, String>,
+    identity: &BTreeMap<String, String>,
 ) -> Result<Instance, String> {
     // A slash parts levels of a name; one within a value must not make another instance of it.
     let parts = names.iter().filter_map(|name| identity.get(name));

@@ -90,10 +90,14 @@ impl Intake {
         };
         for (schema, newest) in known {
             let metrics = &schema.metrics()[1..];
+            let block = Block::known(schema.clone(), newest);
             if metrics.iter().all(|metric| intake.places.contains_key(&metric.key())) {
+                // It was merged in that life: what was stored there, and comes again, is found there.
+                if intake.former.len() < MOST_FORMER {
+                    intake.former.push_front((block, newest));
+                }
                 continue;
             }
-            let block = Block::known(schema.clone(), newest);
             for (at, metric) in metrics.iter().enumerate() {
                 let (block, column) = (block.id(), at + 1);
                 let place = Place { block, column, last: newest, seen: 0, total: 0.0 };
@@ -110,18 +114,13 @@ impl Intake {
     }
 
     /// Takes what came of it in one request, and hands on the frames that changed.
-    pub fn take(
-        &mut self,
-        incoming: Vec<Incoming>,
-        context: &Context<'_>,
-        into: (&mut Taken, &mut dyn Sink),
-    ) {
+    pub fn take(&mut self, incoming: &[Incoming], context: &Context<'_>, into: (&mut Taken, &mut dyn Sink)) {
         let (taken, sink) = into;
         self.heard = context.now;
         if self.is_merge_due(context) {
             self.merge(context);
         }
-        self.make_room(&incoming, context, taken);
+        self.make_room(incoming, context, taken);
         let mut points: Vec<(Timestamp, usize, f64)> = Vec::new();
         for (at, one) in incoming.iter().enumerate() {
             points.extend(one.points.iter().map(|&(time, value)| (time, at, value)));
@@ -146,52 +145,46 @@ impl Intake {
         context: &Context<'_>,
         taken: &mut Taken,
     ) {
+        self.notice(at);
         let Some(place) = self.places.get_mut(&one.key) else { return };
         let newer = at > place.last;
-        if at > self.newest {
-            self.newest = at;
-            self.moments += 1;
-            self.may_renew = (self.may_renew + NEW_PER_MOMENT).min(NEW_AT_ONCE);
-        }
-        if newer {
-            place.last = at;
-        }
+        place.last = place.last.max(at);
         place.seen = self.moments;
         if !value.is_finite() {
             // The series ended, or has no number: nothing to keep, and the next sample is a newer one.
             taken.not_numbers += 1;
             return;
         }
-        let value = match (one.delta, newer) {
-            (false, _) => value,
-            (true, true) => {
-                place.total += value;
-                place.total
-            }
+        if one.delta && !newer {
             // It may have been counted before.
-            (true, false) => {
-                taken.duplicates += 1;
-                return;
-            }
-        };
+            taken.duplicates += 1;
+            return;
+        }
+        place.total += value;
+        let value = if one.delta { place.total } else { value };
         // What is of the time before a merge stands where it stood then, with what was there of the same moment.
         let then = self.former.iter_mut().filter(|(_, until)| at <= *until);
         let then =
             then.filter_map(|(block, _)| block.schema.column(&one.key).map(|column| (block, column))).next();
-        let found = match then {
-            Some(found) => Some(found),
-            None => {
-                let block = self.blocks.iter_mut().find(|block| block.id() == place.block);
-                block.map(|block| (block, place.column))
-            }
+        let now = self.blocks.iter_mut().filter(|block| block.id() == place.block);
+        let Some((block, column)) = then.or_else(|| now.map(|block| (block, place.column)).next()) else {
+            return;
         };
-        let Some((block, column)) = found else { return };
         let (schema, join_us) = (block.id(), context.config.join_ms as i64 * 1000);
         let value = Value::from_f64(value, block.schema.metrics()[column].storage);
         let put = Put { column, at, value, newer, join_us, now: context.now };
         match block.put(put, |at| context.past.frame(&self.instance.id, schema, at)) {
             true => taken.stored += 1,
             false => taken.duplicates += 1,
+        }
+    }
+
+    /// Another moment, if it is newer than all before.
+    fn notice(&mut self, at: Timestamp) {
+        if at > self.newest {
+            self.newest = at;
+            self.moments += 1;
+            self.may_renew = (self.may_renew + NEW_PER_MOMENT).min(NEW_AT_ONCE);
         }
     }
 
@@ -205,23 +198,10 @@ impl Intake {
         // Buckets are left out first; of series that come twice the first counts.
         fresh.sort_by_key(|one| (Class::of(&one.metric) == Class::Buckets, &one.key));
         fresh.dedup_by_key(|one| &one.key);
-        let config = context.config;
-        let own = config.most_series_of_instance.saturating_sub(self.places.len());
+        let own = context.config.most_series_of_instance.saturating_sub(self.places.len());
         let most = own.min(context.room).min(if self.may_renew < 1.0 { 0 } else { usize::MAX });
         if fresh.len() > most {
-            let (limit, id) = (own < context.room, &self.instance.id);
-            let why = match (self.may_renew < 1.0, limit) {
-                (true, _) => {
-                    format!("{id}: new series come all the time; keep labels that change out of them")
-                }
-                (false, true) => format!(
-                    "{id}: more than {} series (collect.receive.most_series_of_instance)",
-                    config.most_series_of_instance
-                ),
-                (false, false) => {
-                    format!("more than {} series (collect.receive.most_series)", config.most_series)
-                }
-            };
+            let why = self.limit(context);
             let lost = fresh.split_off(most);
             taken.refuse(lost.iter().map(|one| one.points.len()).sum(), || why);
         }
@@ -239,6 +219,19 @@ impl Intake {
             for some in these.chunks(MOST_COLUMNS) {
                 self.add(Block::new(some.to_vec(), class), &HashMap::new());
             }
+        }
+    }
+
+    /// Which limit keeps new series out.
+    fn limit(&self, context: &Context<'_>) -> String {
+        let (id, config) = (&self.instance.id, context.config);
+        let own = config.most_series_of_instance;
+        if self.may_renew < 1.0 {
+            format!("{id}: new series come all the time; keep labels that change out of them")
+        } else if own.saturating_sub(self.places.len()) < context.room {
+            format!("{id}: more than {own} series (collect.receive.most_series_of_instance)")
+        } else {
+            format!("more than {} series (collect.receive.most_series)", config.most_series)
         }
     }
 
@@ -290,20 +283,10 @@ impl Intake {
             }
         }
         self.blocks = kept;
-        let mut before: HashMap<String, Place> = HashMap::new();
-        let mut metrics: Vec<(String, Metric)> = Vec::new();
-        for metric in merged.iter().flat_map(|(metrics, _)| metrics) {
-            let key = metric.key();
-            let Some(place) = self.places.remove(&key) else { continue };
-            if place.seen + FORGET >= self.moments {
-                before.insert(key.clone(), place);
-                metrics.push((key, metric.clone()));
-            }
-        }
-        metrics.sort_by(|a, b| a.0.cmp(&b.0));
+        let (metrics, before) = self.alive(merged.iter().flat_map(|(metrics, _)| metrics));
         for class in [Class::Plain, Class::Buckets] {
-            let of = |(_, metric): &&(String, Metric)| Class::of(metric) == class;
-            let these: Vec<Metric> = metrics.iter().filter(of).map(|(_, metric)| metric.clone()).collect();
+            let of = |metric: &&Metric| Class::of(metric) == class;
+            let these: Vec<Metric> = metrics.iter().filter(of).cloned().collect();
             for some in these.chunks(MOST_COLUMNS) {
                 let block = Block::new(some.to_vec(), class);
                 // What has not changed keeps its frames.
@@ -316,6 +299,24 @@ impl Intake {
         while self.former.len() > MOST_FORMER {
             self.former.pop_front();
         }
+    }
+
+    /// Takes series out of their places: those that are not gone, in order of key, and where they were.
+    fn alive<'a>(
+        &mut self,
+        metrics: impl Iterator<Item = &'a Metric>,
+    ) -> (Vec<Metric>, HashMap<String, Place>) {
+        let (mut alive, mut before) = (Vec::new(), HashMap::new());
+        for metric in metrics {
+            let key = metric.key();
+            let Some(place) = self.places.remove(&key) else { continue };
+            if place.seen + FORGET >= self.moments {
+                before.insert(key.clone(), place);
+                alive.push((key, metric.clone()));
+            }
+        }
+        alive.sort_by(|a, b| a.0.cmp(&b.0));
+        (alive.into_iter().map(|(_, metric)| metric).collect(), before)
     }
 
     /// What a taking handed on is durable.

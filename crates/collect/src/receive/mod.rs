@@ -119,6 +119,8 @@ pub struct Receiver {
     config: Config,
     intakes: HashMap<InstanceId, Intake>,
     families: Families,
+    /// Of all instances.
+    series: usize,
     takings: u64,
 }
 
@@ -126,13 +128,13 @@ impl Receiver {
     /// Receives nothing yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, intakes: HashMap::new(), families: Families::default(), takings: 0 }
+        Self { config, intakes: HashMap::new(), families: Families::default(), series: 0, takings: 0 }
     }
 
     /// How many instances and series there are.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        (self.intakes.len(), self.intakes.values().map(Intake::series).sum())
+        (self.intakes.len(), self.series)
     }
 
     /// Takes a request and hands on the frames that change. When they are durable, [`Receiver::settle`] must be told;
@@ -180,8 +182,9 @@ impl Receiver {
     ) {
         if self.intakes.len() >= self.config.most_instances && !self.intakes.contains_key(&instance.id) {
             self.intakes.retain(|_, intake| now.0.saturating_sub(intake.heard.0) < SILENT_US);
+            self.series = self.intakes.values().map(Intake::series).sum();
         }
-        let room = self.config.most_series.saturating_sub(self.size().1);
+        let room = self.config.most_series.saturating_sub(self.series);
         let full = self.intakes.len() >= self.config.most_instances;
         let intake = match self.intakes.entry(instance.id.clone()) {
             Entry::Occupied(known) => known.into_mut(),
@@ -190,11 +193,17 @@ impl Receiver {
                 let why = || format!("more than {most} instances (collect.receive.most_instances)");
                 return taken.refuse(incoming.iter().map(|one| one.points.len()).sum(), why);
             }
-            Entry::Vacant(vacant) => vacant.insert(Intake::new(instance, past)),
+            Entry::Vacant(vacant) => {
+                let intake = vacant.insert(Intake::new(instance, past));
+                self.series += intake.series();
+                intake
+            }
         };
         let (config, families, taking) = (&self.config, &self.families, self.takings);
         let context = Context { config, families, past, now, taking, room };
-        intake.take(incoming, &context, (taken, sink));
+        let before = intake.series();
+        intake.take(&incoming, &context, (taken, sink));
+        self.series = self.series + intake.series() - before;
     }
 
     /// What a taking handed on is durable.

@@ -139,6 +139,12 @@ fn a_restart_goes_on_with_the_schema_there_was() {
     send(&mut receiver_after, &mut stored, halves[120..].to_vec());
     assert_eq!(stored.versions(), versions);
     assert_eq!(stored.samples().len(), 21 * 250);
+    // A sender that did not hear the answers sends everything again, to a node that has forgotten which parts it had.
+    for n in 0..20 {
+        scrape(&mut receiver_after, &mut stored, (15 * n, 250));
+    }
+    assert_eq!(stored.versions(), versions);
+    assert_eq!(stored.samples().len(), 21 * 250);
 }
 
 #[test]
@@ -242,7 +248,7 @@ fn what_is_said_of_a_family_changes_the_schema_once() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
     /// Whatever the order of samples within a minute, however often they come, and wherever the log refused: each is
     /// stored once, at its time.
     #[test]

@@ -11,7 +11,7 @@ use crate::labels::Labels;
 pub(super) fn aggregate(
     operator: &str,
     elements: Vec<Element>,
-    parameter: Option<Value>,
+    parameter: Option<&Value>,
     grouping: &Grouping,
 ) -> Result<Vec<Element>, Error> {
     let mut groups: BTreeMap<Labels, Vec<Element>> = BTreeMap::new();
@@ -24,14 +24,16 @@ pub(super) fn aggregate(
     }
     let mut answer = Vec::new();
     for (labels, group) in groups {
-        match (operator, &parameter) {
+        match (operator, parameter) {
             ("topk" | "bottomk", Some(Value::Scalar(k))) => {
-                answer.extend(best(group, *k, operator == "topk"))
+                answer.extend(best(group, *k, operator == "topk"));
             }
-            ("count_values", Some(Value::Text(name))) => answer.extend(count_values(&labels, group, name)),
+            ("count_values", Some(Value::Text(name))) => {
+                answer.extend(count_values(&labels, group, name));
+            }
             _ => {
                 let q = match parameter {
-                    Some(Value::Scalar(q)) => q,
+                    Some(Value::Scalar(q)) => *q,
                     _ => f64::NAN,
                 };
                 let at = group.iter().map(|element| element.at).max().unwrap_or_default();

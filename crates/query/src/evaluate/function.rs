@@ -8,70 +8,80 @@ use crate::expression::Expression;
 use crate::labels::Labels;
 use crate::matching::{Matcher, Relation};
 
+/// Functions of ranges whose names do not say so.
+const OF_RANGES: [&str; 9] =
+    ["rate", "increase", "delta", "irate", "idelta", "deriv", "predict_linear", "changes", "resets"];
+
 impl Evaluator {
     pub(super) fn call(&self, function: &str, arguments: &[Expression], at: i64) -> Result<Value, Error> {
         let seconds = at as f64 / 1000.0;
-        let first = || self.vector(&arguments[0], at);
-        let scalar = |which: usize| self.scalar(&arguments[which], at);
         Ok(match function {
             "time" => Value::Scalar(seconds),
             "pi" => Value::Scalar(std::f64::consts::PI),
-            "vector" => Value::Vector(vec![Element { labels: Rc::default(), value: scalar(0)?, at }]),
-            "scalar" => match &first()?[..] {
+            "vector" => {
+                let value = self.scalar(&arguments[0], at)?;
+                Value::Vector(vec![Element { labels: Rc::default(), value, at }])
+            }
+            "scalar" => match &self.vector(&arguments[0], at)?[..] {
                 [one] => Value::Scalar(one.value),
                 _ => Value::Scalar(f64::NAN),
             },
-            "timestamp" => {
-                let stamped = |mut element: Element| {
-                    element.value = element.at as f64 / 1000.0;
-                    element
-                };
-                Value::Vector(mapped(first()?.into_iter().map(stamped).collect(), |x| x))
-            }
-            "absent" => Value::Vector(absent(&arguments[0], first()?.is_empty(), at)),
             "absent_over_time" => {
                 let empty = self.matrix(&arguments[0], at)?.is_empty();
                 Value::Vector(absent(&arguments[0], empty, at))
             }
+            "histogram_quantile" => {
+                let q = self.scalar(&arguments[0], at)?;
+                Value::Vector(histogram::quantiles(q, self.vector(&arguments[1], at)?))
+            }
+            "minute" | "hour" | "day_of_week" | "day_of_month" | "month" | "year" => {
+                let now = || vec![Element { labels: Rc::default(), value: seconds, at }];
+                let elements = if arguments.is_empty() { now() } else { self.vector(&arguments[0], at)? };
+                Value::Vector(mapped(elements, |x| calendar(function, x)))
+            }
+            _ if function.ends_with("_over_time") || OF_RANGES.contains(&function) => {
+                self.over_time(function, arguments, at)?
+            }
+            _ => Value::Vector(self.of_elements(function, arguments, at)?),
+        })
+    }
+
+    /// Functions of the elements of an instant vector.
+    fn of_elements(&self, function: &str, arguments: &[Expression], at: i64) -> Result<Vec<Element>, Error> {
+        let mut elements = self.vector(&arguments[0], at)?;
+        let scalar = |which: usize| self.scalar(&arguments[which], at);
+        Ok(match function {
+            "timestamp" => {
+                elements.iter_mut().for_each(|element| element.value = element.at as f64 / 1000.0);
+                mapped(elements, |x| x)
+            }
+            "absent" => absent(&arguments[0], elements.is_empty(), at),
             "sort" | "sort_desc" => {
-                let mut elements = first()?;
                 elements.sort_by(|a, b| a.value.total_cmp(&b.value));
                 if function == "sort_desc" {
                     elements.reverse();
                 }
-                Value::Vector(elements)
+                elements
             }
-            "histogram_quantile" => {
-                Value::Vector(histogram::quantiles(scalar(0)?, self.vector(&arguments[1], at)?))
-            }
-            "label_replace" => Value::Vector(relabel::replace(first()?, &self.texts(&arguments[1..], at)?)?),
-            "label_join" => Value::Vector(relabel::join(first()?, &self.texts(&arguments[1..], at)?)?),
-            "clamp" => {
-                let (least, most) = (scalar(1)?, scalar(2)?);
-                let elements = if least > most { Vec::new() } else { first()? };
-                Value::Vector(mapped(elements, |x| x.max(least).min(most)))
-            }
-            "clamp_min" => {
-                let least = scalar(1)?;
-                Value::Vector(mapped(first()?, |x| x.max(least)))
-            }
-            "clamp_max" => {
-                let most = scalar(1)?;
-                Value::Vector(mapped(first()?, |x| x.min(most)))
+            "label_replace" => relabel::replace(elements, &self.texts(&arguments[1..], at)?)?,
+            "label_join" => relabel::join(elements, &self.texts(&arguments[1..], at)?)?,
+            "clamp" => match (scalar(1)?, scalar(2)?) {
+                (least, most) if least > most => Vec::new(),
+                (least, most) => mapped(elements, |x| x.max(least).min(most)),
+            },
+            "clamp_min" | "clamp_max" => {
+                let bound = scalar(1)?;
+                let lower = function == "clamp_min";
+                mapped(elements, |x| if lower { x.max(bound) } else { x.min(bound) })
             }
             "round" => {
                 let to = if arguments.len() > 1 { scalar(1)? } else { 1.0 };
-                Value::Vector(mapped(first()?, |x| (x / to + 0.5).floor() * to))
+                mapped(elements, |x| (x / to + 0.5).floor() * to)
             }
-            "minute" | "hour" | "day_of_week" | "day_of_month" | "month" | "year" => {
-                let now = || vec![Element { labels: Rc::default(), value: seconds, at }];
-                let elements = if arguments.is_empty() { now() } else { first()? };
-                Value::Vector(mapped(elements, |x| calendar(function, x)))
+            _ => {
+                let map = plain(function);
+                mapped(elements, map.ok_or_else(|| Error::execution(format!("{function} is not supported")))?)
             }
-            _ => match plain(function) {
-                Some(map) => Value::Vector(mapped(first()?, map)),
-                None => self.over_time(function, arguments, at)?,
-            },
         })
     }
 

@@ -280,7 +280,7 @@ impl Evaluator {
             Expression::Aggregate { operator, inner, parameter, grouping } => {
                 let parameter = parameter.as_ref().map(|parameter| self.value(parameter, at)).transpose()?;
                 let elements = self.vector(inner, at)?;
-                Value::Vector(aggregate::aggregate(operator, elements, parameter, grouping)?)
+                Value::Vector(aggregate::aggregate(operator, elements, parameter.as_ref(), grouping)?)
             }
             Expression::Binary { operator, sides, matching } => {
                 let sides = (self.value(&sides.0, at)?, self.value(&sides.1, at)?);

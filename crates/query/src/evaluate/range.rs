@@ -8,13 +8,6 @@ pub(super) fn over(
     parameter: f64,
 ) -> Option<f64> {
     let (&(_, first), &(last_at, last)) = (points.first()?, points.last()?);
-    let values = || points.iter().map(|(_, value)| *value);
-    let count = points.len() as f64;
-    let mean = || values().sum::<f64>() / count;
-    let variance = || {
-        let mean = mean();
-        values().map(|value| (value - mean).powi(2)).sum::<f64>() / count
-    };
     Some(match function {
         "rate" | "increase" | "delta" => return extrapolated(function, points, (end, range_ms)),
         "irate" | "idelta" => {
@@ -29,18 +22,28 @@ pub(super) fn over(
             let (slope, intercept) = regression(points, end)?;
             slope * parameter + intercept
         }
+        "changes" => changes(first, points, |a, b| a != b && !(a.is_nan() && b.is_nan())),
+        "resets" => changes(first, points, |a, b| b < a),
+        _ => return statistic(function, points, parameter),
+    })
+}
+
+fn statistic(function: &str, points: &[(i64, f64)], parameter: f64) -> Option<f64> {
+    let values = || points.iter().map(|(_, value)| *value);
+    let count = points.len() as f64;
+    let mean = values().sum::<f64>() / count;
+    let variance = || values().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    Some(match function {
         "sum_over_time" => values().sum(),
-        "avg_over_time" => mean(),
+        "avg_over_time" => mean,
         "min_over_time" => values().fold(f64::NAN, f64::min),
         "max_over_time" => values().fold(f64::NAN, f64::max),
         "count_over_time" => count,
-        "last_over_time" => last,
+        "last_over_time" => values().next_back()?,
         "present_over_time" => 1.0,
         "stddev_over_time" => variance().sqrt(),
         "stdvar_over_time" => variance(),
         "quantile_over_time" => quantile(parameter, values().collect()),
-        "changes" => changes(first, points, |a, b| a != b && !(a.is_nan() && b.is_nan())),
-        "resets" => changes(first, points, |a, b| b < a),
         _ => return None,
     })
 }

@@ -122,9 +122,12 @@ fn number(value: f64) -> String {
     }
 }
 
+/// A series with time and value of its latest sample.
+type Latest<'a> = (&'a Labels, (i64, f64));
+
 /// Latest samples in text format 0.0.4, the series of a name together.
 pub(super) fn exposition(latest: &BTreeMap<Labels, (i64, f64)>) -> String {
-    let mut by_name: BTreeMap<&str, Vec<(&Labels, (i64, f64))>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<Latest<'_>>> = BTreeMap::new();
     for (labels, point) in latest {
         by_name.entry(super::name(labels)).or_default().push((labels, *point));
     }

@@ -47,7 +47,7 @@ fn arrival(request: Request) -> Result<Arrival, Error> {
     let (mut origins, mut room) = (Vec::new(), Room::new());
     for resource in request.resource_metrics {
         let mut series = Vec::new();
-        for metric in resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+        for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
             read_metric(metric, &mut Out { room: &mut room, series: &mut series })?;
         }
         let resource = labels(&resource.resource.attributes, &mut room)?;
@@ -91,7 +91,7 @@ impl Out<'_> {
     }
 }
 
-fn read_metric(metric: Metric, out: &mut Out<'_>) -> Result<(), Error> {
+fn read_metric(metric: &Metric, out: &mut Out<'_>) -> Result<(), Error> {
     if metric.name.is_empty() {
         return Err(Error::invalid("metric", "has no name"));
     }
@@ -114,7 +114,7 @@ fn read_metric(metric: Metric, out: &mut Out<'_>) -> Result<(), Error> {
         histogram.data_points.iter().try_for_each(|point| buckets(point, &head, out))?;
     }
     if let Some(summary) = &metric.summary {
-        summary.data_points.iter().try_for_each(|point| quantiles(point, &metric, out))?;
+        summary.data_points.iter().try_for_each(|point| quantiles(point, metric, out))?;
     }
     Ok(())
 }
