@@ -9,6 +9,7 @@ use foretwin_foresee::{Evidence, Growth, History, Series};
 use foretwin_learn::{Departure, Model, State};
 
 use crate::config::Training;
+use crate::detect::Detector;
 use crate::drift::Vigil;
 use crate::judge::Judge;
 use crate::pace::Assessed;
@@ -51,6 +52,8 @@ pub(crate) struct Feed {
     /// When the newest model was trained, whichever judges.
     renewed: Option<Timestamp>,
     resources: Vec<Resource>,
+    /// Looks for failures in the frames.
+    pub(crate) detector: Detector,
 }
 
 /// A series that runs against a limit.
@@ -92,6 +95,7 @@ impl Feed {
             vigil: None,
             renewed: None,
             resources,
+            detector: Detector::new(schema),
         }
     }
 
