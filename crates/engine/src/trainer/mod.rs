@@ -165,6 +165,12 @@ impl Pipeline {
             members: members.clone(),
             ..self.provenance(due, &job, model, took.elapsed())
         };
+        self.follow(due, decision, &story);
+        Ok(true)
+    }
+
+    /// Puts the winner to work, or keeps the loser for the record.
+    fn follow(&self, due: &Due, decision: Decision, story: &dyn Fn(&Model) -> Provenance) {
         match decision {
             Decision::Promote(model, verdict) => {
                 let why = verdict.as_ref().map_or("there was none to compare with".into(), trial::words);
@@ -180,7 +186,6 @@ impl Pipeline {
                 self.dismiss(due, &challenger, &provenance);
             }
         }
-        Ok(true)
     }
 
     /// The network that a model is to share, and of a leader whose frames taught it.
