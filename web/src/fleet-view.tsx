@@ -194,7 +194,7 @@ export function Fleet() {
   let asking = 0;
   async function seedNext(): Promise<void> {
     if (asking >= 4) return;
-    const row = waiting.pop();
+    const row = waiting.shift();
     if (!row) return;
     if (row.seeded) return seedNext();
     asking += 1;
