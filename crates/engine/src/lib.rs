@@ -6,10 +6,13 @@
 //! An [`Agent`] has only the collector and the log, and sends what the log holds to a server.
 
 mod agent;
+mod alerts;
+mod checkpoint;
 mod cohort;
 mod config;
 mod counters;
 mod descriptions;
+mod detect;
 mod diagnosis;
 mod drift;
 mod error;
@@ -22,6 +25,8 @@ mod handle;
 mod history;
 mod ingest;
 mod judge;
+mod lessons;
+mod messages;
 mod minutes;
 mod models;
 mod node;
@@ -45,6 +50,7 @@ mod whatif;
 mod worker;
 
 pub use agent::Agent;
+pub use alerts::{AlertQuery, MaintenanceView};
 pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;

@@ -6,13 +6,16 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema, SchemaId,
-    Timestamp, Value,
+    Calibration, Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema,
+    SchemaId, Timestamp, Value,
 };
+
+use foretwin_foresee::Blend;
 
 use crate::config::Training;
 use crate::feed::Feed;
 use crate::gather::Gather;
+use crate::lessons::Taught;
 use crate::outputs::HORIZONS;
 use crate::pace::Pace;
 use crate::pipeline::within;
@@ -42,6 +45,8 @@ pub(crate) struct Watched {
     /// What the risks come to at the horizons that are stored.
     pub(crate) probabilities: [f64; HORIZONS.len()],
     pub(crate) assessed: Timestamp,
+    /// What those probabilities were calibrated with.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 impl Shard {
@@ -99,6 +104,7 @@ impl Watched {
             risks: Vec::new(),
             probabilities: [0.0; HORIZONS.len()],
             assessed: Timestamp(i64::MIN),
+            calibration: None,
         }
     }
 
@@ -194,7 +200,12 @@ impl Watched {
     }
 
     /// Assesses what needs it, and says how much that was.
-    pub(crate) fn reassess(&mut self, now: Timestamp, config: &foretwin_foresee::Config) -> usize {
+    pub(crate) fn reassess(
+        &mut self,
+        now: Timestamp,
+        config: &foretwin_foresee::Config,
+        taught: Option<&Taught>,
+    ) -> usize {
         self.assessed = now;
         let (newest, owner) = (self.newest, &self.instance.id);
         let current = self.feeds.iter_mut().filter(|feed| feed.is_current(newest));
@@ -204,8 +215,28 @@ impl Watched {
             self.risks = self.current().flat_map(Feed::assessed).cloned().collect();
             sort(&mut self.risks);
             self.probabilities = HORIZONS.map(|(_, horizon_s)| within(&self.risks, horizon_s));
+            if let Some(taught) = taught {
+                let mut risks = std::mem::take(&mut self.risks);
+                let (blended, calibration) = self.learned(taught, &mut risks, (now, config));
+                self.risks = risks;
+                self.probabilities = HORIZONS.map(|(_, horizon_s)| blended.at(horizon_s));
+                self.calibration = Some(calibration);
+            }
         }
         count
+    }
+
+    /// Moves risks as recorded failures taught.
+    pub(crate) fn learned(
+        &self,
+        taught: &Taught,
+        risks: &mut [Risk],
+        (now, config): (Timestamp, &foretwin_foresee::Config),
+    ) -> (Blend, Calibration) {
+        let unknown = |_: Timestamp| f64::NAN;
+        let growths =
+            self.current().flat_map(|feed| feed.growths((now, &self.instance.id), config, &unknown));
+        taught.apply(risks, &growths.collect::<Vec<_>>(), self.cohort)
     }
 
     /// The probability that anything runs out within the hour.

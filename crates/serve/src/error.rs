@@ -86,6 +86,7 @@ impl From<foretwin_engine::Error> for ApiError {
         let (status, field) = match error.code() {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
             "unknown_rehearsal" => (StatusCode::NOT_FOUND, Some("number")),
+            "unknown_alert" | "unknown_maintenance" => (StatusCode::NOT_FOUND, Some("id")),
             "unknown_report" => (StatusCode::NOT_FOUND, Some("report_id")),
             "unknown_metric" => (StatusCode::NOT_FOUND, Some("metric")),
             "unknown_model" => (StatusCode::NOT_FOUND, Some("version")),

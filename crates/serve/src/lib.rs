@@ -3,6 +3,7 @@
 //! Routes under `/api/v1` answer JSON; errors have one shape. Reading history blocks, so it runs on the blocking pool.
 //! This room sees the nouns, the wire and the node's [`Handle`], never a stage.
 
+mod alerts;
 mod api;
 mod blocking;
 mod config;
@@ -17,6 +18,7 @@ mod live;
 mod models;
 mod page;
 mod prometheus;
+mod records;
 mod reliability;
 mod reports;
 mod twins;
@@ -29,7 +31,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use foretwin_engine::Handle;
 use tokio::net::TcpListener;
 
@@ -87,8 +89,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/twin/whatif", post(whatif::what_if))
         .route("/api/v1/reliability", get(reliability::reliability))
-        .route("/api/v1/failures", post(api::failure))
-        .route("/api/v1/maintenance", post(api::maintenance))
+        .merge(alert_routes())
         .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
         .merge(model_routes())
@@ -103,6 +104,17 @@ fn router(state: State) -> Router {
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(from_fn_with_state(state.clone(), host::ours))
         .with_state(state)
+}
+
+/// Routes of alerts, and of what operators record.
+fn alert_routes() -> Router<State> {
+    Router::new()
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/{id}", get(alerts::show))
+        .route("/api/v1/alerts/{id}/feedback", post(alerts::feedback))
+        .route("/api/v1/failures", get(records::failures).post(api::failure))
+        .route("/api/v1/maintenance", get(records::maintenance).post(api::maintenance))
+        .route("/api/v1/maintenance/{id}", delete(records::end_maintenance))
 }
 
 /// Routes of models.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::workspace::{manifests, product_lines, root, sources};
 
 const FOUNDATIONS: &[&str] = &["core", "wire", "host", "disk", "query"];
-const STAGES: &[&str] = &["collect", "stream", "store", "learn", "twin", "foresee", "act"];
+const STAGES: &[&str] = &["collect", "stream", "store", "learn", "twin", "foresee", "notify", "act"];
 /// Rooms that do no I/O, read no clock, start no thread.
 const PURE: &[&str] = &["core", "wire", "query", "learn", "foresee"];
 /// What a pure room may depend on beside the nouns.

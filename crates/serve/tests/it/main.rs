@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
 mod agents;
+mod alerts;
 mod bad_requests;
 mod forecasts;
 mod gateways;
