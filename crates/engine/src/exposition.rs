@@ -14,6 +14,9 @@ pub(crate) fn text(handle: &Handle) -> String {
     for (name, help, kind, value) in stored(handle).iter().chain(&handle.ingest.stats()) {
         family(&mut page, name, help, kind, &[(String::new(), *value)]);
     }
+    for (name, help, kind, samples) in handle.gateway.stats() {
+        family(&mut page, name, help, kind, &samples);
+    }
     verdicts(&mut page, &handle.instances());
     let open =
         handle.alerts_by_state().map(|(state, count)| (format!("{{state=\"{state}\"}}"), count as f64));

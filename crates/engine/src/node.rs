@@ -20,6 +20,7 @@ use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
 use crate::messages::Messages;
 use crate::pipeline::Pipeline;
+use crate::receive::Gateway;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
@@ -65,6 +66,8 @@ impl Node {
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
         let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
+        pipeline.contrasts.recall(disk.clone(), &config.data_dir);
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
@@ -73,6 +76,7 @@ impl Node {
         let handle = Handle {
             pipeline: pipeline.clone(),
             ingest: ingest.clone(),
+            gateway: Arc::new(Gateway::new(&config.collect.receive)),
             reports,
             wishes: Arc::default(),
             alerts,
@@ -120,6 +124,10 @@ impl Node {
         self.threads.join("keeper");
         let pipeline = &self.handle.pipeline;
         pipeline.store.flush(wall_clock())?;
+        pipeline.checkpoint();
+        if let Err(error) = pipeline.contrasts.keep_all() {
+            tracing::warn!("comparisons are not kept: {}", Chain(&error));
+        }
         self.log.trim(&pipeline.store.durable())?;
         Ok(sealed?)
     }
@@ -229,9 +237,13 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
                 searched = Some(Instant::now());
                 guarded(pipeline, "presence", || dismiss(&handle, started));
             }
+            if pipeline.checkpoints.is_due() {
+                guarded(pipeline, "checkpoint", || _ = pipeline.checkpoint());
+            }
         };
         while pause(&stop, LOOK) {
             guarded(pipeline, "maintenance", || keep((&handle, &log), &stop, &mut search));
+            guarded(pipeline, "keeping comparisons", || keep_comparisons(pipeline));
         }
     })
 }
@@ -258,6 +270,13 @@ fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnM
             // Whatever is wrong with the disk, asking every second does not help.
             pause(stop, 10 * LOOK);
         }
+    }
+}
+
+fn keep_comparisons(pipeline: &Pipeline) {
+    if let Err(error) = pipeline.contrasts.keep_due() {
+        pipeline.counters.maintenance_errors.add(1);
+        tracing::warn!("comparisons are not kept: {}", Chain(&error));
     }
 }
 

@@ -90,6 +90,8 @@ impl Experience {
                 let moments = record.moments.iter().filter(move |(at, _)| during(*at));
                 moments
                     .filter(move |(_, situation)| mode.is_none_or(|mode| situation.mode == mode))
+                    // Where nobody knows when the trouble began, silence may have been right.
+                    .filter(move |(_, situation)| onset_s.is_some() || Interval::speaks(&situation.arrivals))
                     .map(move |(at, situation)| (situation.arrivals.as_slice(), ended_s - at))
             })
         };

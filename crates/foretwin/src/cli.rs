@@ -199,6 +199,8 @@ pub enum Evaluate {
     Rca(RcaArgs),
     /// Learn from recorded runs to failure, predict others: rid,t,horizon_s,p_fail,ttf_p10,ttf_p50,ttf_p90,alert
     Failure(RunsArgs),
+    /// Simulate a fleet with faults on a virtual clock, foresee its failures, judge alerts and probabilities
+    Fleet(crate::commands::evaluate::fleet::FleetArgs),
     /// Say when runs would have failed with more memory: rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90
     Whatif(RunsArgs),
 }
@@ -206,8 +208,14 @@ pub enum Evaluate {
 #[derive(Debug, Args)]
 pub struct ContrastArgs {
     /// Directories of seconds.csv, frames.bin and truth.csv
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "simulate", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    /// Simulated hosts with four ramps each and as many stretches that are none
+    #[arg(long, default_value_t = 0)]
+    pub simulate: u64,
+    /// Draws the simulated hosts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Leave the second model out
     #[arg(long)]
     pub without_model: bool,

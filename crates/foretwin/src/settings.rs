@@ -102,6 +102,18 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_set_by_name_and_printed_again() {
+        let text = "[twin.limits.\"h/shop\"]\nlatency_p90_s = 0.25\nthroughput = 100.0\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(settings.twin.limits["h/shop"].latency_p90_s, Some(0.25));
+        let printed = toml::to_string(&settings).unwrap();
+        assert_eq!(toml::from_str::<Settings>(&printed).unwrap(), settings);
+        let wrong: Settings = toml::from_str(&text.replace("100.0", "-1.0")).unwrap();
+        let error = format!("{:#}", wrong.engine().unwrap_err());
+        assert!(error.contains("h/shop") && error.contains("throughput"), "{error}");
+    }
+
+    #[test]
     fn validation_names_field_and_remedy() {
         let mut settings = Settings::default();
         settings.training.cpu_share = 3.0;

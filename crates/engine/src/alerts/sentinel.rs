@@ -22,6 +22,8 @@ use crate::threads::{Threads, lower_priority, pause};
 const LOOK: Duration = Duration::from_secs(1);
 /// Horizon of the reasons that are given.
 const REASONS_S: f64 = 3600.0;
+/// Instances whose reasons are asked for in one look.
+const REASONS_A_LOOK: usize = 20;
 /// What was learned of failures is learned again after so long, and no sooner than so long after a failure was told.
 const LEARN: Duration = Duration::from_secs(6 * 3600);
 const LEARN_SOON: Duration = Duration::from_secs(30);
@@ -107,8 +109,9 @@ impl Sentinel {
                 }
             }
         }
-        for id in wanted {
-            self.explain(&alerts, &id);
+        // Whoever is left waits for the next look: where so much goes wrong, seconds of reasoning help nobody.
+        for id in wanted.iter().take(REASONS_A_LOOK) {
+            self.explain(&alerts, id);
         }
         alerts.settle(&pipeline, wall_clock());
     }
@@ -153,8 +156,8 @@ impl Sentinel {
     fn listen(&mut self, known: &HashSet<InstanceId>) -> (Vec<Said>, Vec<(InstanceId, Timestamp)>) {
         let (mut said, mut gone) = (Vec::new(), Vec::new());
         let pipeline = &self.handle.pipeline;
-        let contrasts: HashMap<InstanceId, Contrast> =
-            pipeline.contrasts.all().into_iter().map(|one| (one.instance.clone(), one)).collect();
+        let troubled = pipeline.contrasts.troubled().into_iter().map(|one| (one.instance.clone(), one));
+        let mut troubled: HashMap<InstanceId, Contrast> = troubled.collect();
         let seen = &mut self.seen;
         pipeline.each(|watched| {
             let id = &watched.instance.id;
@@ -166,7 +169,10 @@ impl Sentinel {
                 seen.remove(id);
                 return;
             }
-            let contrast = contrasts.get(id).cloned();
+            // Of those that are known, it matters that they are well again.
+            let well =
+                || known.contains(id).then(|| pipeline.contrasts.contrast(&watched.instance)).flatten();
+            let contrast = troubled.remove(id).or_else(well);
             let anomalous = watched.score().is_some_and(|score| score > 1.0);
             let speaks = watched.probabilities[HORIZONS.len() - 1] >= QUIET || contrast.is_some();
             if !(speaks || anomalous || known.contains(id)) {

@@ -43,7 +43,7 @@ pub(super) fn records(pipeline: &Pipeline, now: Timestamp, stop: &AtomicBool) ->
     }
     let work = pipeline.store.maintenance();
     let instances: Vec<Instance> =
-        pipeline.store.instances().into_iter().filter_map(|(_, entry)| entry.instance).collect();
+        pipeline.store.instances().into_values().filter_map(|entry| entry.instance).collect();
     let original = instances.iter().filter(|instance| instance.twin_of.is_none());
     let (failed, well): (Vec<&Instance>, Vec<&Instance>) =
         original.partition(|instance| failures.contains_key(&instance.id));
