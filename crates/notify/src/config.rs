@@ -137,16 +137,12 @@ impl Sink {
         let positive = times.iter().all(|s| s.is_finite() && *s > 0.0);
         let resends = self.resends_s();
         let never = resends == 0.0 && !self.kind.wants_state();
+        let meant = never || resends >= 1.0 && resends.is_finite();
         const RESEND: &str = "give at least 1 second; 0 only where changes are enough: Alertmanager forgets";
         [
             (self.queue == 0, "queue", "is 0", "give at least 1"),
             (!positive, "timeout_s", "or longest_pause_s is no time", "give seconds above 0"),
-            (
-                !never && !(resends >= 1.0 && resends.is_finite()),
-                "resend_s",
-                "is too short or no time",
-                RESEND,
-            ),
+            (!meant, "resend_s", "is too short or no time", RESEND),
         ]
     }
 }

@@ -9,6 +9,9 @@ use crate::config::Sink;
 use crate::counts::Counts;
 use crate::notice::{Change, Notice};
 
+/// Seconds between two changes that are said of one alert, unless it got worse: causes and members come and go.
+const CALM_S: f64 = 60.0;
+
 /// Everything that waits for one receiver.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -23,6 +26,8 @@ pub(crate) struct Desk {
 #[derive(Debug)]
 struct Standing {
     alert: Arc<Alert>,
+    /// As it was last put into the queue.
+    told: Arc<Alert>,
     /// When it was last put into the queue.
     said: Timestamp,
 }
@@ -46,10 +51,11 @@ impl Desk {
             self.stand(alert, at);
             return self.say(Change::Opened, alert, at);
         };
-        let news = differs(&standing.alert, alert);
         standing.alert = alert.clone();
+        let worse = alert.severity > standing.told.severity;
+        let news = worse || (differs(&standing.told, alert) && at.since(standing.said) >= CALM_S);
         if news {
-            standing.said = at;
+            (standing.told, standing.said) = (alert.clone(), at);
         }
         news && self.say(Change::Updated, alert, at)
     }
@@ -69,7 +75,8 @@ impl Desk {
     }
 
     fn stand(&mut self, alert: &Arc<Alert>, at: Timestamp) {
-        self.standing.insert(alert.id.clone(), Standing { alert: alert.clone(), said: at });
+        self.standing
+            .insert(alert.id.clone(), Standing { alert: alert.clone(), told: alert.clone(), said: at });
     }
 
     /// Puts what stands and was not said for long into the queue, unless it waits there anyway.
@@ -83,7 +90,7 @@ impl Desk {
             .values_mut()
             .filter(|standing| now.since(standing.said) >= interval_s || now < standing.said)
             .map(|standing| {
-                standing.said = now;
+                (standing.told, standing.said) = (standing.alert.clone(), now);
                 standing.alert.clone()
             })
             .collect();
@@ -130,10 +137,10 @@ impl Desk {
     }
 }
 
-/// Whether somebody who knows `before` should hear of `after`: not of each percent.
+/// Whether somebody who knows `before` should hear of `after`: not of each percent, nor of one who left.
 fn differs(before: &Alert, after: &Alert) -> bool {
     let what = |alert: &Alert| {
-        (alert.severity, alert.kind, alert.count, alert.cause.as_ref().map(|one| one.class.clone()))
+        (alert.severity, alert.kind, alert.members.len(), alert.cause.as_ref().map(|one| one.class.clone()))
     };
     what(before) != what(after)
 }
@@ -169,13 +176,25 @@ mod tests {
                 OPENED
             )
         );
-        desk.take(&Arc::new(Alert { count: 3, ..(*named(1, AlertState::Firing)).clone() }), OPENED);
+        let one = named(1, AlertState::Firing);
+        let two = Arc::new(Alert { members: [&*one.members, &*one.members].concat(), ..(*one).clone() });
+        assert!(!desk.take(&two, OPENED + 59 * SECOND_US), "members come and go");
+        assert!(desk.take(&two, OPENED + 60 * SECOND_US));
         desk.take(&named(1, AlertState::Silenced), OPENED);
         desk.take(&named(1, AlertState::Firing), OPENED);
         desk.take(&named(1, AlertState::Resolved), OPENED);
         let changes: Vec<Change> = said(&desk).into_iter().map(|(change, _)| change).collect();
         use Change::{Opened, Resolved, Updated, Withdrawn};
         assert_eq!(changes, [Opened, Updated, Withdrawn, Opened, Resolved]);
+    }
+
+    #[test]
+    fn what_got_worse_is_said_at_once() {
+        let mut desk = desk(Kind::Webhook, 10);
+        let of = |severity| Arc::new(Alert { severity, ..(*named(1, AlertState::Firing)).clone() });
+        desk.take(&of(Severity::Warning), OPENED);
+        assert!(desk.take(&of(Severity::Critical), OPENED + SECOND_US));
+        assert!(!desk.take(&of(Severity::Warning), OPENED + 2 * SECOND_US));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use foretwin_core::{Alert, Quantiles};
 
+/// Observations of a cause that a message tells; its link leads to all.
+const EVIDENCE: usize = 2;
+
 /// Everything that matters, in one line.
 pub(crate) fn line(alert: &Alert, link: &str) -> String {
     let mut parts = vec![format!("[{}] {}", alert.severity, alert.title), chance(alert)];
@@ -33,7 +36,8 @@ pub(crate) fn time(time: &Quantiles) -> Option<String> {
 /// The likeliest cause with what speaks for it.
 pub(crate) fn cause(alert: &Alert) -> Option<String> {
     let cause = alert.cause.as_ref()?;
-    let evidence: Vec<&str> = cause.evidence.iter().map(|one| one.statement.as_str()).collect();
+    let evidence: Vec<&str> =
+        cause.evidence.iter().take(EVIDENCE).map(|one| one.statement.as_str()).collect();
     let because = if evidence.is_empty() { String::new() } else { format!(": {}", evidence.join(", ")) };
     Some(format!("{} at {} ({:.0} %){because}", cause.class, cause.place, cause.probability * 100.0))
 }

@@ -8,7 +8,7 @@ use super::fleet::Order;
 use super::frame;
 use super::source::Message;
 
-/// Answers of a node that watches a machine with a leaking `shop` in a group of 600 MiB.
+/// Answers of a node that watches a machine with a leaking `shop` in a group of 900 MiB; the fleet a little before.
 fn recorded(name: &str) -> Value {
     let text = match name {
         "instances" => include_str!("recorded/instances.json"),
