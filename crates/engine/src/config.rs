@@ -28,6 +28,8 @@ pub struct Config {
     pub foresee: foretwin_foresee::Config,
     /// What is an alert, and how many a day.
     pub alerts: foretwin_foresee::policy::Config,
+    /// Who is told of alerts.
+    pub notify: Vec<foretwin_notify::Sink>,
     /// Where an agent sends what it collects.
     pub forward: Forward,
     /// Operating information reports and known issues.
@@ -106,6 +108,7 @@ impl Default for Config {
             twin: foretwin_twin::Config::default(),
             foresee: foretwin_foresee::Config::default(),
             alerts: foretwin_foresee::policy::Config::default(),
+            notify: Vec::new(),
             forward: Forward::default(),
             reports: crate::reports::Config::default(),
         }
@@ -125,6 +128,7 @@ impl Config {
         self.twin.validate()?;
         self.foresee.clone().validate()?;
         self.alerts.clone().validate()?;
+        foretwin_notify::check(&self.notify)?;
         self.reports.issues()?.check()?;
         let server = &self.forward.server;
         let checks = [

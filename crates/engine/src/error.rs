@@ -37,6 +37,9 @@ pub enum Error {
     /// A twin cannot be kept.
     #[error(transparent)]
     Twin(#[from] foretwin_twin::Error),
+    /// A receiver of messages cannot be meant, or its files cannot be read.
+    #[error(transparent)]
+    Notify(#[from] foretwin_notify::Error),
     /// There is no such rehearsal.
     #[error("there is no rehearsal {0}; POST /api/v1/twins/{{instance}}/rehearsals asks for one")]
     UnknownRehearsal(u64),
@@ -154,6 +157,7 @@ impl Error {
             Self::Learn(_) => "learn",
             Self::Foresee(_) => "foresee",
             Self::Twin(_) => "twin",
+            Self::Notify(_) => "notify",
             Self::UnknownRehearsal(_) => "unknown_rehearsal",
             Self::Wire(_) | Self::Refused(_) => "invalid_record",
             Self::File { .. } => "file",

@@ -236,6 +236,22 @@ impl Feed {
         }
     }
 
+    /// Goes on with a state from before a restart. `missed` are the frames that came after it and before the one at
+    /// hand. If the state is ahead, because the log says again what it has seen, it waits until the frames are abreast.
+    pub(crate) fn resume(&mut self, (state, at): (State, Timestamp), missed: &[(Timestamp, Vec<Value>)]) {
+        let Some(judge) = &self.judge else { return };
+        let is_ahead = state.newest().is_some_and(|newest| newest >= at);
+        let mut resumed = Judge::resumed(judge.model.clone(), judge.phase, state);
+        for (at, values) in missed {
+            resumed.take(*at, values);
+        }
+        if is_ahead {
+            self.heir = Some(Box::new(resumed));
+        } else {
+            self.judge = Some(resumed);
+        }
+    }
+
     /// When the newest model of this feed was trained: after a rollback that is not the one that judges.
     pub(crate) fn renewed(&self) -> Option<Timestamp> {
         self.renewed

@@ -16,6 +16,7 @@ use crate::events::Listener;
 use crate::ingest::Ingest;
 use crate::outputs::HORIZONS;
 use crate::pipeline::Pipeline;
+use crate::receive::Gateway;
 use crate::reports::Reports;
 use crate::shard::Watched;
 use crate::twin::Wishes;
@@ -33,9 +34,11 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 pub struct Handle {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) ingest: Arc<Ingest>,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) wishes: Arc<Wishes>,
     pub(crate) alerts: Arc<Alerts>,
+    pub(crate) notifier: foretwin_notify::Notifier,
     /// Whether this node collects, and so waits for its own telemetry before it is ready.
     pub(crate) collects: bool,
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod alerts;
+mod checkpoint;
 mod cohort;
 mod config;
 mod counters;
@@ -19,11 +20,13 @@ mod events;
 mod exposition;
 mod feed;
 mod forecast;
+mod gather;
 mod handle;
 mod history;
 mod ingest;
 mod judge;
 mod lessons;
+mod messages;
 mod minutes;
 mod models;
 mod node;
@@ -31,10 +34,12 @@ mod outputs;
 mod pace;
 mod pipeline;
 mod presence;
+mod receive;
 mod registry;
 mod reliability;
 mod replay;
 mod reports;
+mod select;
 mod shard;
 mod threads;
 mod trainer;
@@ -58,9 +63,11 @@ pub use models::{
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
+pub use receive::{Protocol, Received};
 pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
+pub use select::MetricSays;
 pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,

@@ -18,7 +18,9 @@ use crate::config::Config;
 use crate::error::Chain;
 use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
+use crate::messages::Messages;
 use crate::pipeline::Pipeline;
+use crate::receive::Gateway;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
@@ -44,6 +46,7 @@ pub struct Node {
     handle: Handle,
     log: Arc<Log>,
     threads: Threads,
+    messages: Messages,
     _lock: DirectoryLock,
 }
 
@@ -63,22 +66,28 @@ impl Node {
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
         let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
+        pipeline.contrasts.recall(disk.clone(), &config.data_dir);
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
         let collects = roles.collect;
+        let messages = Messages::start(&config.notify, identity(&config.data_dir)?.0)?;
         let handle = Handle {
             pipeline: pipeline.clone(),
             ingest: ingest.clone(),
+            gateway: Arc::new(Gateway::new(&config.collect.receive)),
             reports,
             wishes: Arc::default(),
             alerts,
+            notifier: messages.notifier(),
             collects,
         };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
         start_keeper(&mut threads, handle.clone(), log.clone())?;
+        messages.connect(&handle);
         alerts::start(&mut threads, handle.clone())?;
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
@@ -86,7 +95,7 @@ impl Node {
             let (ingest, pipeline) = (handle.ingest.clone(), Some(handle.pipeline.clone()));
             start_twins(&mut threads, (config, handle.wishes.clone()), ingest, pipeline)?;
         }
-        Ok(Self { handle, log, threads, _lock: lock })
+        Ok(Self { handle, log, threads, messages, _lock: lock })
     }
 
     /// How to ask it.
@@ -104,6 +113,8 @@ impl Node {
         self.threads.join("twin");
         // It records failures in the log.
         self.threads.join("sentinel");
+        // Alerts come from there: what it said last is told.
+        self.messages.stop();
         let sealed = self.log.close();
         // Without their lanes the workers end once their queues are empty.
         self.log.subscribe(|_| ());
@@ -113,6 +124,10 @@ impl Node {
         self.threads.join("keeper");
         let pipeline = &self.handle.pipeline;
         pipeline.store.flush(wall_clock())?;
+        pipeline.checkpoint();
+        if let Err(error) = pipeline.contrasts.keep_all() {
+            tracing::warn!("comparisons are not kept: {}", Chain(&error));
+        }
         self.log.trim(&pipeline.store.durable())?;
         Ok(sealed?)
     }
@@ -222,9 +237,13 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
                 searched = Some(Instant::now());
                 guarded(pipeline, "presence", || dismiss(&handle, started));
             }
+            if pipeline.checkpoints.is_due() {
+                guarded(pipeline, "checkpoint", || _ = pipeline.checkpoint());
+            }
         };
         while pause(&stop, LOOK) {
             guarded(pipeline, "maintenance", || keep((&handle, &log), &stop, &mut search));
+            guarded(pipeline, "keeping comparisons", || keep_comparisons(pipeline));
         }
     })
 }
@@ -251,6 +270,13 @@ fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnM
             // Whatever is wrong with the disk, asking every second does not help.
             pause(stop, 10 * LOOK);
         }
+    }
+}
+
+fn keep_comparisons(pipeline: &Pipeline) {
+    if let Err(error) = pipeline.contrasts.keep_due() {
+        pipeline.counters.maintenance_errors.add(1);
+        tracing::warn!("comparisons are not kept: {}", Chain(&error));
     }
 }
 

@@ -9,6 +9,7 @@ use foretwin_core::{
 };
 use foretwin_store::{Query, Statistic, Store};
 
+use crate::checkpoint::Checkpoints;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::detect::{BOOT_ID, Detected, rebooted};
@@ -39,6 +40,7 @@ pub(crate) struct Pipeline {
     pub(crate) contrasts: Contrasts,
     pub(crate) detected: Detected,
     pub(crate) lessons: Lessons,
+    pub(crate) checkpoints: Checkpoints,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
 }
@@ -48,14 +50,15 @@ impl Pipeline {
     pub(crate) fn new(config: Config, store: Arc<Store>, registry: Registry) -> Self {
         let shards: Vec<Mutex<Shard>> = (0..PARTITIONS).map(|_| Mutex::default()).collect();
         let pipeline = Self {
+            contrasts: Contrasts::new(&config.twin),
             config,
             registry,
             shards,
             events: Events::default(),
             counters: Counters::default(),
-            contrasts: Contrasts::default(),
             detected: Detected::default(),
             lessons: Lessons::default(),
+            checkpoints: Checkpoints::default(),
             schemas: RwLock::default(),
             store,
         };
@@ -181,8 +184,11 @@ impl Pipeline {
         for (row, (id, at, values)) in batch.rows().iter().zip(batch.frames()) {
             let (watched, pace) =
                 shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
-            if self.frame(watched, &schema, (at, values)) {
-                self.contrast(watched, (&schema, at, values));
+            for (at, values) in watched.gathered(&schema, (at, values)) {
+                if !self.frame(watched, &schema, (at, &values)) {
+                    continue;
+                }
+                self.contrast(watched, (&schema, at, &values));
                 self.assess(watched, pace, at);
                 if let Some(frame) = verdict(watched, &schema) {
                     verdicts.add(row.instance, at, &frame);
@@ -209,6 +215,9 @@ impl Pipeline {
                 self.recall(&id, feed, at);
             }
             self.seat(watched, schema.id());
+            if let Some(feed) = watched.feed_of(schema.id()) {
+                self.resume(&id, feed, at);
+            }
         }
         let Some(feed) = watched.feed_of(schema.id()) else { return false };
         if !feed.take(at, values) {

@@ -1,18 +1,20 @@
 //! What a partition's owner knows of its instances.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foretwin_core::{
     Calibration, Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema,
-    SchemaId, Timestamp,
+    SchemaId, Timestamp, Value,
 };
 
 use foretwin_foresee::Blend;
 
 use crate::config::Training;
 use crate::feed::Feed;
+use crate::gather::Gather;
 use crate::lessons::Taught;
 use crate::outputs::HORIZONS;
 use crate::pace::Pace;
@@ -34,6 +36,8 @@ pub(crate) struct Watched {
     /// Time of the last frame that was not late; goes back when the clock was set back.
     pub(crate) newest: Timestamp,
     pub(crate) feeds: Vec<Feed>,
+    /// Of schemas whose frames come in parts.
+    gathers: HashMap<SchemaId, Gather>,
     /// Which workload it is of, as a hash: equal ones share a model.
     pub(crate) cohort: u64,
     /// As of `assessed`, likeliest first.
@@ -96,6 +100,7 @@ impl Watched {
             vanished: None,
             newest: Timestamp::default(),
             feeds: Vec::new(),
+            gathers: HashMap::new(),
             risks: Vec::new(),
             probabilities: [0.0; HORIZONS.len()],
             assessed: Timestamp(i64::MIN),
@@ -110,10 +115,28 @@ impl Watched {
             return false;
         }
         self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
+        self.gathers
+            .retain(|id, _| *id == schema.id() || self.feeds.iter().any(|feed| feed.schema.id() == *id));
         let mut feed = Feed::new(schema);
         feed.inherit(&self.feeds);
         self.feeds.push(feed);
         true
+    }
+
+    /// Frames that may be judged now that this one came: itself, or none while parts of it are missing.
+    pub(crate) fn gathered<'a>(
+        &mut self,
+        schema: &Schema,
+        (at, values): (Timestamp, &'a [Value]),
+    ) -> impl Iterator<Item = (Timestamp, Cow<'a, [Value]>)> + use<'a> {
+        if !self.gathers.contains_key(&schema.id()) {
+            self.gathers.extend(Gather::of(schema).map(|gather| (schema.id(), gather)));
+        }
+        let gather = self.gathers.get_mut(&schema.id());
+        // Most frames come whole, and are not copied.
+        let whole = gather.is_none().then_some((at, Cow::Borrowed(values)));
+        let parts = gather.map(|gather| gather.take(at, values)).unwrap_or_default();
+        whole.into_iter().chain(parts.into_iter().map(|(at, values)| (at, Cow::Owned(values))))
     }
 
     pub(crate) fn feed_of(&mut self, schema: SchemaId) -> Option<&mut Feed> {

@@ -23,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
   foretwin alerts list                           what fires now, what is silenced, and what the budget holds back
   foretwin models show web-1                     what its model looks at and what it does with every metric
+  foretwin top                                   the same in this terminal
   foretwin twin list                             the twins of this machine, and what they say
   foretwin report                                what is wrong with this machine, and what to do
   foretwin doctor                                what this machine offers and lacks
@@ -50,8 +51,12 @@ pub enum Command {
     Models(crate::commands::models::ModelsArgs),
     /// What runs beside production and says where trouble comes from; rehearse what is coming
     Twin(crate::commands::twin::TwinArgs),
+    /// The fleet, and one instance of it, live in this terminal
+    Top(crate::commands::top::TopArgs),
     /// Say what this machine is and does, and which known issues it has
     Report(crate::commands::report::ReportArgs),
+    /// Try who is told of alerts
+    Notify(crate::commands::notify::NotifyArgs),
     /// Check a configuration file
     Check(CheckArgs),
     /// Say what this machine offers and lacks, with remedies
@@ -61,6 +66,10 @@ pub enum Command {
     /// Measure Foretwin on labelled data
     #[command(subcommand)]
     Evaluate(Evaluate),
+    /// Write the completions of a shell to standard output
+    Completions(crate::commands::completions::CompletionsArgs),
+    /// Write man pages
+    Man(crate::commands::completions::ManArgs),
 }
 
 /// Settings that every running role takes; they stand over the environment, which stands over the file.
@@ -199,8 +208,14 @@ pub enum Evaluate {
 #[derive(Debug, Args)]
 pub struct ContrastArgs {
     /// Directories of seconds.csv, frames.bin and truth.csv
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "simulate", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    /// Simulated hosts with four ramps each and as many stretches that are none
+    #[arg(long, default_value_t = 0)]
+    pub simulate: u64,
+    /// Draws the simulated hosts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Leave the second model out
     #[arg(long)]
     pub without_model: bool,

@@ -51,6 +51,16 @@ impl ApiError {
         Self { status, code, message: message.into(), field: None }
     }
 
+    /// The status it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer could not be made although the request was fine.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");

@@ -10,12 +10,14 @@ mod config;
 mod error;
 mod extract;
 mod forecasts;
+mod gateway;
 mod health;
 mod host;
 mod ingest;
 mod live;
 mod models;
 mod page;
+mod prometheus;
 mod records;
 mod reliability;
 mod reports;
@@ -93,6 +95,8 @@ fn router(state: State) -> Router {
         .merge(model_routes())
         .merge(report_routes())
         .merge(twin_routes())
+        .merge(gateway::routes())
+        .merge(prometheus::routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
         .fallback(page::unknown)

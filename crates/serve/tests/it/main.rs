@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod bad_requests;
 mod forecasts;
+mod gateways;
 mod models;
 mod server;
 mod stop;

@@ -105,7 +105,8 @@ impl Server {
     /// Id of the machine itself.
     pub fn host(&self) -> String {
         let instances = self.get("/api/v1/instances").json();
-        let host = instances["instances"].as_array().unwrap().iter().find(|one| one["kind"] == "host");
+        let own = |one: &&Json| one["kind"] == "host" && one["labels"]["foretwin.receive"].is_null();
+        let host = instances["instances"].as_array().unwrap().iter().find(own);
         host.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
