@@ -501,7 +501,7 @@ mod tests {
         // A quarter of a second late from the first report on, at 2 MB a second; the later lag is the kernel's.
         rehearsal.frame(&frame(0.5, &[(Field::LeakedMemory, 5e5)]));
         rehearsal.frame(&frame(40.0, &[(Field::LeakedMemory, 7.9e7)]));
-        rehearsal.exit(&Exit { code: 137, out_of_memory: true }, 40.05);
+        rehearsal.exit(&Exit::silent(137, true), 40.05);
         let broken = rehearsal.outcome(Fidelity::Process).unwrap().broken.unwrap();
         assert!((broken.after_s - 796.0).abs() < 1e-6, "{broken:?}");
     }
