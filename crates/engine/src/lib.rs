@@ -33,9 +33,11 @@ mod reliability;
 mod replay;
 mod reports;
 mod shard;
+mod tasks;
 mod threads;
 mod trainer;
 mod twin;
+mod uplink;
 mod verdicts;
 mod view;
 mod whatif;
@@ -57,7 +59,9 @@ pub use node::{Node, Roles};
 pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
+pub use tasks::{TaskState, TaskView};
 pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
+pub use uplink::{Credentials, is_in_the_open};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
 };

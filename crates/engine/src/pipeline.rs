@@ -35,6 +35,7 @@ pub(crate) struct Pipeline {
     pub(crate) events: Events,
     pub(crate) counters: Counters,
     pub(crate) contrasts: Contrasts,
+    pub(crate) tasks: crate::tasks::Tasks,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
 }
@@ -50,6 +51,7 @@ impl Pipeline {
             events: Events::default(),
             counters: Counters::default(),
             contrasts: Contrasts::default(),
+            tasks: crate::tasks::Tasks::default(),
             schemas: RwLock::default(),
             store,
         };

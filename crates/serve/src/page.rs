@@ -23,8 +23,8 @@ const FILES: &[(&str, &str, &str)] = &[
 ];
 
 /// Nothing from elsewhere may run or be shown, nor may the page be framed.
-const POLICY: &str =
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                      font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /`
 pub(crate) async fn index() -> Response {

@@ -10,5 +10,6 @@ pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod token;
 pub mod twin;
 pub mod whatif;

@@ -3,7 +3,10 @@
 
 mod agents;
 mod bad_requests;
+mod document;
 mod forecasts;
+mod guarded;
+mod hostile;
 mod models;
 mod server;
 mod stop;
