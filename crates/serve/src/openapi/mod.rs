@@ -4,13 +4,14 @@
 
 mod endpoints;
 mod notation;
+mod parameters;
 mod shapes;
 
 use axum::Json;
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::access::{Scope, needed};
+use crate::access::needed;
 
 /// What an answer or a body is.
 #[derive(Debug, Clone, Copy)]
@@ -108,22 +109,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         _ => Method::POST,
     };
     let needs = needed(&method, endpoint.path);
-    let mut responses = Map::new();
-    responses.insert(
-        endpoint.status.to_owned(),
-        json!({"description": endpoint.about, "content": content(endpoint.answer)}),
-    );
-    for (status, _) in ERRORS {
-        responses.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/E{status}")}));
-    }
-    if endpoint.path == "/-/ready" {
-        responses
-            .insert("503".into(), json!({"description": "Not yet", "content": content(endpoint.answer)}));
-    }
     let in_path = endpoint.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let parameters = in_path.map(|name| parameter(name, "path"));
+    let parameters = in_path.map(|name| parameters::parameter(name, "path"));
     let parameters: Vec<Value> =
-        parameters.chain(endpoint.query.iter().map(|name| parameter(name, "query"))).collect();
+        parameters.chain(endpoint.query.iter().map(|name| parameters::parameter(name, "query"))).collect();
     let scope = needs.map_or("Needs no token.".to_owned(), |scope| format!("Needs the scope {scope}."));
     let mut operation = json!({
         "operationId": name(endpoint),
@@ -131,13 +120,11 @@ fn operation(endpoint: &Endpoint) -> Value {
         "description": scope,
         "tags": [tag(endpoint.path)],
         "parameters": parameters,
-        "responses": responses,
+        "responses": responses(endpoint),
     });
     if needs.is_some() {
+        // A node without tokens asks for none.
         operation["security"] = json!([{"token": []}, {}]);
-    }
-    if needs == Some(Scope::Admin) {
-        operation["security"] = json!([{"token": []}]);
     }
     if let Some((sort, example)) = endpoint.body {
         let mut content = content(sort);
@@ -147,6 +134,19 @@ fn operation(endpoint: &Endpoint) -> Value {
         operation["requestBody"] = json!({"required": true, "content": content});
     }
     operation
+}
+
+fn responses(endpoint: &Endpoint) -> Map<String, Value> {
+    let answer = |about: &str| json!({"description": about, "content": content(endpoint.answer)});
+    let mut responses = Map::new();
+    for (status, _) in ERRORS {
+        responses.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/E{status}")}));
+    }
+    responses.insert(endpoint.status.to_owned(), answer(endpoint.about));
+    if endpoint.path == "/-/ready" {
+        responses.insert("503".into(), answer("What is still missing"));
+    }
+    responses
 }
 
 fn content(sort: Sort) -> Value {
@@ -159,60 +159,6 @@ fn content(sort: Sort) -> Value {
         Sort::Page => json!({"text/html": {"schema": text}, "text/css": {"schema": text},
                              "text/javascript": {"schema": text}}),
     }
-}
-
-/// What a name in a path or a query stands for.
-fn parameter(name: &str, place: &str) -> Value {
-    let moment = "now, -15m, -6h, or seconds since the epoch";
-    let (schema, about, example) = match name {
-        "limit" => {
-            (json!({"type": "integer", "minimum": 1, "maximum": 1000}), "Most members of a page", json!(100))
-        }
-        "cursor" => (
-            json!({"type": "string", "pattern": "^c1([0-7][0-9a-f])+$"}),
-            "The next_cursor of the page before",
-            json!("c1303031"),
-        ),
-        "metric" => (
-            json!({"type": "array", "items": {"type": "string"}}),
-            "Keys of series; may repeat; all if absent",
-            json!(["system.cpu.utilization"]),
-        ),
-        "from" | "to" => (json!({"type": "string"}), moment, json!("-15m")),
-        "points" => (
-            json!({"type": "integer", "minimum": 2, "maximum": 1000}),
-            "Points of a series, at most",
-            json!(600),
-        ),
-        "rows" => (json!({"type": "integer", "minimum": 1, "maximum": 20_000}), "Frames", json!(300)),
-        "horizon" | "span" => (
-            json!({"type": "string", "pattern": "^[1-9][0-9]{0,2}[smh]$"}),
-            "Such as 90s, 15m or 6h",
-            json!("1h"),
-        ),
-        "versions" => (json!({"type": "string"}), "1 to 10 numbers, separated by commas", json!("3,5")),
-        "schema" => (
-            json!({"type": "string", "pattern": "^[0-9a-f]{16}$"}),
-            "Which schema's line of models; the main one if absent",
-            json!("00000000000000ff"),
-        ),
-        "version" | "number" => (
-            json!({"type": "integer", "minimum": 0, "maximum": 9_007_199_254_740_991_u64}),
-            "Its number",
-            json!(7),
-        ),
-        "file" => (json!({"type": "string"}), "Its name", json!("index.html")),
-        _ => (json!({"type": "string", "minLength": 1}), "Its id, percent-encoded in a path", json!("web-1")),
-    };
-    let mut found =
-        json!({"name": name, "in": place, "description": about, "schema": schema, "example": example});
-    if place == "path" {
-        found["required"] = json!(true);
-    }
-    if name == "versions" {
-        found["required"] = json!(true);
-    }
-    found
 }
 
 /// A name for generated clients.
@@ -258,6 +204,18 @@ mod tests {
             .map(|operation| operation["operationId"].as_str().unwrap())
             .collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+    }
+
+    #[test]
+    fn every_parameter_is_described() {
+        let document = document();
+        for path in document["paths"].as_object().unwrap().values() {
+            for operation in path.as_object().unwrap().values() {
+                for parameter in operation["parameters"].as_array().unwrap() {
+                    assert_ne!(parameter["description"], "", "{parameter}");
+                }
+            }
+        }
     }
 
     #[test]
