@@ -13,6 +13,7 @@ use crate::group::Hierarchies;
 use crate::host::{Host, HostConfig};
 use crate::judge::{JudgeConfig, Judgement, judge};
 use crate::ledger::Ledger;
+use crate::pairs::{PairsConfig, pairs};
 use crate::plan::Plan;
 use crate::run::Ending;
 use crate::scenario::Scenario;
@@ -49,6 +50,13 @@ enum Command {
     },
     /// Run many at once and record them
     Campaign(CampaignConfig),
+    /// Run each run twice, the second time changed shortly before it fails
+    Pairs {
+        #[command(flatten)]
+        config: PairsConfig,
+        #[command(flatten)]
+        host: HostConfig,
+    },
     /// Run healthy load and leaks under the eyes of a running Foretwin, and judge what it foresees
     Judge {
         #[command(flatten)]
@@ -130,6 +138,10 @@ pub fn main() -> Result<ExitCode> {
             report(&endings, json)?;
         }
         Command::Campaign(config) => run_campaign(config)?,
+        Command::Pairs { config, host } => {
+            sys::catch_signals();
+            println!("{} pairs in {}", pairs(&Host::open(host)?, &config)?, config.out.display());
+        }
         Command::Judge { config, host, json } => {
             sys::catch_signals();
             let host = Host::open(config.widen(host))?;

@@ -31,11 +31,12 @@ impl Load {
         self.base
     }
 
-    /// The load of one tick: requests per second offered, and requests that came. Called once per tick, in order.
-    pub fn step(&mut self, at_s: f64) -> (f64, u32) {
+    /// The load of one tick, multiplied by `factor`: requests per second offered, and requests that came. Called once
+    /// per tick, in order.
+    pub fn step(&mut self, at_s: f64, factor: f64) -> (f64, u32) {
         self.wander = 0.98 * self.wander + 0.04 * self.rng.normal();
         let wave = (std::f64::consts::TAU * at_s / self.period_s + self.phase).sin();
-        let offered = self.base * (1.0 + self.amplitude * wave) * self.wander.exp();
+        let offered = factor * self.base * (1.0 + self.amplitude * wave) * self.wander.exp();
         (offered, poisson(&mut self.rng, offered * TICK_S))
     }
 }
@@ -56,7 +57,7 @@ mod tests {
 
     fn curve(seed: u64, seconds: f64) -> Vec<(f64, u32)> {
         let mut load = Load::new(seed);
-        (0..(seconds / TICK_S) as u32).map(|tick| load.step(f64::from(tick) * TICK_S)).collect()
+        (0..(seconds / TICK_S) as u32).map(|tick| load.step(f64::from(tick) * TICK_S, 1.0)).collect()
     }
 
     #[test]

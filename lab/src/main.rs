@@ -2,10 +2,12 @@
 //!
 //! Each run is one worker process in a control group of its own below the lab host `/foretwin-lab`. Foretwin knows
 //! nothing of the lab: it watches these groups as it would watch any. `list` names the scenarios, `run` and
-//! `campaign` run and record them, `judge` measures how well a running Foretwin foresees them, `contrast` records a service, its
+//! `campaign` run and record them, `pairs` records what a change was worth, `judge` measures how well a running
+//! Foretwin foresees them, `contrast` records a service, its
 //! twin and bad neighbours.
 
 mod campaign;
+mod change;
 mod clean;
 mod cli;
 mod contrast;
@@ -17,6 +19,7 @@ mod judge;
 mod ledger;
 mod load;
 mod mounts;
+mod pairs;
 mod plan;
 mod progress;
 mod record;

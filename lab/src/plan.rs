@@ -3,6 +3,7 @@
 use foretwin_core::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::scenario::Scenario;
 
 const MB: f64 = (1 << 20) as f64;
@@ -44,6 +45,12 @@ pub struct Plan {
     /// Processes and threads of the group
     #[arg(long, default_value_t = 128)]
     pub pids: u64,
+    /// Processor time of a request beside what the scenario does, ms
+    #[arg(long, default_value_t = 0.0)]
+    pub request_ms: f64,
+    #[command(flatten)]
+    #[serde(default)]
+    pub change: Change,
 }
 
 impl Default for Plan {
@@ -60,15 +67,20 @@ impl Default for Plan {
             inodes: 2048,
             descriptors: 256,
             pids: 128,
+            request_ms: 0.0,
+            change: Change::default(),
         }
     }
 }
 
 impl Plan {
-    /// Its name, and that of its group: scenario, seed, and the factor where there is one.
+    /// Its name, and that of its group: scenario, seed, and what is changed.
     pub fn name(&self) -> String {
-        let name = format!("{}-{}", self.scenario, self.seed);
-        if self.memory_factor == 1.0 { name } else { format!("{name}-x{}", self.memory_factor) }
+        let mut name = format!("{}-{}", self.scenario, self.seed);
+        if self.memory_factor != 1.0 {
+            name += &format!("-x{}", self.memory_factor);
+        }
+        name + &self.change.name()
     }
 
     /// The memory limit in bytes, a whole number of pages.
@@ -106,6 +118,8 @@ impl Plan {
             !self.scenario.needs().small_disk || fits,
             "disk_mb: leave 16 MB of memory_mb to the process"
         );
+        anyhow::ensure!(self.request_ms >= 0.0, "request_ms is {}: give zero or more", self.request_ms);
+        self.change.check()?;
         anyhow::ensure!(self.onset_s.is_none_or(|onset| onset >= 0.0), "onset_s: give zero or more seconds");
         anyhow::ensure!(self.descriptors >= 16, "descriptors: a worker needs 16");
         anyhow::ensure!(self.pids >= 8 && self.inodes >= 8, "pids, inodes: give at least 8");

@@ -23,7 +23,7 @@ enum Field {
 use Field::{Float, Int};
 
 /// The columns after `rid`, in the order of the recorded data that judges know; new ones stand at the end.
-const COLUMNS: [(&str, Field); 23] = [
+const COLUMNS: [(&str, Field); 24] = [
     ("t", Float(|row| row.t)),
     ("vsize", Int(|row| row.vsize)),
     ("rss", Int(|row| row.rss)),
@@ -47,6 +47,7 @@ const COLUMNS: [(&str, Field); 23] = [
     ("pid_limit", Int(|row| row.pid_limit)),
     ("inodes_used", Int(|row| row.inodes_used)),
     ("inode_cap", Int(|row| row.inode_cap)),
+    ("cores", Float(|row| row.cores)),
 ];
 
 const HEADER: &str = "rid,scenario,seed,T,mem_cap,disk_cap,onset,designed_tte,failure,event_time,censored,\

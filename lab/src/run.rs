@@ -80,6 +80,9 @@ pub fn obstacle(host: &Host, plan: &Plan) -> Option<String> {
     if !host.has_groups() && plan.scenario.needs_group() {
         return Some(format!("{} means nothing without control groups: run as root", plan.scenario));
     }
+    if !host.has_groups() && plan.change.cpu_cores.is_some() {
+        return Some("cpu_cores needs control groups: run as root".into());
+    }
     if plan.scenario.needs().small_disk && sys::user() != 0 {
         return Some(format!("{} mounts a small file system: run as root", plan.scenario));
     }
@@ -95,7 +98,7 @@ pub fn run(host: &Host, rid: &str, plan: &Plan, seen: &mut dyn FnMut(&Row)) -> R
     let kills_before = place.group.as_ref().and_then(Group::oom_kills).unwrap_or(0);
     let hits_before = host.limit_hits();
     let mut vigil = Vigil::start(plan, &place)?;
-    vigil.keep(plan, seen)?;
+    vigil.keep((plan, place.group.as_ref()), seen)?;
     let (status, ended_s) = vigil.end()?;
     let kills = place.group.as_ref().and_then(Group::oom_kills).unwrap_or(0) - kills_before;
     let (failure, event_time, message) =
@@ -156,6 +159,7 @@ impl Vigil {
             plan: plan.clone(),
             lab_pid: std::process::id(),
             start_s,
+            begun_s: 0.0,
             doors: place.group.as_ref().map_or(Vec::new(), Group::doors),
             disk: place.disk().map(Into::into),
             scratch: place.scratch().into(),
@@ -182,9 +186,16 @@ impl Vigil {
     }
 
     /// Until the process ends, or has to be ended.
-    fn keep(&mut self, plan: &Plan, seen: &mut dyn FnMut(&Row)) -> Result<()> {
+    fn keep(&mut self, (plan, group): (&Plan, Option<&Group>), seen: &mut dyn FnMut(&Row)) -> Result<()> {
         let mut next_s = SAMPLE_S;
+        let mut unlimited = true;
         loop {
+            if let Some((cores, group)) = plan.change.cores_at(self.now_s()).filter(|_| unlimited).zip(group)
+            {
+                group.set_cores(Some(cores))?;
+                self.sampler.limit_cores(cores);
+                unlimited = false;
+            }
             let wait = Duration::from_secs_f64((next_s - self.now_s()).max(0.0));
             let [told, ended] = sys::wait_readable([self.pipe.as_fd(), self.process.as_fd()], wait)?;
             if ended {

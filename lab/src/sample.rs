@@ -61,6 +61,8 @@ pub struct Row {
     pub inodes_used: i64,
     /// Its inodes; 0 where there is none.
     pub inode_cap: i64,
+    /// Cores that the group may use; 0 where only the lab host limits it.
+    pub cores: f64,
 }
 
 /// Reads rows of one run.
@@ -94,6 +96,11 @@ impl Sampler {
     /// Whether the limits are the process's own, not a group's.
     pub fn by_rlimits(&self) -> bool {
         self.group.is_none()
+    }
+
+    /// From now on the group may use so many cores.
+    pub fn limit_cores(&mut self, cores: f64) {
+        self.limits.cores = cores;
     }
 
     /// Adds what the worker served.

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use foretwin_core::Rng;
 
-use crate::sys::monotonic_s;
+use crate::sys::{self, monotonic_s};
 
 /// Length of a worker's tick in seconds.
 pub const TICK_S: f64 = 0.1;
@@ -24,6 +24,14 @@ pub fn serve() {
 pub fn burn(seconds: f64) {
     let end = monotonic_s() + seconds;
     while monotonic_s() < end {
+        serve();
+    }
+}
+
+/// Uses `seconds` of processor time, however long that takes.
+pub fn compute(seconds: f64) {
+    let end = sys::thread_cpu_s() + seconds;
+    while sys::thread_cpu_s() < end {
         serve();
     }
 }

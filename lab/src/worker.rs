@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,11 +12,12 @@ use anyhow::{Context, Result};
 use foretwin_core::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::OWNER;
 use crate::load::Load;
 use crate::plan::Plan;
 use crate::scenario::{Course, FailureKind, Setting, Tick};
 use crate::sys::{self, Resource, monotonic_s};
-use crate::work::TICK_S;
+use crate::work::{self, TICK_S};
 
 /// What the lab tells a worker, as JSON on its command line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +28,8 @@ pub struct Order {
     pub lab_pid: u32,
     /// The run's start on the monotonic clock, seconds.
     pub start_s: f64,
+    /// When this process began, seconds since the run's start: above zero after a restart.
+    pub begun_s: f64,
     /// Files to write `0` to, to move into the group; empty where rlimits are used.
     pub doors: Vec<PathBuf>,
     /// The small file system, where there is one.
@@ -80,14 +85,14 @@ fn tell(report: &Report) -> io::Result<()> {
 pub fn work(order: &str) -> Result<()> {
     let order: Order = serde_json::from_str(order).context("reading the order")?;
     sys::die_with(order.lab_pid)?;
-    let Some((kind, message)) = follow(&order) else { return Ok(()) };
+    let Some((kind, message)) = follow(&order)? else { return Ok(()) };
     tell(&Report::Event { kind, at_s: monotonic_s() - order.start_s, message })?;
     Ok(())
 }
 
 /// Follows the course; what ran out, if something did.
-fn follow(order: &Order) -> Option<(FailureKind, String)> {
-    let (scenario, draw) = (order.plan.scenario, order.plan.draw());
+fn follow(order: &Order) -> Result<Option<(FailureKind, String)>> {
+    let (scenario, draw, change) = (order.plan.scenario, order.plan.draw(), order.plan.change);
     let mut load = Load::new(draw.load_seed);
     let setting = Setting {
         draw,
@@ -103,22 +108,44 @@ fn follow(order: &Order) -> Option<(FailureKind, String)> {
     let begun = settle(order).and_then(|()| scenario.begin(setting));
     let mut course = match begun {
         Ok(course) => course,
-        Err(error) => return Some((FailureKind::Crash, format!("could not begin: {error}"))),
+        Err(error) => return Ok(Some((FailureKind::Crash, format!("could not begin: {error}")))),
     };
+    // Trouble that had set in sets in again with the process, from its beginning.
+    let onset_s = draw.onset_s.max(order.begun_s);
+    let restarts = change.restarts_at(order.begun_s);
     let ticks = (order.plan.duration_s / TICK_S).round() as u64;
     for tick in 0..ticks {
         let at_s = tick as f64 * TICK_S;
+        let (offered, requests) = load.step(at_s, change.load_at(at_s));
+        if at_s < order.begun_s {
+            continue;
+        }
+        if restarts.is_some_and(|restart_s| at_s >= restart_s) {
+            return Err(begin_again(order, at_s));
+        }
         // A worker that was held up catches up, so that the same seed does the same work.
         wait_until(order.start_s + at_s);
-        let (offered, requests) = load.step(at_s);
-        let served = serve(course.as_mut(), requests, offered);
-        if let Err(error) = course.step(&Tick { at_s, since_s: at_s - draw.onset_s, requests }) {
-            return Some((scenario.failure(&error), error.to_string()));
+        let served = serve((course.as_mut(), order.plan.request_ms / 1e3), requests, offered);
+        if let Err(error) = course.step(&Tick { at_s, since_s: at_s - onset_s, requests }) {
+            return Ok(Some((scenario.failure(&error), error.to_string())));
         }
         // Nobody reads any more: the lab is ending.
-        tell(&Report::Tick(served)).ok()?;
+        if tell(&Report::Tick(served)).is_err() {
+            break;
+        }
     }
-    None
+    Ok(None)
+}
+
+/// Becomes a new process under the same number, with nothing of its memory; returns only if that failed.
+fn begin_again(order: &Order, begun_s: f64) -> anyhow::Error {
+    let order = Order { begun_s, ..order.clone() };
+    let text = match serde_json::to_string(&order) {
+        Ok(text) => text,
+        Err(error) => return error.into(),
+    };
+    let failed = Command::new("/proc/self/exe").arg0(OWNER).args(["worker", &text]).exec();
+    anyhow::Error::new(failed).context("starting again")
 }
 
 /// Enters the group and sets the limits of the process.
@@ -147,7 +174,7 @@ fn wait_until(moment_s: f64) {
     }
 }
 
-fn serve(course: &mut dyn Course, requests: u32, offered: f64) -> Served {
+fn serve((course, request_s): (&mut dyn Course, f64), requests: u32, offered: f64) -> Served {
     let mut served = Served { offered, ..Served::default() };
     for _ in 0..requests {
         let before = monotonic_s();
@@ -155,6 +182,7 @@ fn serve(course: &mut dyn Course, requests: u32, offered: f64) -> Served {
             Ok(()) => served.requests += 1,
             Err(_) => served.errors += 1,
         }
+        work::compute(request_s);
         let took_ms = (monotonic_s() - before) * 1e3;
         served.latency_sum_ms += took_ms;
         served.latency_max_ms = served.latency_max_ms.max(took_ms);

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::{groups, machine, probe, rtt, scrape};
+use crate::{groups, machine, probe, receive, rtt, scrape};
 
 /// What is collected, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub rtt: rtt::Config,
     /// Metrics of applications.
     pub scrape: scrape::Config,
+    /// Metrics that others send.
+    pub receive: receive::Config,
     /// Hardware counters.
     pub hardware: Hardware,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
             probe: probe::Config::default(),
             rtt: rtt::Config::default(),
             scrape: scrape::Config::default(),
+            receive: receive::Config::default(),
             hardware: Hardware::default(),
         }
     }
@@ -84,6 +87,7 @@ impl Config {
             return Err(Error::config("host", problem, "name the machine without them, or leave it empty"));
         }
         self.scrape.validate()?;
+        self.receive.validate()?;
         let intervals = [
             ("machine.interval_ms", self.machine.interval_ms, TELEMETRY_MS),
             ("groups.interval_ms", self.groups.interval_ms, TELEMETRY_MS),

@@ -1,4 +1,5 @@
-//! Sources of telemetry: the machine, its groups, probes of peers, scraped applications, hardware counters.
+//! Sources of telemetry: the machine, its groups, probes of peers, scraped applications, hardware counters, and
+//! what others send.
 //!
 //! A [`Source`] reads one kind of thing at its own rate and hands [`Sink`] the frames. The [`Collector`] drives
 //! all sources from one thread on absolute deadlines, counts what comes late or not at all, and keeps going when
@@ -18,6 +19,7 @@ mod ledger;
 pub mod machine;
 mod pacer;
 pub mod probe;
+pub mod receive;
 pub mod report;
 pub mod rtt;
 pub mod scrape;

@@ -115,6 +115,14 @@ impl Instance {
             criticality: ordinary(),
         }
     }
+
+    /// Whether it is `other`, or lives on it or in it, by its name, its parent or its host: work on `other` is work on this,
+    /// and what `other` suffers this suffers too.
+    #[must_use]
+    pub fn lives_on(&self, other: &InstanceId) -> bool {
+        let below = self.id.as_str().strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        *other == self.id || below || self.parent.as_ref() == Some(other) || self.host == other.as_str()
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +134,23 @@ mod tests {
     fn partitions_are_fixed() {
         assert_eq!(InstanceId::new("").partition(), Partition((0xcbf2_9ce4_8422_2325_u64 % 64) as u8));
         assert_eq!(InstanceId::new("foobar").partition(), Partition(0x28));
+    }
+
+    #[test]
+    fn an_instance_lives_on_its_host_its_parent_and_itself() {
+        let mut app = Instance::new("web-1/system.slice/app", InstanceKind::Service, "web-1", "unit:app");
+        for (other, lives) in [
+            ("web-1", true),
+            ("web-1/system.slice", true),
+            ("web-1/system.slice/app", true),
+            ("web-1/system.slice/ap", false),
+            ("web", false),
+            ("pod-7", false),
+        ] {
+            assert_eq!(app.lives_on(&InstanceId::new(other)), lives, "{other}");
+        }
+        app.parent = Some(InstanceId::new("pod-7"));
+        assert!(app.lives_on(&InstanceId::new("pod-7")));
     }
 
     #[test]

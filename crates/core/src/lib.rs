@@ -4,7 +4,9 @@
 //! inside a [`Record`] of the log, at a [`Position`]; they are learned from and judged as a [`Window`]. What the
 //! model expected is an [`Expectation`], how surprising the truth was a [`Score`], and what may fail a [`Risk`].
 
+mod alert;
 mod batch;
+mod calibration;
 mod contrast;
 mod diagnosis;
 mod hash;
@@ -25,7 +27,9 @@ mod time;
 mod value;
 mod window;
 
+pub use alert::{Alert, AlertId, AlertKind, AlertMember, AlertOutcome, AlertState, Feedback, Rating};
 pub use batch::{Batch, BatchError, Origin, Row};
+pub use calibration::Calibration;
 pub use contrast::{Contrast, Fidelity, Verdict, VerdictClass};
 pub use diagnosis::{Anomaly, AnomalyGroup, Diagnosis};
 pub use hash::{Fnv64, fnv64};
@@ -37,7 +41,7 @@ pub use prediction::{Action, Cause, Evidence, FailureProbability, Prediction};
 pub use profile::{Cycle, Demand, Dimension, Profile};
 pub use record::{Failure, Maintenance, PARTITIONS, Partition, Position, Record};
 pub use report::{Flag, REPORT_VERSION, ReportId, Severity, Sighting};
-pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend};
+pub use risk::{FailureMode, Quantiles, Risk, Shape, Trend, probability_at};
 pub use rng::Rng;
 pub use scenario::{Benefit, Change, Effect, Estimate, Expected, Scenario, WhatIf};
 pub use schema::{Schema, SchemaId};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::contrast::Contrast;
 use crate::instance::InstanceId;
 use crate::judgement::{Judgement, Learning};
@@ -80,6 +81,9 @@ pub struct Prediction {
     /// Where trouble is by the contrast of production and its twin, where one runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contrast: Option<Contrast>,
+    /// What recorded failures the probabilities were calibrated with; absent while none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// The report that was asked about, or the newest there is of the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_id: Option<ReportId>,

@@ -129,14 +129,21 @@ impl Risk {
     /// The probability of failure within `horizon_s` seconds, linear between the stated horizons.
     #[must_use]
     pub fn at(&self, horizon_s: f64) -> f64 {
-        let mut before = (0.0, 0.0);
-        for &(horizon, p) in &self.within {
-            if horizon_s <= horizon {
-                let share = (horizon_s - before.0) / (horizon - before.0).max(f64::MIN_POSITIVE);
-                return before.1 + share.clamp(0.0, 1.0) * (p - before.1);
-            }
-            before = (horizon, p);
-        }
-        before.1
+        probability_at(&self.within, horizon_s)
     }
+}
+
+/// A probability within `horizon_s` from those at stated horizons, which ascend: linear between them, from none now, and
+/// constant beyond the last.
+#[must_use]
+pub fn probability_at(within: &[(f64, f64)], horizon_s: f64) -> f64 {
+    let mut before = (0.0, 0.0);
+    for &(horizon, p) in within {
+        if horizon_s <= horizon {
+            let share = (horizon_s - before.0) / (horizon - before.0).max(f64::MIN_POSITIVE);
+            return before.1 + share.clamp(0.0, 1.0) * (p - before.1);
+        }
+        before = (horizon, p);
+    }
+    before.1
 }

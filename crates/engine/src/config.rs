@@ -26,6 +26,10 @@ pub struct Config {
     pub twin: foretwin_twin::Config,
     /// Extrapolation and risk.
     pub foresee: foretwin_foresee::Config,
+    /// What is an alert, and how many a day.
+    pub alerts: foretwin_foresee::policy::Config,
+    /// Who is told of alerts.
+    pub notify: Vec<foretwin_notify::Sink>,
     /// Where an agent sends what it collects.
     pub forward: Forward,
     /// Operating information reports and known issues.
@@ -116,6 +120,8 @@ impl Default for Config {
             training: Training::default(),
             twin: foretwin_twin::Config::default(),
             foresee: foretwin_foresee::Config::default(),
+            alerts: foretwin_foresee::policy::Config::default(),
+            notify: Vec::new(),
             forward: Forward::default(),
             reports: crate::reports::Config::default(),
         }
@@ -134,6 +140,8 @@ impl Config {
         self.learn.check()?;
         self.twin.validate()?;
         self.foresee.clone().validate()?;
+        self.alerts.clone().validate()?;
+        foretwin_notify::check(&self.notify)?;
         self.reports.issues()?.check()?;
         let server = &self.forward.server;
         let checks = [

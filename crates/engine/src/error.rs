@@ -37,6 +37,9 @@ pub enum Error {
     /// A twin cannot be kept.
     #[error(transparent)]
     Twin(#[from] foretwin_twin::Error),
+    /// A receiver of messages cannot be meant, or its files cannot be read.
+    #[error(transparent)]
+    Notify(#[from] foretwin_notify::Error),
     /// There is no such rehearsal.
     #[error("there is no rehearsal {0}; POST /api/v1/twins/{{instance}}/rehearsals asks for one")]
     UnknownRehearsal(u64),
@@ -89,6 +92,12 @@ pub enum Error {
     /// There is no such report.
     #[error("there is no report {0}; GET /api/v1/reports lists those that are kept")]
     UnknownReport(foretwin_core::ReportId),
+    /// There is no such alert.
+    #[error("there is no alert {0}; GET /api/v1/alerts lists those that are kept")]
+    UnknownAlert(foretwin_core::AlertId),
+    /// There is no such planned work.
+    #[error("there is no planned work {0}; GET /api/v1/maintenance lists what is planned")]
+    UnknownMaintenance(String),
     /// A model that cannot serve the instance it is meant for.
     #[error("{0}")]
     ModelRefused(String),
@@ -148,6 +157,7 @@ impl Error {
             Self::Learn(_) => "learn",
             Self::Foresee(_) => "foresee",
             Self::Twin(_) => "twin",
+            Self::Notify(_) => "notify",
             Self::UnknownRehearsal(_) => "unknown_rehearsal",
             Self::Wire(_) | Self::Refused(_) => "invalid_record",
             Self::File { .. } => "file",
@@ -157,6 +167,8 @@ impl Error {
             Self::UnknownMetric { .. } => "unknown_metric",
             Self::UnknownModel { .. } => "unknown_model",
             Self::UnknownReport(_) => "unknown_report",
+            Self::UnknownAlert(_) => "unknown_alert",
+            Self::UnknownMaintenance(_) => "unknown_maintenance",
             Self::ModelRefused(_) => "invalid_model",
             Self::Conflict(_) => "conflict",
             Self::DamagedModel { .. } => "damaged_model",

@@ -14,7 +14,16 @@ pub(crate) fn text(handle: &Handle) -> String {
     for (name, help, kind, value) in stored(handle).iter().chain(&handle.ingest.stats()) {
         family(&mut page, name, help, kind, &[(String::new(), *value)]);
     }
+    for (name, help, kind, samples) in handle.gateway.stats() {
+        family(&mut page, name, help, kind, &samples);
+    }
     verdicts(&mut page, &handle.instances());
+    let open =
+        handle.alerts_by_state().map(|(state, count)| (format!("{{state=\"{state}\"}}"), count as f64));
+    family(&mut page, "foretwin_alerts", "Alerts that are not over.", "gauge", &open);
+    for (name, help, kind, samples) in crate::messages::families(&handle.notifier) {
+        family(&mut page, name, help, kind, &samples);
+    }
     page
 }
 
@@ -71,7 +80,7 @@ fn family(page: &mut String, name: &str, help: &str, kind: &str, samples: &[(Str
 }
 
 /// A label value as the format wants it.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

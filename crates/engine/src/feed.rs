@@ -9,6 +9,7 @@ use foretwin_foresee::{Evidence, Growth, History, Series};
 use foretwin_learn::{Departure, Model, State};
 
 use crate::config::Training;
+use crate::detect::Detector;
 use crate::drift::Vigil;
 use crate::judge::Judge;
 use crate::pace::Assessed;
@@ -51,6 +52,8 @@ pub(crate) struct Feed {
     /// When the newest model was trained, whichever judges.
     renewed: Option<Timestamp>,
     resources: Vec<Resource>,
+    /// Looks for failures in the frames.
+    pub(crate) detector: Detector,
 }
 
 /// A series that runs against a limit.
@@ -92,6 +95,7 @@ impl Feed {
             vigil: None,
             renewed: None,
             resources,
+            detector: Detector::new(schema),
         }
     }
 
@@ -229,6 +233,22 @@ impl Feed {
             self.enthrone(judge);
         } else {
             self.heir = Some(Box::new(judge));
+        }
+    }
+
+    /// Goes on with a state from before a restart. `missed` are the frames that came after it and before the one at
+    /// hand. If the state is ahead, because the log says again what it has seen, it waits until the frames are abreast.
+    pub(crate) fn resume(&mut self, (state, at): (State, Timestamp), missed: &[(Timestamp, Vec<Value>)]) {
+        let Some(judge) = &self.judge else { return };
+        let is_ahead = state.newest().is_some_and(|newest| newest >= at);
+        let mut resumed = Judge::resumed(judge.model.clone(), judge.phase, state);
+        for (at, values) in missed {
+            resumed.take(*at, values);
+        }
+        if is_ahead {
+            self.heir = Some(Box::new(resumed));
+        } else {
+            self.judge = Some(resumed);
         }
     }
 

@@ -11,10 +11,12 @@ use foretwin_core::{
 use foretwin_foresee::Question;
 
 use crate::Error;
+use crate::alerts::Alerts;
 use crate::events::Listener;
 use crate::ingest::Ingest;
 use crate::outputs::HORIZONS;
-use crate::pipeline::{Pipeline, within};
+use crate::pipeline::Pipeline;
+use crate::receive::Gateway;
 use crate::reports::Reports;
 use crate::shard::Watched;
 use crate::twin::Wishes;
@@ -32,8 +34,11 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 pub struct Handle {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) ingest: Arc<Ingest>,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) wishes: Arc<Wishes>,
+    pub(crate) alerts: Arc<Alerts>,
+    pub(crate) notifier: foretwin_notify::Notifier,
     /// Whether this node collects, and so waits for its own telemetry before it is ready.
     pub(crate) collects: bool,
 }
@@ -106,7 +111,7 @@ impl Handle {
             score: judgement.as_ref().map(|judged| judged.score.0),
             judgement,
             learning: watched.learning(&self.pipeline.config.training),
-            failure_probability: within(risks, GLANCE_S),
+            failure_probability: if alive { watched.within_the_hour() } else { 0.0 },
             top_risk: top.filter(|(probability, _)| *probability > 1e-3).map(|(probability, risk)| TopRisk {
                 mode: risk.mode,
                 metric: risk.metric.clone(),
@@ -148,7 +153,14 @@ impl Handle {
     pub fn risks(&self, id: &InstanceId) -> Result<Vec<Risk>, Error> {
         self.pipeline.with(id, |watched| match watched.vanished {
             Some(_) => Vec::new(),
-            None => watched.assess(watched.last(), &self.pipeline.config.foresee),
+            None => {
+                let (now, config) = (watched.last(), &self.pipeline.config.foresee);
+                let mut risks = watched.assess(now, config);
+                if let Some(taught) = self.pipeline.lessons.taught() {
+                    watched.learned(&taught, &mut risks, (now, config));
+                }
+                risks
+            }
         })
     }
 
@@ -234,23 +246,36 @@ impl Handle {
 /// The answer of [`Handle::predict`], for whoever has a pipeline.
 pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
     let config = pipeline.config.foresee.clone().with_horizon(horizon_s);
+    let taught = pipeline.lessons.taught();
     let mut prediction = pipeline.with(id, |watched| {
         let at = watched.last();
         let gone = watched.vanished.is_some();
+        let mut risks = if gone { Vec::new() } else { watched.assess(at, &config) };
+        let learned = taught.as_deref().filter(|_| !gone);
+        let learned = learned.map(|taught| watched.learned(taught, &mut risks, (at, &config)));
         let question = Question {
             instance: id.clone(),
             at,
             horizon_s,
-            risks: if gone { Vec::new() } else { watched.assess(at, &config) },
+            risks,
             anomaly: watched.judgement(),
             learning: watched.learning(&pipeline.config.training),
         };
-        foretwin_foresee::predict(question, &config)
+        let mut prediction = foretwin_foresee::predict(question, &config);
+        if let Some((blended, calibration)) = learned {
+            prediction.failure_probability = blended.at(horizon_s);
+            for stated in &mut prediction.probabilities {
+                stated.probability = blended.at(stated.horizon_s);
+            }
+            prediction.calibration = Some(calibration);
+        }
+        prediction
     })?;
     let anomalous = prediction.anomaly.as_ref().is_some_and(|judged| judged.score.0 > 1.0);
     if anomalous || !prediction.root_causes.is_empty() {
         let diagnosis = pipeline.diagnosis(id)?;
         prediction.root_causes = foretwin_foresee::explained(prediction.root_causes, &diagnosis.causes);
+        prediction.recommended_actions.extend(foretwin_foresee::advice(id, &prediction.root_causes));
     }
     let known = pipeline.with(id, |watched| watched.instance.clone())?;
     prediction.contrast = pipeline.contrasts.contrast(&known);

@@ -27,6 +27,12 @@ pub struct Ingest {
     memory: Mutex<Memory>,
 }
 
+/// Records under way into the log.
+pub(crate) struct Offer {
+    ticket: Ticket,
+    placed: Vec<(Partition, Record)>,
+}
+
 /// What was said already.
 #[derive(Default)]
 struct Memory {
@@ -50,6 +56,11 @@ impl Ingest {
         records: Vec<Record>,
         wait: Duration,
     ) -> Result<(), Error> {
+        self.settle(self.offer(pipeline, records)?, wait)
+    }
+
+    /// Appends records, in this order and behind all before; they are durable once [`Self::settle`] says so.
+    pub(crate) fn offer(&self, pipeline: &Pipeline, records: Vec<Record>) -> Result<Offer, Error> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let mut placed = Vec::new();
         for record in records {
@@ -69,7 +80,11 @@ impl Ingest {
         }
         // Encoding takes its time, and the collector asks this memory for every frame.
         drop(memory);
-        let ticket = self.append(&placed)?;
+        Ok(Offer { ticket: self.append(&placed)?, placed })
+    }
+
+    /// Waits until an offer is durable.
+    pub(crate) fn settle(&self, Offer { ticket, placed }: Offer, wait: Duration) -> Result<(), Error> {
         // Only what is durable counts as seen, and only what the log has taken as announced.
         ticket.wait(wait)?;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);

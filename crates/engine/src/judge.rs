@@ -17,15 +17,27 @@ pub(crate) struct Judge {
     /// The frame judged last, as far as it is still what the state took last.
     judged: Option<Timestamp>,
     frame: Vec<Value>,
+    /// Frames up to here are known to the state from before a restart: not once more.
+    known: Option<Timestamp>,
 }
 
 impl Judge {
     pub(crate) fn new(model: Arc<Model>, phase: Phase) -> Self {
-        Self { state: model.start(), model, phase, judged: None, frame: Vec::new() }
+        Self { state: model.start(), model, phase, judged: None, frame: Vec::new(), known: None }
+    }
+
+    /// A judge that goes on with a state from before a restart.
+    pub(crate) fn resumed(model: Arc<Model>, phase: Phase, state: State) -> Self {
+        Self { known: state.newest(), state, ..Self::new(model, phase) }
     }
 
     /// Takes a frame; true if it was judged. A late one changes nothing.
     pub(crate) fn take(&mut self, at: Timestamp, values: &[Value]) -> bool {
+        // The log says again what the store had not yet made durable.
+        if self.known.is_some_and(|known| at <= known) {
+            return false;
+        }
+        self.known = None;
         let taken = self.model.advance(&mut self.state, at, values);
         match taken {
             Taken::Judged => {

@@ -6,10 +6,13 @@
 //! An [`Agent`] has only the collector and the log, and sends what the log holds to a server.
 
 mod agent;
+mod alerts;
+mod checkpoint;
 mod cohort;
 mod config;
 mod counters;
 mod descriptions;
+mod detect;
 mod diagnosis;
 mod drift;
 mod error;
@@ -17,10 +20,13 @@ mod events;
 mod exposition;
 mod feed;
 mod forecast;
+mod gather;
 mod handle;
 mod history;
 mod ingest;
 mod judge;
+mod lessons;
+mod messages;
 mod minutes;
 mod models;
 mod node;
@@ -28,10 +34,12 @@ mod outputs;
 mod pace;
 mod pipeline;
 mod presence;
+mod receive;
 mod registry;
 mod reliability;
 mod replay;
 mod reports;
+mod select;
 mod shard;
 mod tasks;
 mod threads;
@@ -44,6 +52,7 @@ mod whatif;
 mod worker;
 
 pub use agent::Agent;
+pub use alerts::{AlertQuery, MaintenanceView};
 pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;
@@ -56,9 +65,11 @@ pub use models::{
     ModelView, Switched, Vectors,
 };
 pub use node::{Node, Roles};
+pub use receive::{Protocol, Received};
 pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
+pub use select::MetricSays;
 pub use tasks::{TaskState, TaskView};
 pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
 pub use uplink::{Credentials, is_in_the_open};

@@ -13,11 +13,14 @@ use foretwin_store::Store;
 use foretwin_stream::{DirectoryLock, EntryRef, Log};
 
 use crate::Error;
+use crate::alerts::{self, Alerts};
 use crate::config::Config;
 use crate::error::Chain;
 use crate::handle::{Handle, wall_clock};
 use crate::ingest::{Ingest, LocalSink};
+use crate::messages::Messages;
 use crate::pipeline::Pipeline;
+use crate::receive::Gateway;
 use crate::registry::Registry;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
@@ -43,6 +46,7 @@ pub struct Node {
     handle: Handle,
     log: Arc<Log>,
     threads: Threads,
+    messages: Messages,
     _lock: DirectoryLock,
 }
 
@@ -60,29 +64,38 @@ impl Node {
         recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
         let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
+        let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
+        pipeline.contrasts.recall(disk.clone(), &config.data_dir);
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
         let collects = roles.collect;
+        let messages = Messages::start(&config.notify, identity(&config.data_dir)?.0)?;
         let handle = Handle {
             pipeline: pipeline.clone(),
             ingest: ingest.clone(),
+            gateway: Arc::new(Gateway::new(&config.collect.receive)),
             reports,
             wishes: Arc::default(),
+            alerts,
+            notifier: messages.notifier(),
             collects,
         };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
         start_trainer(&mut threads, pipeline.clone())?;
         start_keeper(&mut threads, handle.clone(), log.clone())?;
+        messages.connect(&handle);
+        alerts::start(&mut threads, handle.clone())?;
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
             let (ingest, pipeline) = (handle.ingest.clone(), Some(handle.pipeline.clone()));
             start_twins(&mut threads, (config, handle.wishes.clone()), ingest, pipeline)?;
         }
-        Ok(Self { handle, log, threads, _lock: lock })
+        Ok(Self { handle, log, threads, messages, _lock: lock })
     }
 
     /// How to ask it.
@@ -98,14 +111,23 @@ impl Node {
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
         self.threads.join("twin");
+        // It records failures in the log.
+        self.threads.join("sentinel");
+        // Alerts come from there: what it said last is told.
+        self.messages.stop();
         let sealed = self.log.close();
         // Without their lanes the workers end once their queues are empty.
         self.log.subscribe(|_| ());
         self.threads.join("worker");
         self.threads.join("trainer");
+        self.threads.join("lessons");
         self.threads.join("keeper");
         let pipeline = &self.handle.pipeline;
         pipeline.store.flush(wall_clock())?;
+        pipeline.checkpoint();
+        if let Err(error) = pipeline.contrasts.keep_all() {
+            tracing::warn!("comparisons are not kept: {}", Chain(&error));
+        }
         self.log.trim(&pipeline.store.durable())?;
         Ok(sealed?)
     }
@@ -227,9 +249,13 @@ fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<
                 searched = Some(Instant::now());
                 guarded(pipeline, "presence", || dismiss(&handle, started));
             }
+            if pipeline.checkpoints.is_due() {
+                guarded(pipeline, "checkpoint", || _ = pipeline.checkpoint());
+            }
         };
         while pause(&stop, LOOK) {
             guarded(pipeline, "maintenance", || keep((&handle, &log), &stop, &mut search));
+            guarded(pipeline, "keeping comparisons", || keep_comparisons(pipeline));
         }
     })
 }
@@ -259,8 +285,15 @@ fn keep((handle, log): (&Handle, &Log), stop: &AtomicBool, between: &mut dyn FnM
     }
 }
 
+fn keep_comparisons(pipeline: &Pipeline) {
+    if let Err(error) = pipeline.contrasts.keep_due() {
+        pipeline.counters.maintenance_errors.add(1);
+        tracing::warn!("comparisons are not kept: {}", Chain(&error));
+    }
+}
+
 /// Runs something that must not end its thread when it panics.
-fn guarded(pipeline: &Pipeline, what: &str, run: impl FnOnce()) {
+pub(crate) fn guarded(pipeline: &Pipeline, what: &str, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         pipeline.counters.panics.add(1);
         tracing::error!("{what} panicked; it goes on with the next");

@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, DAY_US, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema, SchemaId,
-    Score, Timestamp, Value,
+    Batch, DAY_US, Failure, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema,
+    SchemaId, Score, Timestamp, Value,
 };
 use foretwin_store::{Query, Statistic, Store};
 
+use crate::checkpoint::Checkpoints;
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::detect::{BOOT_ID, Detected, rebooted};
 use crate::error::Chain;
 use crate::events::Events;
+use crate::lessons::Lessons;
 use crate::pace::Pace;
 use crate::registry::Registry;
 use crate::shard::{Shard, Watched};
@@ -36,6 +39,9 @@ pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
     pub(crate) contrasts: Contrasts,
     pub(crate) tasks: crate::tasks::Tasks,
+    pub(crate) detected: Detected,
+    pub(crate) lessons: Lessons,
+    pub(crate) checkpoints: Checkpoints,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
 }
@@ -45,13 +51,16 @@ impl Pipeline {
     pub(crate) fn new(config: Config, store: Arc<Store>, registry: Registry) -> Self {
         let shards: Vec<Mutex<Shard>> = (0..PARTITIONS).map(|_| Mutex::default()).collect();
         let pipeline = Self {
+            contrasts: Contrasts::new(&config.twin),
             config,
             registry,
             shards,
             events: Events::default(),
             counters: Counters::default(),
-            contrasts: Contrasts::default(),
             tasks: crate::tasks::Tasks::default(),
+            detected: Detected::default(),
+            lessons: Lessons::default(),
+            checkpoints: Checkpoints::default(),
             schemas: RwLock::default(),
             store,
         };
@@ -108,6 +117,10 @@ impl Pipeline {
             Record::Schema(schema) => self.learn_schema(schema),
             Record::Instance(instance) => {
                 let mut shard = self.shard(position.partition);
+                let before = shard.watched.get(&instance.id).map(|watched| watched.instance.clone());
+                let before = before.filter(|before| before.labels.contains_key(BOOT_ID));
+                let last = || self.store.instance_span(&instance.id).ok().flatten().map(|(_, last)| last);
+                self.detected.add(before.and_then(|before| rebooted(&before, instance, last()?)));
                 let (watched, fresh) = shard.describe(instance);
                 // Of a workload that is known only now, there may be a model.
                 let schemas: Vec<SchemaId> = watched.feeds.iter().map(|feed| feed.schema.id()).collect();
@@ -123,6 +136,7 @@ impl Pipeline {
                 // Frames that came meanwhile are the better proof.
                 if let Some(watched) = shard.watched.get_mut(instance).filter(|one| one.last() <= *at) {
                     watched.vanished = Some(*at);
+                    self.detected.add(watched.main().and_then(|feed| feed.detector.ended(instance)));
                     self.contrasts.vanished(&watched.instance);
                 }
                 drop(shard);
@@ -172,8 +186,11 @@ impl Pipeline {
         for (row, (id, at, values)) in batch.rows().iter().zip(batch.frames()) {
             let (watched, pace) =
                 shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
-            if self.frame(watched, &schema, (at, values)) {
-                self.contrast(watched, (&schema, at, values));
+            for (at, values) in watched.gathered(&schema, (at, values)) {
+                if !self.frame(watched, &schema, (at, &values)) {
+                    continue;
+                }
+                self.contrast(watched, (&schema, at, &values));
                 self.assess(watched, pace, at);
                 if let Some(frame) = verdict(watched, &schema) {
                     verdicts.add(row.instance, at, &frame);
@@ -200,6 +217,9 @@ impl Pipeline {
                 self.recall(&id, feed, at);
             }
             self.seat(watched, schema.id());
+            if let Some(feed) = watched.feed_of(schema.id()) {
+                self.resume(&id, feed, at);
+            }
         }
         let Some(feed) = watched.feed_of(schema.id()) else { return false };
         if !feed.take(at, values) {
@@ -209,6 +229,12 @@ impl Pipeline {
         if let Some((_, score)) = feed.score(at).filter(|(judged, _)| *judged == at) {
             self.counters.scored.add(1);
             self.counters.anomalous.add(u64::from(Score(score).is_anomalous()));
+        }
+        let failed = feed.detector.take(schema, (at, values));
+        if !failed.is_empty() {
+            let instance = &watched.instance.id;
+            let failure = |(mode, note)| Failure { instance: instance.clone(), at, mode, note };
+            self.detected.add(failed.into_iter().map(failure));
         }
         watched.newest = at;
         true
@@ -231,7 +257,8 @@ impl Pipeline {
     /// Assesses risks when it is time to.
     fn assess(&self, watched: &mut Watched, pace: &mut Pace, at: Timestamp) {
         if pace.is_due(at, watched.assessed, watched.within_the_hour()) {
-            let count = watched.reassess(at, &self.config.foresee);
+            let taught = self.lessons.taught();
+            let count = watched.reassess(at, &self.config.foresee, taught.as_deref());
             pace.spend(count);
             self.counters.assessed.add(count as u64);
         }
@@ -251,7 +278,7 @@ impl Pipeline {
     }
 
     /// Gives foresight the recent history from before a restart.
-    fn recall(&self, id: &InstanceId, feed: &mut crate::feed::Feed, before: Timestamp) {
+    pub(crate) fn recall(&self, id: &InstanceId, feed: &mut crate::feed::Feed, before: Timestamp) {
         if self.store.schemas(id).is_empty() {
             return;
         }

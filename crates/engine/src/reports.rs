@@ -189,6 +189,7 @@ fn from_report_alone(
             message: format!("no telemetry: from {failures:.0} failures in the week before the report"),
         },
         contrast: None,
+        calibration: None,
         report_id: None,
         flags: Vec::new(),
     })

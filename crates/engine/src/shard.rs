@@ -1,15 +1,21 @@
 //! What a partition's owner knows of its instances.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema, SchemaId, Timestamp,
+    Calibration, Instance, InstanceId, InstanceKind, Judgement, Learning, Origin, Phase, Risk, Schema,
+    SchemaId, Timestamp, Value,
 };
+
+use foretwin_foresee::Blend;
 
 use crate::config::Training;
 use crate::feed::Feed;
+use crate::gather::Gather;
+use crate::lessons::Taught;
 use crate::outputs::HORIZONS;
 use crate::pace::Pace;
 use crate::pipeline::within;
@@ -30,6 +36,8 @@ pub(crate) struct Watched {
     /// Time of the last frame that was not late; goes back when the clock was set back.
     pub(crate) newest: Timestamp,
     pub(crate) feeds: Vec<Feed>,
+    /// Of schemas whose frames come in parts.
+    gathers: HashMap<SchemaId, Gather>,
     /// Which workload it is of, as a hash: equal ones share a model.
     pub(crate) cohort: u64,
     /// As of `assessed`, likeliest first.
@@ -37,6 +45,8 @@ pub(crate) struct Watched {
     /// What the risks come to at the horizons that are stored.
     pub(crate) probabilities: [f64; HORIZONS.len()],
     pub(crate) assessed: Timestamp,
+    /// What those probabilities were calibrated with.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 impl Shard {
@@ -90,9 +100,11 @@ impl Watched {
             vanished: None,
             newest: Timestamp::default(),
             feeds: Vec::new(),
+            gathers: HashMap::new(),
             risks: Vec::new(),
             probabilities: [0.0; HORIZONS.len()],
             assessed: Timestamp(i64::MIN),
+            calibration: None,
         }
     }
 
@@ -103,10 +115,28 @@ impl Watched {
             return false;
         }
         self.feeds.retain(|feed| now.since(feed.last).abs() < 3600.0);
+        self.gathers
+            .retain(|id, _| *id == schema.id() || self.feeds.iter().any(|feed| feed.schema.id() == *id));
         let mut feed = Feed::new(schema);
         feed.inherit(&self.feeds);
         self.feeds.push(feed);
         true
+    }
+
+    /// Frames that may be judged now that this one came: itself, or none while parts of it are missing.
+    pub(crate) fn gathered<'a>(
+        &mut self,
+        schema: &Schema,
+        (at, values): (Timestamp, &'a [Value]),
+    ) -> impl Iterator<Item = (Timestamp, Cow<'a, [Value]>)> + use<'a> {
+        if !self.gathers.contains_key(&schema.id()) {
+            self.gathers.extend(Gather::of(schema).map(|gather| (schema.id(), gather)));
+        }
+        let gather = self.gathers.get_mut(&schema.id());
+        // Most frames come whole, and are not copied.
+        let whole = gather.is_none().then_some((at, Cow::Borrowed(values)));
+        let parts = gather.map(|gather| gather.take(at, values)).unwrap_or_default();
+        whole.into_iter().chain(parts.into_iter().map(|(at, values)| (at, Cow::Owned(values))))
     }
 
     pub(crate) fn feed_of(&mut self, schema: SchemaId) -> Option<&mut Feed> {
@@ -170,7 +200,12 @@ impl Watched {
     }
 
     /// Assesses what needs it, and says how much that was.
-    pub(crate) fn reassess(&mut self, now: Timestamp, config: &foretwin_foresee::Config) -> usize {
+    pub(crate) fn reassess(
+        &mut self,
+        now: Timestamp,
+        config: &foretwin_foresee::Config,
+        taught: Option<&Taught>,
+    ) -> usize {
         self.assessed = now;
         let (newest, owner) = (self.newest, &self.instance.id);
         let current = self.feeds.iter_mut().filter(|feed| feed.is_current(newest));
@@ -180,8 +215,28 @@ impl Watched {
             self.risks = self.current().flat_map(Feed::assessed).cloned().collect();
             sort(&mut self.risks);
             self.probabilities = HORIZONS.map(|(_, horizon_s)| within(&self.risks, horizon_s));
+            if let Some(taught) = taught {
+                let mut risks = std::mem::take(&mut self.risks);
+                let (blended, calibration) = self.learned(taught, &mut risks, (now, config));
+                self.risks = risks;
+                self.probabilities = HORIZONS.map(|(_, horizon_s)| blended.at(horizon_s));
+                self.calibration = Some(calibration);
+            }
         }
         count
+    }
+
+    /// Moves risks as recorded failures taught.
+    pub(crate) fn learned(
+        &self,
+        taught: &Taught,
+        risks: &mut [Risk],
+        (now, config): (Timestamp, &foretwin_foresee::Config),
+    ) -> (Blend, Calibration) {
+        let unknown = |_: Timestamp| f64::NAN;
+        let growths =
+            self.current().flat_map(|feed| feed.growths((now, &self.instance.id), config, &unknown));
+        taught.apply(risks, &growths.collect::<Vec<_>>(), self.cohort)
     }
 
     /// The probability that anything runs out within the hour.

@@ -1,7 +1,8 @@
 //! The answers of a node, as machines read them: what `serve` turns into JSON and the CLI prints.
 
 use foretwin_core::{
-    Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp, VerdictClass,
+    Alert, Expectation, FailureMode, Instance, InstanceId, Judgement, Kind, Learning, Role, Timestamp,
+    VerdictClass,
 };
 use serde::Serialize;
 
@@ -169,6 +170,13 @@ pub enum Event {
         /// Of that class.
         probability: f64,
     },
+    /// An alert opened, changed or is over.
+    Alert {
+        /// `opened`, `updated` or `resolved`.
+        change: &'static str,
+        /// The alert as it is now.
+        alert: Box<Alert>,
+    },
     /// A model was trained and now judges.
     Learned {
         /// Whose.
@@ -188,6 +196,17 @@ impl Event {
             | Self::Vanished { instance, .. }
             | Self::Verdict { instance, .. }
             | Self::Learned { instance, .. } => instance,
+            // An alert has a member from its opening on.
+            Self::Alert { alert, .. } => &alert.members[0].instance,
+        }
+    }
+
+    /// Whether it concerns an instance.
+    #[must_use]
+    pub fn concerns(&self, id: &str) -> bool {
+        match self {
+            Self::Alert { alert, .. } => alert.members.iter().any(|one| one.instance.as_str() == id),
+            _ => self.instance().as_str() == id,
         }
     }
 
@@ -199,6 +218,7 @@ impl Event {
             Self::Appeared { .. } => "appeared",
             Self::Vanished { .. } => "vanished",
             Self::Verdict { .. } => "verdict",
+            Self::Alert { .. } => "alert",
             Self::Learned { .. } => "learned",
         }
     }

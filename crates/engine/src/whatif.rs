@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foretwin_core::{
     Action, FailureMode, InstanceId, MINUTE_US, Prediction, Role, Scenario, Timestamp, WhatIf,
 };
-use foretwin_foresee::{Config, Grounds, Growth};
+use foretwin_foresee::{Config, Grounds, Growth, Processors};
 
 use crate::Error;
 use crate::pipeline::Pipeline;
@@ -25,6 +25,7 @@ struct Grown {
     /// The highest rate of the driver over its mean, and whether there is one.
     highest_load: f64,
     driven: bool,
+    processors: Option<Processors>,
 }
 
 /// Replays scenarios side by side.
@@ -79,6 +80,7 @@ impl Grown {
             growths: &self.growths,
             highest_load: self.highest_load,
             knows_work: self.driven,
+            processors: self.processors,
             host,
             horizon_s,
         }
@@ -99,11 +101,12 @@ fn grown(pipeline: &Pipeline, id: &InstanceId, config: &Config) -> Result<Grown,
         })
     };
     let idle = read(&|_| f64::NAN)?;
-    let mut best = Grown { at, growths: idle, highest_load: 1.0, driven: false };
-    // Nothing that grows needs no driver.
+    let mut best = Grown { at, growths: idle, highest_load: 1.0, driven: false, processors: None };
+    // Nothing that grows needs no driver, and no time to work in.
     if keys.is_empty() || best.growths.iter().all(|growth| growth.lasted_s <= 0.0) {
         return Ok(best);
     }
+    best.processors = processors(pipeline, (id, at))?;
     let (instance, from) = (id.clone(), at - DRIVEN_US);
     let query = WindowQuery { instance, metrics: keys, from, to: at, points: POINTS };
     for series in pipeline.window(&query)?.series {
@@ -113,6 +116,33 @@ fn grown(pipeline: &Pipeline, id: &InstanceId, config: &Config) -> Result<Grown,
         }
     }
     Ok(best)
+}
+
+/// Processor time used and to be had, on average over the last hour; nothing where either is not measured.
+fn processors(pipeline: &Pipeline, (id, at): (&InstanceId, Timestamp)) -> Result<Option<Processors>, Error> {
+    let keys = pipeline.with(id, |watched| {
+        let mut metrics = watched.current().flat_map(|feed| feed.schema.metrics());
+        metrics.find_map(|metric| {
+            let capacity = metric.capacity.as_ref().filter(|one| one.mode == FailureMode::CpuSaturation)?;
+            Some(vec![metric.key(), capacity.limit.clone()])
+        })
+    })?;
+    let Some(metrics) = keys else { return Ok(None) };
+    let query = WindowQuery {
+        instance: id.clone(),
+        metrics: metrics.clone(),
+        from: at - DRIVEN_US,
+        to: at,
+        points: POINTS,
+    };
+    let series = pipeline.window(&query)?.series;
+    let mean = |key: &String| {
+        let found = series.iter().find(|one| one.metric == *key)?;
+        let known: Vec<f64> = found.observed.iter().copied().filter(|value| value.is_finite()).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    };
+    let both = mean(&metrics[0]).zip(mean(&metrics[1])).filter(|(_, limit)| *limit > 0.0);
+    Ok(both.map(|(used, limit)| Processors { used, limit }))
 }
 
 /// How much of the growth follows the work.

@@ -52,8 +52,14 @@ fn grow(name: &str, seconds: u32, mut used: impl FnMut(f64) -> f64) {
     let begin = Instant::now();
     for growth in &growths {
         let growths = std::slice::from_ref(growth);
-        let grounds =
-            Grounds { growths, highest_load: 1.0, knows_work: true, host: &host, horizon_s: 3600.0 };
+        let grounds = Grounds {
+            growths,
+            highest_load: 1.0,
+            knows_work: true,
+            processors: None,
+            host: &host,
+            horizon_s: 3600.0,
+        };
         std::hint::black_box(what_if(&grounds, &more, &config));
     }
     let what_us = begin.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS);

@@ -61,12 +61,25 @@ impl Experience {
     /// Learns from records; `horizons_s` ascend, as in the situations.
     #[must_use]
     pub fn learn(records: &[Record], horizons_s: &[f64]) -> Self {
+        Self::learn_weighted(records, horizons_s, |_, _| 1.0)
+    }
+
+    /// Learns from records whose moments count as `weight(record, moment)` observations: what lies near together in one
+    /// record is nearly the same observation.
+    #[must_use]
+    pub fn learn_weighted(
+        records: &[Record],
+        horizons_s: &[f64],
+        weight: impl Fn(&Record, usize) -> f64,
+    ) -> Self {
         let mut moments = Vec::new();
         for record in records {
             let Outcome { ended_s, failed, .. } = record.outcome;
-            for (at, situation) in record.moments.iter().filter(|(at, _)| *at < ended_s) {
-                let left_s = ended_s - at;
-                moments.push(Moment { situation, identity: record.identity, left_s, failed, weight: 1.0 });
+            for (index, (at, situation)) in record.moments.iter().enumerate() {
+                if *at < ended_s {
+                    let (left_s, weight) = (ended_s - at, weight(record, index));
+                    moments.push(Moment { situation, identity: record.identity, left_s, failed, weight });
+                }
             }
         }
         let failing = |mode: Option<FailureMode>| {
@@ -77,6 +90,8 @@ impl Experience {
                 let moments = record.moments.iter().filter(move |(at, _)| during(*at));
                 moments
                     .filter(move |(_, situation)| mode.is_none_or(|mode| situation.mode == mode))
+                    // Where nobody knows when the trouble began, silence may have been right.
+                    .filter(move |(_, situation)| onset_s.is_some() || Interval::speaks(&situation.arrivals))
                     .map(move |(at, situation)| (situation.arrivals.as_slice(), ended_s - at))
             })
         };
@@ -88,6 +103,12 @@ impl Experience {
             by_mode: by_mode.map(|&mode| (mode, Interval::fit(failing(Some(mode))))).collect(),
             failures: records.iter().filter(|record| record.outcome.failed).count(),
         }
+    }
+
+    /// Recorded failures that it was learned from.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.failures
     }
 
     /// Judges a situation.

@@ -9,12 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use foretwin_core::FailureMode;
+use foretwin_core::{FailureMode, Risk};
 
+use crate::combine;
 use crate::growth::Growth;
 
 /// Features of one interval.
-const FEATURES: usize = 12;
+const FEATURES: usize = 16;
 /// Prior precision of the coefficients, of a mode's offset and of an identity's offset.
 const RIDGE: f64 = 1.0;
 const RIDGE_OFFSET: f64 = 4.0;
@@ -39,6 +40,10 @@ pub struct Situation {
     slower: f64,
     ended: f64,
     lasted_s: f64,
+    /// How far it is above the level known from earlier days, as a share of the limit.
+    ground: Option<f64>,
+    /// Probability within each horizon of first passage judged by how long trends last; empty where it was not asked.
+    passage: Vec<f64>,
 }
 
 impl Situation {
@@ -60,20 +65,37 @@ impl Situation {
             slower: worst.map_or(0.0, |one| one.shares.slower),
             ended: worst.map_or(0.0, |one| one.shares.ended),
             lasted_s: worst.map_or(0.0, |one| one.lasted_s),
+            ground: worst.and_then(|one| one.ground),
+            passage: Vec::new(),
         }
+    }
+
+    /// The same, with what the [`risk`](crate::risk()) of each resource says beside it: an independent opinion.
+    #[must_use]
+    pub fn beside(mut self, risks: &[Risk], horizons_s: &[f64]) -> Self {
+        self.passage = horizons_s.iter().map(|&horizon| combine(risks, horizon)).collect();
+        self
+    }
+
+    /// Log odds of the hazard of an interval by probabilities within the horizons.
+    fn odds(within: &[f64], index: usize) -> f64 {
+        let before = if index == 0 { 0.0 } else { within[index - 1] };
+        let hazard = ((within[index] - before) / (1.0 - before).max(1e-3)).clamp(0.0, 1.0);
+        let smooth = (FUTURES * hazard + 0.5) / (FUTURES + 1.0);
+        (smooth / (1.0 - smooth)).ln()
     }
 
     /// The features of interval `index`, and the offset that is believed before anything was learned.
     fn features(&self, index: usize, horizons_s: &[f64]) -> ([f64; FEATURES], f64) {
         let mut features = [0.0; FEATURES];
+        if !self.passage.is_empty() {
+            features[12] = Self::odds(&self.passage, index) - CALM;
+        }
         if !self.grows {
             features[index.min(2)] = 1.0;
             return (features, CALM);
         }
-        let before = if index == 0 { 0.0 } else { self.raw[index - 1] };
-        let hazard = ((self.raw[index] - before) / (1.0 - before).max(1e-3)).clamp(0.0, 1.0);
-        let smooth = (FUTURES * hazard + 0.5) / (FUTURES + 1.0);
-        let odds = (smooth / (1.0 - smooth)).ln();
+        let odds = Self::odds(&self.raw, index);
         features[3 + index.min(2)] = 1.0;
         features[6] = odds;
         features[7] = self.jumps * odds;
@@ -82,10 +104,18 @@ impl Situation {
         features[9] = odds * (-self.lasted_s / horizons_s[index]).exp();
         features[10] = (-self.lasted_s / horizons_s[index]).exp();
         features[11] = self.slower + self.ended;
+        if let Some(ground) = self.ground {
+            // What was reached on other days without harm is no news; what is above it is.
+            features[13] = 1.0;
+            features[14] = if ground > NEWS { odds - CALM } else { 0.0 };
+            features[15] = (10.0 * ground).clamp(-3.0, 3.0);
+        }
         (features, odds)
     }
 }
 
+/// Share of the limit by which a level must exceed what is known to be news.
+const NEWS: f64 = 0.01;
 /// Log odds of failure in an interval without growth before anything was learned.
 const CALM: f64 = -6.0;
 
@@ -270,6 +300,8 @@ mod tests {
             slower: 0.0,
             ended: 0.0,
             lasted_s: 100.0,
+            ground: None,
+            passage: Vec::new(),
         }
     }
 
@@ -313,6 +345,32 @@ mod tests {
         assert!(said(3) > said(0) + 0.1, "{} {}", said(3), said(0));
         // A new one is taken for what most are.
         assert!(said(99) < said(3));
+    }
+
+    #[test]
+    fn known_ground_and_a_second_opinion_are_weighed() {
+        let mut rng = Rng::new(5);
+        // The futures know nothing; what exceeds known ground fails, if the other opinion says so too.
+        let drawn: Vec<_> = (0..3000)
+            .map(|_| {
+                let (ground, passage) = (rng.uniform() - 0.5, rng.uniform());
+                let said = Situation { ground: Some(ground), passage: vec![passage; 2], ..situation(0.5) };
+                (said, rng.uniform() < if ground > 0.0 { passage } else { 0.05 })
+            })
+            .collect();
+        let moments: Vec<_> = drawn
+            .iter()
+            .map(|(situation, failed)| {
+                let left_s = if *failed { 5.0 } else { 1e3 };
+                Moment { situation, identity: None, left_s, failed: *failed, weight: 1.0 }
+            })
+            .collect();
+        let hazard = Hazard::fit(&[10.0, 20.0], &moments);
+        let ask = |ground, passage: f64| {
+            let said = Situation { ground: Some(ground), passage: vec![passage; 2], ..situation(0.5) };
+            hazard.within(&said, None)[1]
+        };
+        assert!(ask(0.3, 0.9) > 0.7 && ask(0.3, 0.1) < 0.45 && ask(-0.3, 0.9) < 0.3);
     }
 
     #[test]

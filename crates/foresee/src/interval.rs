@@ -77,6 +77,11 @@ impl Interval {
         Self { low, high }
     }
 
+    /// Whether anything is said of the time: what mostly never comes has none.
+    pub(crate) fn speaks(arrivals: &[f64]) -> bool {
+        spread(arrivals).is_some()
+    }
+
     /// The calibrated quantiles of the time to failure.
     #[must_use]
     pub fn around(&self, arrivals: &[f64]) -> Quantiles {

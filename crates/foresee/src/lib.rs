@@ -13,7 +13,9 @@
 //! from recorded failures how often they come true. [`what_if`] replays them under a scenario.
 
 mod action;
+mod advice;
 mod alert;
+mod blend;
 mod cause;
 mod climb;
 mod config;
@@ -30,7 +32,9 @@ mod issues;
 mod math;
 mod outlook;
 mod path;
+mod peaks;
 mod persist;
+pub mod policy;
 mod predict;
 mod reliability;
 mod risk;
@@ -41,7 +45,9 @@ mod whatif;
 mod words;
 
 pub use action::actions;
+pub use advice::advice;
 pub use alert::Alert;
+pub use blend::{Blend, blend};
 pub use cause::{causes, explained};
 pub use config::Config;
 pub use error::Error;
@@ -53,8 +59,9 @@ pub use history::{History, Pushed};
 pub use interval::Interval;
 pub use issues::{Issues, Rule, recurrence};
 pub use math::first_passage;
+pub use peaks::Peaks;
 pub use predict::{Question, combine, predict};
 pub use reliability::{Reliability, ReliabilityBin, Tally};
 pub use risk::risk;
 pub use series::Series;
-pub use whatif::{Grounds, what_if};
+pub use whatif::{Grounds, Processors, futures, what_if};

@@ -51,6 +51,7 @@ pub fn predict(question: Question, config: &Config) -> Prediction {
         anomaly,
         learning,
         contrast: None,
+        calibration: None,
         report_id: None,
         flags: Vec::new(),
     }

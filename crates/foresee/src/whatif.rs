@@ -24,8 +24,19 @@ const MATTERS: f64 = 0.05;
 const FAR: f64 = 4.0;
 /// A limit this many times the highest level ever seen goes beyond experience.
 const HIGH: f64 = 2.0;
+/// Processors of which this share is used have no time left.
+const USED_UP: f64 = 0.95;
 /// A shape of less than this share has no say in the interval of a probability.
 const LEAST_SHARE: f64 = 0.05;
+
+/// Processors that an instance uses and may use, in one unit of processor time per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Processors {
+    /// On average.
+    pub used: f64,
+    /// Its quota, or all that there are.
+    pub limit: f64,
+}
 
 /// What a what-if is made from.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +47,8 @@ pub struct Grounds<'a> {
     pub highest_load: f64,
     /// Whether a series of work was found that may drive growth.
     pub knows_work: bool,
+    /// Its processors, where they are known: work that they have no time for is not done.
+    pub processors: Option<Processors>,
     /// Room on the host asked for: used and limit by mode; empty without one.
     pub host: &'a BTreeMap<FailureMode, (f64, f64)>,
     /// Horizon asked for, in seconds.
@@ -47,6 +60,14 @@ struct Replay {
     before: Vec<f64>,
     after: Vec<f64>,
     family: Vec<u8>,
+}
+
+/// Seconds from now until each of the futures fails under a scenario, ascending, infinite where it does not.
+#[must_use]
+pub fn futures(grounds: &Grounds<'_>, scenario: &Scenario, config: &Config) -> Vec<f64> {
+    let mut times = replay(grounds, scenario, config).after;
+    times.sort_by(f64::total_cmp);
+    times
 }
 
 /// Replays a scenario.
@@ -128,10 +149,30 @@ fn fails_s(
         return 0.0;
     }
     let Some(draw) = draw.filter(|_| !scenario.fix) else { return f64::INFINITY };
-    let shared = scenario.replicas.map_or(1.0, |(before, after)| f64::from(before) / f64::from(after));
-    let turn = Turn { load: shared * scenario.load.unwrap_or(1.0), anew: scenario.restart };
+    let turn = Turn { load: served(grounds, scenario), anew: scenario.restart };
     let arrival = draw.arrival(room, turn);
     if arrival > ends_s { f64::INFINITY } else { (arrival - growth.age_s).max(0.0) }
+}
+
+/// Load that is asked for under a scenario, as a multiple of the present one.
+fn offered(scenario: &Scenario) -> f64 {
+    let shared = scenario.replicas.map_or(1.0, |(before, after)| f64::from(before) / f64::from(after));
+    shared * scenario.load.unwrap_or(1.0)
+}
+
+/// Work that is done under a scenario, as a multiple of what is done now: what is asked for, as far as the processors
+/// have time for it. Where they have none left now, what waits takes all that is added.
+fn served(grounds: &Grounds<'_>, scenario: &Scenario) -> f64 {
+    let offered = offered(scenario);
+    let Some(Processors { used, limit }) = grounds.processors.filter(|cores| cores.used > 0.0) else {
+        return offered;
+    };
+    match scenario.cpu.map(|change| change.of(limit) / used) {
+        Some(most) if used > USED_UP * limit => most,
+        Some(most) => offered.min(most),
+        // What is done now can be done.
+        None => offered.min((limit / used).max(1.0)),
+    }
 }
 
 /// The limit of a resource under a scenario.
@@ -287,21 +328,38 @@ fn granted(grounds: &Grounds<'_>, scenario: &Scenario, growth: &Growth) -> Vec<S
     if scenario.memory.is_some_and(|change| change.of(1.0) > 1.0) {
         all.push("the workload does not use more memory because there is more".into());
     }
-    if scenario.cpu.is_some() && !grounds.growths.iter().any(|one| one.mode == FailureMode::CpuSaturation) {
-        all.push(
-            "no use of processors runs against a limit here: the change of CPU has no modelled effect".into(),
-        );
-    }
+    all.extend(granted_of_processors(grounds, scenario));
     if scenario.host.is_some() {
         all.push("the host works as fast as the present one".into());
     }
     all
 }
 
+/// What more or fewer processors are taken to do.
+fn granted_of_processors(grounds: &Grounds<'_>, scenario: &Scenario) -> Option<String> {
+    let Some(Processors { used, limit }) = grounds.processors.filter(|cores| cores.used > 0.0) else {
+        let unknown =
+            "how much processor time it uses is not known: the change of CPU has no modelled effect";
+        return scenario.cpu.map(|_| unknown.into());
+    };
+    let served = served(grounds, scenario);
+    if used > USED_UP * limit && scenario.cpu.is_some() {
+        return Some(format!(
+            "all of its processor time is used: what waits takes all that is added, {served:.2} times the work is done"
+        ));
+    }
+    let room = format!("it uses {} of its processor time", words::percent(used / limit));
+    if served < offered(scenario) {
+        return Some(format!(
+            "{room}: there is time for {served:.2} times the present work, and no more is done"
+        ));
+    }
+    scenario.cpu.map(|_| format!("{room}: what it does fits into what it then has, and nothing else changes"))
+}
+
 fn beyond(grounds: &Grounds<'_>, scenario: &Scenario, after: &Expected) -> Vec<String> {
     let mut all = Vec::new();
-    let shared = scenario.replicas.map_or(1.0, |(before, then)| f64::from(before) / f64::from(then));
-    let load = shared * scenario.load.unwrap_or(1.0);
+    let load = offered(scenario);
     if load > grounds.highest_load.max(1.0) * 1.05 {
         let seen = grounds.highest_load;
         all.push(format!(
@@ -348,11 +406,16 @@ mod tests {
     }
 
     fn effect(growth: &Growth, scenario: &Scenario) -> Effect {
+        effect_with(None, growth, scenario)
+    }
+
+    fn effect_with(processors: Option<Processors>, growth: &Growth, scenario: &Scenario) -> Effect {
         let host = BTreeMap::from([(FailureMode::MemoryExhaustion, (800.0, 1000.0))]);
         let grounds = Grounds {
             growths: std::slice::from_ref(growth),
             highest_load: 1.4,
             knows_work: true,
+            processors,
             host: &host,
             horizon_s: 3600.0,
         };
@@ -398,6 +461,29 @@ mod tests {
         let doubled = effect(&growth(150, |t| 0.05 * load(t), load), &double);
         assert_eq!(doubled.verdict, Benefit::Hastens);
         assert!(doubled.beyond_experience[0].contains("never seen"), "{doubled:?}");
+    }
+
+    #[test]
+    fn work_without_processor_time_is_not_done_and_leaks_nothing() {
+        let load = |t: f64| 20.0 + 8.0 * (t / 9.0).sin();
+        let growth = growth(150, |t| 0.05 * load(t), load);
+        let cores = |used: f64| Some(Processors { used, limit: 1.0 });
+        let change = |change, load| Scenario { cpu: Some(change), load, ..Scenario::default() };
+        let delay = |processors, scenario: &Scenario| {
+            effect_with(processors, &growth, scenario).delay_s.unwrap().value
+        };
+        let half_the_work = delay(None, &Scenario { load: Some(0.5), ..Scenario::default() });
+        let half_of_what_it_needs = change(Change::To(0.2), None);
+        assert_eq!(delay(cores(0.4), &half_of_what_it_needs), half_the_work);
+        assert_eq!(delay(cores(0.4), &change(Change::To(0.6), None)), 0.0, "it has all that it needs");
+        // Twice the load does not fit, so there is no more than 1 / 0.8 of the work.
+        let double = Scenario { load: Some(2.0), ..Scenario::default() };
+        let fits = Scenario { load: Some(1.25), ..Scenario::default() };
+        assert_eq!(delay(cores(0.8), &double), delay(None, &fits));
+        // Used up: what waits takes what is added.
+        assert_eq!(delay(cores(1.0), &change(Change::Times(1.25), None)), delay(None, &fits));
+        let told = effect_with(cores(0.4), &growth, &half_of_what_it_needs).assumptions;
+        assert!(told.iter().any(|text| text.contains("0.50 times the present work")), "{told:?}");
     }
 
     #[test]

@@ -27,7 +27,9 @@ const EXAMPLES: &str = "Examples:
   foretwin run                                   watch this machine; then open http://127.0.0.1:7878
   foretwin predict web-1/system.slice/app.service --horizon 6h
   foretwin whatif web-1/app --memory 1.5x        how much later it would fail, and whether that cures it
+  foretwin alerts list                           what fires now, what is silenced, and what the budget holds back
   foretwin models show web-1                     what its model looks at and what it does with every metric
+  foretwin top                                   the same in this terminal
   foretwin twin list                             the twins of this machine, and what they say
   foretwin report                                what is wrong with this machine, and what to do
   foretwin token create --name web-1 --scope write    what an agent needs to send to a server
@@ -48,12 +50,20 @@ pub enum Command {
     Forecast(crate::commands::forecast::ForecastArgs),
     /// Say what an intervention would change: probability and time of failure, before and after
     Whatif(WhatifArgs),
+    /// What somebody should know: list, show, and say what an alert was worth
+    Alerts(crate::commands::alerts::AlertsArgs),
+    /// Planned work: list, add, end
+    Maintenance(crate::commands::maintenance::MaintenanceArgs),
     /// List, show, compare, switch, export, import and prune models
     Models(crate::commands::models::ModelsArgs),
     /// What runs beside production and says where trouble comes from; rehearse what is coming
     Twin(crate::commands::twin::TwinArgs),
+    /// The fleet, and one instance of it, live in this terminal
+    Top(crate::commands::top::TopArgs),
     /// Say what this machine is and does, and which known issues it has
     Report(crate::commands::report::ReportArgs),
+    /// Try who is told of alerts
+    Notify(crate::commands::notify::NotifyArgs),
     /// Make, list and revoke the tokens of a node
     Token(crate::commands::token::TokenArgs),
     /// Check a configuration file
@@ -65,6 +75,10 @@ pub enum Command {
     /// Measure Foretwin on labelled data
     #[command(subcommand)]
     Evaluate(Evaluate),
+    /// Write the completions of a shell to standard output
+    Completions(crate::commands::completions::CompletionsArgs),
+    /// Write man pages
+    Man(crate::commands::completions::ManArgs),
 }
 
 /// Settings that every running role takes; they stand over the environment, which stands over the file.
@@ -200,6 +214,8 @@ pub enum Evaluate {
     Rca(RcaArgs),
     /// Learn from recorded runs to failure, predict others: rid,t,horizon_s,p_fail,ttf_p10,ttf_p50,ttf_p90,alert
     Failure(RunsArgs),
+    /// Simulate a fleet with faults on a virtual clock, foresee its failures, judge alerts and probabilities
+    Fleet(crate::commands::evaluate::fleet::FleetArgs),
     /// Say when runs would have failed with more memory: rid,t_fail_base_p50,t_fail_whatif_p50,p10,p90
     Whatif(RunsArgs),
 }
@@ -207,8 +223,14 @@ pub enum Evaluate {
 #[derive(Debug, Args)]
 pub struct ContrastArgs {
     /// Directories of seconds.csv, frames.bin and truth.csv
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "simulate", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    /// Simulated hosts with four ramps each and as many stretches that are none
+    #[arg(long, default_value_t = 0)]
+    pub simulate: u64,
+    /// Draws the simulated hosts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Leave the second model out
     #[arg(long)]
     pub without_model: bool,

@@ -4,12 +4,14 @@
 
 mod cli;
 mod commands;
+mod examples;
 mod settings;
 mod table;
+mod version;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use cli::{Cli, Command};
 
@@ -19,7 +21,8 @@ fn main() -> ExitCode {
     if arguments.next().as_deref() == Some(foretwin_twin::SUBCOMMAND) {
         return foretwin_runner::main(arguments);
     }
-    let cli = Cli::parse();
+    let matches = examples::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_log(cli.verbose);
     let credentials = foretwin_engine::Credentials {
         token_file: cli.token_file.unwrap_or_default(),
@@ -36,14 +39,20 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Forecast(args) => commands::forecast::forecast(&args),
         Command::Whatif(args) => commands::whatif::whatif(&args),
+        Command::Alerts(args) => commands::alerts::alerts(&args),
+        Command::Maintenance(args) => commands::maintenance::maintenance(&args),
         Command::Models(args) => commands::models::models(&args),
         Command::Twin(args) => commands::twin::twin(&args),
+        Command::Top(args) => commands::top::top(&args),
         Command::Report(args) => commands::report::report(&args),
+        Command::Notify(args) => commands::notify::notify(&args),
         Command::Token(args) => commands::token::token(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::Doctor(args) => commands::doctor::doctor(&args),
         Command::Replay(args) => commands::replay::replay(&args),
         Command::Evaluate(args) => commands::evaluate::evaluate(&args),
+        Command::Completions(args) => commands::completions::completions(&args),
+        Command::Man(args) => commands::completions::man(&args),
     };
     match done {
         Ok(code) => code,

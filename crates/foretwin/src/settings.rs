@@ -19,6 +19,8 @@ pub struct Settings {
     pub store: foretwin_store::Config,
     pub learn: foretwin_learn::Config,
     pub foresee: foretwin_foresee::Config,
+    pub alerts: foretwin_foresee::policy::Config,
+    pub notify: Vec<foretwin_notify::Sink>,
     pub twin: foretwin_twin::Config,
 }
 
@@ -36,6 +38,8 @@ impl Default for Settings {
             store: engine.store,
             learn: engine.learn,
             foresee: engine.foresee,
+            alerts: engine.alerts,
+            notify: engine.notify,
             twin: engine.twin,
         }
     }
@@ -51,6 +55,15 @@ impl Settings {
         toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
+    /// Who is told of alerts; links lead to where this node listens, unless told otherwise.
+    pub fn receivers(&self) -> Vec<foretwin_notify::Sink> {
+        let mut sinks = self.notify.clone();
+        for sink in sinks.iter_mut().filter(|sink| sink.external_url.is_empty()) {
+            sink.external_url = format!("http://{}", self.serve.listen);
+        }
+        sinks
+    }
+
     /// The engine's part, checked.
     pub fn engine(&self) -> Result<foretwin_engine::Config> {
         let config = foretwin_engine::Config {
@@ -61,6 +74,8 @@ impl Settings {
             learn: self.learn.clone(),
             training: self.training.clone(),
             foresee: self.foresee.clone(),
+            alerts: self.alerts.clone(),
+            notify: self.receivers(),
             twin: self.twin.clone(),
             forward: self.forward.clone(),
             reports: self.reports.clone(),
@@ -84,6 +99,18 @@ mod tests {
     fn an_unknown_field_is_named() {
         let error = toml::from_str::<Settings>("[serve]\nport = 3\n").unwrap_err().to_string();
         assert!(error.contains("port"), "{error}");
+    }
+
+    #[test]
+    fn limits_are_set_by_name_and_printed_again() {
+        let text = "[twin.limits.\"h/shop\"]\nlatency_p90_s = 0.25\nthroughput = 100.0\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(settings.twin.limits["h/shop"].latency_p90_s, Some(0.25));
+        let printed = toml::to_string(&settings).unwrap();
+        assert_eq!(toml::from_str::<Settings>(&printed).unwrap(), settings);
+        let wrong: Settings = toml::from_str(&text.replace("100.0", "-1.0")).unwrap();
+        let error = format!("{:#}", wrong.engine().unwrap_err());
+        assert!(error.contains("h/shop") && error.contains("throughput"), "{error}");
     }
 
     #[test]

@@ -263,7 +263,7 @@ fn check(header: &Header) -> Result<(), &'static str> {
     }
     let targets = shape.targets.len();
     if !header.growth.as_ref().is_none_or(|growth| growth.is_sound(targets))
-        || !header.rhythm.as_ref().is_none_or(|rhythm| rhythm.is_sound(targets))
+        || !header.rhythm.as_ref().is_none_or(|rhythm| rhythm.is_sound(2 * targets + header.constants.len()))
     {
         return Err("what is known of later steps or of the clock does not fit the targets");
     }

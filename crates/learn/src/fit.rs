@@ -15,6 +15,7 @@ use crate::lstm::Series;
 use crate::model::{Header, Judge, Model, RecurrentShape};
 use crate::network::{Gain, Start, add_network};
 use crate::provenance::Trial;
+use crate::routine::Routine;
 use crate::span::Span;
 use crate::spread::Sizes;
 use crate::step::gather;
@@ -42,6 +43,8 @@ pub struct Job<'a> {
     pub window: &'a Window,
     /// Spans that are neither learned from nor calibrated on: incidents, maintenance. They end the past like a gap.
     pub left_out: &'a [Span],
+    /// What comes back by the clock: known to the clock, and to nothing else.
+    pub routine: Option<Routine<'a>>,
     /// Where the network comes from.
     pub start: Start<'a>,
     /// Seed of everything random.
@@ -64,6 +67,7 @@ impl<'a> Job<'a> {
         Self {
             window,
             left_out: &[],
+            routine: None,
             start: Start::Fresh,
             seed: 1,
             version: 1,
@@ -116,7 +120,7 @@ pub fn fit(job: &Job, observe: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> R
         add_network(job, &data, &mut model, &mut observe)?;
     }
     tell(observe, Stage::Threshold, 0.0)?;
-    model.header.rhythm = model.rhythm(job.window, job.left_out);
+    model.header.rhythm = model.rhythm(job);
     calibrate(job, &data, &mut model);
     model.header.growth =
         measure(&model, &data.table, data.held_out().first().map_or(0, |&row| row as usize));
@@ -153,7 +157,7 @@ impl Data {
     pub fn new(job: &Job) -> Result<Self, Error> {
         let config = job.config;
         let most = config.max_rows.min(config.max_cells / job.window.schema.width().max(1));
-        let rows = Rows::choose_without(&job.window.times, most, job.left_out);
+        let rows = Rows::choose_without(&job.window.times, most, &job.apart());
         let recipe = Recipe::learn(job.window, &rows, config);
         let mut table = Table::new(job.window, &recipe, &rows);
         let moving = recipe.columns(|duty| matches!(duty, Duty::Modelled | Duty::Input));

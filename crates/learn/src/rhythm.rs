@@ -1,17 +1,17 @@
 //! What surprises by the clock: a job that runs every day at six raises no alarm at six, and does at three.
 //!
-//! The surprises of the training window are gathered by time of day, and by time of week once two weeks were seen. A
-//! visit is one passage through an interval of the clock; an interval has an effect only if most of its visits agree,
-//! so that a single incident teaches nothing. Two effects: a *widening* of the scale where the largest surprises of most
-//! visits are far above those of ordinary intervals, and a *shift* of the mean where it is off in the same direction on
-//! most visits, and correcting it helps on the last visit, which is held out. Scales are never narrowed.
+//! Surprises are gathered by time of day, and by time of week once two weeks were seen. A visit is one passage through
+//! an interval of the clock; an interval has an effect only if most of its visits agree, or the latest three do, so that
+//! a single incident teaches nothing. Two effects: a *widening* of the scale where surprises of those visits are far
+//! above those of ordinary intervals, and a *shift* of the mean where it is off in the same direction on most visits,
+//! and correcting it helps on the last visit, which is held out. Scales are never narrowed.
+//!
+//! Surprises are numbered: those of the targets, of the targets' second look, of constants that moved.
 
-use foretwin_core::{DAY_US, Timestamp, Window};
+use foretwin_core::{DAY_US, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::Model;
-use crate::span::{Span, contains, merged};
-use crate::state::Arrival;
+use crate::span::{Span, merged};
 
 /// Intervals of a day; fewer where frames are rarer.
 const PER_DAY: i64 = 288;
@@ -19,8 +19,14 @@ const PER_DAY: i64 = 288;
 const LEAST: f32 = 1.4;
 /// A widening or shift must be this many standard errors from none.
 const CERTAIN: f32 = 3.0;
-/// The largest widening.
-const WIDEST: f32 = 100.0;
+/// The largest widening. A surprise is believed up to a bound only after it was divided by this.
+const WIDEST: f32 = 1e4;
+/// The largest mean surprise that can be a shift.
+const FARTHEST: f32 = 100.0;
+/// So many visits in a row are enough, whatever was before them: a job that is new on an instance that is not.
+const LATEST: usize = 3;
+/// Of the visits that agree, this part is not beyond the widening.
+const UPPER: f32 = 0.75;
 /// A shift must cut the squared mean surprise of the last visits by this part.
 const WORTH: f32 = 0.05;
 /// Standard deviations per median absolute deviation, for a normal distribution.
@@ -51,50 +57,80 @@ pub(crate) struct Rhythm {
     cycles: Vec<Cycle>,
 }
 
-/// One passage through an interval: per target the largest and the mean surprise.
+/// One passage through an interval: per target the largest, the mean and the mean squared surprise.
 struct Visit {
     interval: i64,
     peaks: Vec<f32>,
     means: Vec<f32>,
+    squares: Vec<f32>,
     counts: Vec<u32>,
 }
 
-/// Gathers surprises in order of time.
+impl Visit {
+    fn new(interval: i64, width: usize) -> Self {
+        let zeros = || vec![0.0; width];
+        Self { interval, peaks: zeros(), means: zeros(), squares: zeros(), counts: vec![0; width] }
+    }
+
+    /// Takes what another one saw of the same passage.
+    fn join(&mut self, other: &Self) {
+        for n in 0..self.counts.len() {
+            let all = (self.counts[n] + other.counts[n]).max(1) as f32;
+            let part = other.counts[n] as f32 / all;
+            self.peaks[n] = self.peaks[n].max(other.peaks[n]);
+            self.means[n] += (other.means[n] - self.means[n]) * part;
+            self.squares[n] += (other.squares[n] - self.squares[n]) * part;
+            self.counts[n] += other.counts[n];
+        }
+    }
+}
+
+/// Gathers surprises.
 pub(crate) struct Gatherer {
     step_us: i64,
     interval_us: i64,
+    /// So many of the first can be shifted.
+    shifted: usize,
     visits: Vec<Visit>,
     span: Option<(Timestamp, Timestamp)>,
 }
 
 impl Gatherer {
-    /// For frames `step_s` apart.
-    pub fn new(step_s: f64) -> Self {
+    /// For frames `step_s` apart. The first `shifted` surprises may have a shift, those behind are only widened.
+    pub fn new(step_s: f64, shifted: usize) -> Self {
         let step_us = ((step_s * 1e6) as i64).max(1);
         let intervals = (DAY_US / step_us).clamp(1, PER_DAY);
-        Self { step_us, interval_us: DAY_US / intervals, visits: Vec::new(), span: None }
+        Self { step_us, interval_us: DAY_US / intervals, shifted, visits: Vec::new(), span: None }
     }
 
     /// Takes the surprises of a frame: per target, in deviations; NaN where there was none.
     pub fn take(&mut self, at: Timestamp, surprises: impl Iterator<Item = f32> + Clone) {
-        self.span = Some((self.span.map_or(at, |(first, _)| first), at));
+        let (first, last) = self.span.unwrap_or((at, at));
+        self.span = Some((first.min(at), last.max(at)));
         let interval = at.0.div_euclid(self.interval_us);
         if self.visits.last().is_none_or(|visit| visit.interval != interval) {
-            let width = surprises.clone().count();
-            let (peaks, means, counts) = (vec![0.0; width], vec![0.0; width], vec![0; width]);
-            self.visits.push(Visit { interval, peaks, means, counts });
+            self.visits.push(Visit::new(interval, surprises.clone().count()));
         }
         let Some(visit) = self.visits.last_mut() else { return };
         for (n, surprise) in surprises.enumerate().filter(|(_, surprise)| !surprise.is_nan()) {
             visit.counts[n] += 1;
             visit.peaks[n] = visit.peaks[n].max(surprise.abs());
             visit.means[n] += (surprise - visit.means[n]) / visit.counts[n] as f32;
+            visit.squares[n] += (surprise * surprise - visit.squares[n]) / visit.counts[n] as f32;
         }
     }
 
     /// What was learned; nothing before two full days, or where no interval differs from the others.
-    pub fn finish(&self) -> Option<Rhythm> {
+    pub fn finish(mut self) -> Option<Rhythm> {
         let (first, last) = self.span?;
+        self.visits.sort_by_key(|visit| visit.interval);
+        self.visits.dedup_by(|later, earlier| {
+            let same = later.interval == earlier.interval;
+            if same {
+                earlier.join(later);
+            }
+            same
+        });
         let span_us = last.0 - first.0;
         let seen = |length: &i64| span_us + self.step_us >= 2 * length;
         let cycles: Vec<Cycle> =
@@ -110,7 +146,10 @@ impl Gatherer {
         }
         let mut found: Vec<Vec<Effect>> = vec![Vec::new(); intervals];
         for target in 0..self.visits.first().map_or(0, |visit| visit.peaks.len()) {
-            let shifts = self.shifts(target, &places);
+            let shifts = match target < self.shifted {
+                true => self.shifts(target, &places),
+                false => vec![0.0; intervals],
+            };
             let widenings = self.widenings(target, &places, &shifts);
             for (interval, (&shift, &widening)) in shifts.iter().zip(&widenings).enumerate() {
                 if shift != 0.0 || widening > 1.0 {
@@ -131,7 +170,7 @@ impl Gatherer {
     /// Per interval, how far the mean is off on most visits; 0 where that is not certain or did not help.
     fn shifts(&self, target: usize, places: &[Vec<usize>]) -> Vec<f32> {
         let means = |place: &[usize]| -> Vec<f32> {
-            self.seen(target, place).map(|visit| visit.means[target].clamp(-WIDEST, WIDEST)).collect()
+            self.seen(target, place).map(|visit| visit.means[target].clamp(-FARTHEST, FARTHEST)).collect()
         };
         let spread = deviation(&places.iter().flat_map(|place| means(place)).collect::<Vec<_>>());
         let certain = |means: &[f32]| {
@@ -160,34 +199,57 @@ impl Gatherer {
     fn widenings(&self, target: usize, places: &[Vec<usize>], shifts: &[f32]) -> Vec<f32> {
         // Where an interval has a frame or two, the mean says what the shift leaves of the peak.
         let single = 2 * self.step_us >= self.interval_us;
-        let peak = |visit: &Visit, shift: f32| {
-            let peak = if single { (visit.means[target] - shift).abs() } else { visit.peaks[target] };
-            peak.clamp(0.05, WIDEST).ln()
-        };
-        let peaks: Vec<Vec<f32>> = places
-            .iter()
-            .zip(shifts)
-            .map(|(place, &shift)| self.seen(target, place).map(|visit| peak(visit, shift)).collect())
-            .collect();
-        let all: Vec<f32> = peaks.iter().flatten().copied().collect();
-        let (Some(ordinary), spread) = (middle(&all), deviation(&all)) else {
-            return vec![1.0; places.len()];
-        };
-        let wider: Vec<f32> = peaks
-            .iter()
-            .map(|peaks| {
-                let (Some(median), count) = (middle(peaks), peaks.len() as f32) else { return 1.0 };
-                let clear = median - ordinary > CERTAIN * 1.25 * spread / count.sqrt();
-                let widening = (median - ordinary).exp();
-                if count >= 2.0 && clear && widening > LEAST { widening } else { 1.0 }
-            })
-            .collect();
+        let off = |visit: &Visit, shift: f32| (visit.means[target] - shift).abs();
+        let peak = |visit: &Visit, shift: f32| if single { off(visit, shift) } else { visit.peaks[target] };
+        // What lasts fills the average of evidence, though no frame of it stands out among its own.
+        let size = |visit: &Visit, _: f32| visit.squares[target].sqrt();
+        let mut wider = self.wider(target, (places, shifts), peak);
         if single {
             return wider;
         }
+        let sizes = self.wider(target, (places, shifts), size);
+        wider.iter_mut().zip(sizes).for_each(|(wider, size)| *wider = wider.max(size));
         // A job that starts a little earlier or later, and the evidence that it leaves behind, cross the border.
         let near = |n: usize, by: usize| wider[(n + by) % wider.len()];
         (0..wider.len()).map(|n| near(n, wider.len() - 1).max(near(n, 0)).max(near(n, 1))).collect()
+    }
+
+    /// The same by one measure of a visit, given the shift of its interval.
+    fn wider(
+        &self,
+        target: usize,
+        (places, shifts): (&[Vec<usize>], &[f32]),
+        measure: impl Fn(&Visit, f32) -> f32,
+    ) -> Vec<f32> {
+        let logarithm = |visit: &Visit, shift: f32| measure(visit, shift).clamp(0.05, WIDEST).ln();
+        let places = places.iter().zip(shifts);
+        let visits = places.map(|(place, &shift)| -> Vec<f32> {
+            self.seen(target, place).map(|visit| logarithm(visit, shift)).collect()
+        });
+        let visits: Vec<Vec<f32>> = visits.collect();
+        let all: Vec<f32> = visits.iter().flatten().copied().collect();
+        // Constants that stay are many, and say nothing.
+        if all.windows(2).all(|pair| pair[0].total_cmp(&pair[1]).is_eq()) {
+            return vec![1.0; visits.len()];
+        }
+        let (Some(ordinary), spread) = (middle(&all), deviation(&all)) else {
+            return vec![1.0; visits.len()];
+        };
+        let widening = |visits: &Vec<f32>| {
+            let latest = visits.len().checked_sub(LATEST).map(|from| &visits[from..]);
+            let least = latest.and_then(|latest| Some((lowest(latest)?, LATEST)));
+            let most = middle(visits).map(|median| (median, visits.len()));
+            let agreed = [most, least].into_iter().flatten().filter(|&(level, count)| {
+                count >= 2 && level - ordinary > CERTAIN * 1.25 * spread / (count as f32).sqrt()
+            });
+            let Some(level) = agreed.map(|(level, _)| level).max_by(f32::total_cmp) else { return 1.0 };
+            let mut agree: Vec<f32> = visits.iter().copied().filter(|visit| *visit >= level).collect();
+            agree.sort_unstable_by(f32::total_cmp);
+            let upper = agree.get(((agree.len() as f32 * UPPER).ceil() as usize).saturating_sub(1));
+            let widening = (upper.copied().unwrap_or(level) - ordinary).exp();
+            if widening > LEAST { widening } else { 1.0 }
+        };
+        visits.iter().map(widening).collect()
     }
 }
 
@@ -196,15 +258,15 @@ impl Rhythm {
     /// deviations.
     #[cfg(test)]
     pub fn fit(step_s: f64, frames: impl Iterator<Item = (Timestamp, Vec<f32>)>) -> Option<Self> {
-        let mut gatherer = Gatherer::new(step_s);
+        let mut gatherer = Gatherer::new(step_s, usize::MAX);
         frames.for_each(|(at, surprises)| gatherer.take(at, surprises.iter().copied()));
         gatherer.finish()
     }
 
-    /// Whether it makes sense for so many targets.
-    pub fn is_sound(&self, targets: usize) -> bool {
+    /// Whether it makes sense for so many surprises.
+    pub fn is_sound(&self, surprises: usize) -> bool {
         let sound = |effect: &Effect| {
-            (effect.target as usize) < targets && effect.widening >= 1.0 && effect.shift.is_finite()
+            (effect.target as usize) < surprises && effect.widening >= 1.0 && effect.shift.is_finite()
         };
         self.cycles.len() <= 2
             && self.cycles.iter().all(|cycle| {
@@ -212,6 +274,25 @@ impl Rhythm {
                     && cycle.length_us >= i64::from(cycle.intervals)
                     && cycle.effects.iter().all(|(_, effects)| effects.iter().all(sound))
             })
+    }
+
+    /// Spans between two moments in which scales are at least `widening` times as wide, those of the week from `early`
+    /// on and those of the day from `from` on.
+    pub fn spans(&self, (early, from, to): (Timestamp, Timestamp, Timestamp), widening: f32) -> Vec<Span> {
+        let mut spans = Vec::new();
+        for cycle in &self.cycles {
+            let long_us = (cycle.length_us / i64::from(cycle.intervals)).max(1);
+            let from = if cycle.length_us > DAY_US { early } else { from };
+            let wide = |effects: &[Effect]| effects.iter().any(|effect| effect.widening >= widening);
+            for (interval, _) in cycle.effects.iter().filter(|(_, effects)| wide(effects)) {
+                let phase = i64::from(*interval) * long_us;
+                let first = (from.0 - phase).div_euclid(cycle.length_us);
+                let starts = (first..).map(|turn| Timestamp(turn * cycle.length_us + phase));
+                let starts = starts.take_while(|start| *start < to);
+                spans.extend(starts.map(|start| (start.max(from), (start + long_us).min(to))));
+            }
+        }
+        merged(&spans)
     }
 
     /// The effects at a moment: those of the week where they are wider.
@@ -224,46 +305,6 @@ impl Rhythm {
             *place = known.map_or(&[][..], |n| &cycle.effects[n].1);
         }
         moment
-    }
-}
-
-impl Model {
-    /// What is usual at a moment.
-    pub(crate) fn usual(&self, at: Timestamp) -> Moment<'_> {
-        self.header.rhythm.as_ref().map(|rhythm| rhythm.at(at)).unwrap_or_default()
-    }
-
-    /// Learns what is usual by the clock from the model's own surprises over a whole window: a thinned one would miss
-    /// most visits. What is left out of learning is left out here too. Nothing before two full days.
-    pub(crate) fn rhythm(&self, window: &Window, left_out: &[Span]) -> Option<Rhythm> {
-        let (&first, &last) = window.times.first().zip(window.times.last())?;
-        if last.0 - first.0 < 2 * DAY_US - (self.header.step_s * 1e6) as i64 {
-            return None;
-        }
-        let (mut state, mut gatherer) = (self.start(), Gatherer::new(self.header.step_s));
-        let (recipe, left_out) = (&self.header.recipe, merged(left_out));
-        for (row, &at) in window.times.iter().enumerate().filter(|(_, at)| !contains(&left_out, **at)) {
-            match state.clock.arrive(at, self.header.step_s) {
-                Arrival::Late => continue,
-                Arrival::Gap(steps) => self.pause(&mut state, steps),
-                Arrival::Next => {}
-            }
-            for (column, feature) in recipe.features.iter().enumerate() {
-                let get = |other: usize| window.columns[other][row];
-                let number = recipe.transformed(column, at, get, &mut state.readings[column]);
-                state.scratch.z[column] = feature.standardised(number);
-            }
-            self.settle(&mut state, at);
-            if self.judge(&mut state, at) {
-                let targets = self.header.shape.targets.iter().zip(&state.scratch.mean).zip(&self.deviation);
-                let z = &state.scratch.z;
-                gatherer.take(
-                    at,
-                    targets.map(|((&column, mean), deviation)| (z[column as usize] - mean) / deviation),
-                );
-            }
-        }
-        gatherer.finish()
     }
 }
 
@@ -283,6 +324,17 @@ impl Moment<'_> {
         let widest = effects.max_by(|a, b| a.widening.total_cmp(&b.widening));
         widest.map_or((0.0, 1.0), |effect| (effect.shift, effect.widening))
     }
+
+    /// The same for the second look at a target of so many: at least as wide as the first.
+    pub fn look_back(&self, target: usize, targets: usize) -> (f32, f32) {
+        let ((shift, near), (_, far)) = (self.expect(target), self.expect(targets + target));
+        (shift, near.max(far))
+    }
+
+    /// Factor of what a constant moved by, for constant `n` behind so many targets.
+    pub fn moves(&self, n: usize, targets: usize) -> f32 {
+        self.expect(2 * targets + n).1
+    }
 }
 
 /// The lower median.
@@ -290,6 +342,10 @@ fn middle(values: &[f32]) -> Option<f32> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()
+}
+
+fn lowest(values: &[f32]) -> Option<f32> {
+    values.iter().copied().min_by(f32::total_cmp)
 }
 
 /// The standard deviation of the bulk, by the median absolute deviation.
@@ -335,6 +391,26 @@ mod tests {
         let job = |_, of_day: i64| if of_day < HOUR_US / 4 { 20.0 } else { 1.0 };
         assert_eq!(week(10, 1, job), None);
         assert!(week(10, 2, job).is_some());
+    }
+
+    #[test]
+    fn three_mornings_are_enough_after_any_number_of_quiet_ones() {
+        let from =
+            |first| move |day, of_day: i64| if day >= first && of_day < HOUR_US / 4 { 20.0 } else { 1.0 };
+        let at = |rhythm: Option<Rhythm>| rhythm.map_or(1.0, |rhythm| rhythm.at(Timestamp(0)).expect(1).1);
+        assert!(at(week(10, 9, from(6))) > 8.0);
+        assert_eq!(at(week(10, 9, from(7))), 1.0, "two are not");
+    }
+
+    #[test]
+    fn times_of_much_more_than_usual_are_named() {
+        let job = |_, of_day: i64| if of_day < HOUR_US / 4 { 20.0 } else { 1.0 };
+        let rhythm = week(10, 7, job).unwrap();
+        let day = |day: i64| Timestamp(day * DAY_US);
+        let spans = rhythm.spans((day(0), day(8), day(9)), 3.0);
+        // With the intervals beside it.
+        let minutes = |n: i64| n * 60_000_000;
+        assert_eq!(spans, [(day(8), day(8) + minutes(20)), (day(9) - minutes(5), day(9))]);
     }
 
     #[test]

@@ -101,6 +101,12 @@ impl State {
     pub fn score(&self) -> f64 {
         self.score
     }
+
+    /// The newest frame that it has seen.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.clock.newest
+    }
 }
 
 /// The latest rows on the common scale, in a ring.

@@ -87,7 +87,7 @@ impl Model {
             self.surprise(state, at);
             self.look_back(state, at);
         }
-        self.watch(state);
+        self.watch(state, at);
         self.weigh(state);
         let evidence = state.scratch.weighed.iter().chain(state.watches.iter().map(|watch| &watch.evidence));
         let mean =
@@ -138,24 +138,32 @@ impl Model {
 
     /// The same against what was expected many frames ago, once so much was seen since the last gap.
     fn look_back(&self, state: &mut State, at: Timestamp) {
-        let (judge, lags) = (&self.header.judge, self.header.shape.lags);
+        let judge = &self.header.judge;
         let Some(lookback) = &self.lookback else { return };
-        let ready = state.age as usize >= lags + self.reach();
-        let usual = self.usual(at);
-        for (t, &column) in self.header.shape.targets.iter().enumerate() {
-            let z = state.scratch.z[column as usize];
-            if z.is_nan() || !ready {
+        let (usual, targets) = (self.usual(at), self.deviation.len());
+        for t in 0..targets {
+            let Some(surprise) = self.far_surprise(state, t) else {
                 state.far[t] += judge.smoothing * (lookback.calm[t] - state.far[t]);
                 continue;
-            }
-            let expected = lookback.expect(t, lags, |k| state.past.lag(k)[column as usize]);
-            let (shift, widening) = usual.expect(t);
-            let surprise = (z - expected - state.far_bias[t]) / lookback.deviation[t];
+            };
+            let (shift, widening) = usual.look_back(t, targets);
             let surprise = (surprise - shift) / widening;
             state.far_bias[t] += DEBIAS * surprise.clamp(-ORDINARY, ORDINARY) * lookback.deviation[t];
             let surprise = surprise.clamp(-judge.believed, judge.believed);
             state.far[t] += judge.smoothing * (surprise * surprise - state.far[t]);
         }
+    }
+
+    /// The surprise of the second look at target `t`, in deviations; none without enough past, or a sample.
+    pub(crate) fn far_surprise(&self, state: &State, t: usize) -> Option<f32> {
+        let (lookback, lags) = (self.lookback.as_ref()?, self.header.shape.lags);
+        let column = self.header.shape.targets[t] as usize;
+        let z = state.scratch.z[column];
+        if z.is_nan() || (state.age as usize) < lags + self.reach() {
+            return None;
+        }
+        let expected = lookback.expect(t, lags, |k| state.past.lag(k)[column]);
+        Some((z - expected - state.far_bias[t]) / lookback.deviation[t])
     }
 
     /// Puts both looks together: their weighted geometric mean, three to one.
@@ -172,14 +180,15 @@ impl Model {
     }
 
     /// Constants that move: strong evidence at once, fading, and news only once.
-    fn watch(&self, state: &mut State) {
-        let judge = &self.header.judge;
-        for (watch, &column) in state.watches.iter_mut().zip(&self.header.constants) {
+    fn watch(&self, state: &mut State, at: Timestamp) {
+        let (judge, usual, targets) = (&self.header.judge, self.usual(at), self.deviation.len());
+        for (n, (watch, &column)) in state.watches.iter_mut().zip(&self.header.constants).enumerate() {
             watch.evidence *= 1.0 - judge.smoothing;
             let z = state.scratch.z[column as usize];
             if !z.is_nan() {
                 let grave = self.header.recipe.features[column as usize].grave;
-                watch.evidence = watch.evidence.max(watch.moved(z, judge.believed, grave));
+                let surprise = (watch.moved(z, grave) / usual.moves(n, targets)).min(judge.believed);
+                watch.evidence = watch.evidence.max(surprise * surprise);
             }
         }
     }
@@ -231,16 +240,16 @@ impl Model {
 }
 
 impl Watch {
-    /// Takes a sample and gives the evidence of its movement: the square of how far it is from where it was, in
-    /// units of what it does by habit.
-    fn moved(&mut self, z: f32, believed: f32, grave: bool) -> f32 {
+    /// Takes a sample and says how surprising its movement is: how far it is from where it was, in units of what it does
+    /// by habit.
+    pub(crate) fn moved(&mut self, z: f32, grave: bool) -> f32 {
         // One unit is a twentieth of the whole; errors count from the first one.
         let unit = if grave { 0.2 } else { 1.0 };
         let moved = (z - self.level).abs();
-        let surprise = (moved / (unit + 3.0 * self.habit)).min(believed);
+        let surprise = moved / (unit + 3.0 * self.habit);
         self.habit += HABITUATION * (moved - self.habit);
         self.level += HABITUATION * (z - self.level);
-        surprise * surprise
+        surprise
     }
 }
 

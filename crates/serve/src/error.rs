@@ -58,6 +58,16 @@ impl ApiError {
         Self { status, code, message: message.into(), field: None }
     }
 
+    /// The status it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer could not be made although the request was fine.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
@@ -83,6 +93,7 @@ impl From<foretwin_engine::Error> for ApiError {
         let (status, field) = match error.code() {
             "unknown_instance" => (StatusCode::NOT_FOUND, Some("instance")),
             "unknown_rehearsal" => (StatusCode::NOT_FOUND, Some("number")),
+            "unknown_alert" | "unknown_maintenance" => (StatusCode::NOT_FOUND, Some("id")),
             "unknown_report" => (StatusCode::NOT_FOUND, Some("report_id")),
             "unknown_metric" => (StatusCode::NOT_FOUND, Some("metric")),
             "unknown_model" => (StatusCode::NOT_FOUND, Some("version")),

@@ -6,6 +6,7 @@
 //! blocking pool. This room sees the nouns, the wire and the node's [`Handle`], never a stage.
 
 mod access;
+mod alerts;
 mod api;
 mod audit;
 mod blocking;
@@ -14,6 +15,7 @@ mod error;
 mod extract;
 mod fault;
 mod forecasts;
+mod gateway;
 mod health;
 mod host;
 mod ingest;
@@ -23,7 +25,9 @@ mod models;
 mod openapi;
 mod page;
 mod paging;
+mod prometheus;
 mod protect;
+mod records;
 mod reliability;
 mod reports;
 mod routes;
@@ -37,7 +41,7 @@ mod when;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use foretwin_engine::Handle;
 
 pub use access::{Scope, Token, Tokens};
@@ -82,8 +86,7 @@ fn routes() -> Routes {
         .route("/api/v1/twin/predict", post(api::predict))
         .route("/api/v1/twin/whatif", post(whatif::what_if))
         .route("/api/v1/reliability", get(reliability::reliability))
-        .route("/api/v1/failures", post(api::failure))
-        .route("/api/v1/maintenance", post(api::maintenance))
+        .merge(alert_routes())
         .route("/api/v1/stream", get(live::stream))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/tasks", get(tasks::list).post(tasks::begin))
@@ -93,6 +96,8 @@ fn routes() -> Routes {
         .merge(model_routes())
         .merge(report_routes())
         .merge(twin_routes())
+        .merge(gateway::routes())
+        .merge(prometheus::routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
 }
@@ -102,6 +107,17 @@ fn telemetry_routes() -> Routes {
     Routes::new()
         .route("/api/v1/ingest", post(ingest::ingest))
         .layer(DefaultBodyLimit::max(ingest::MOST_BYTES))
+}
+
+/// Routes of alerts, and of what operators record.
+fn alert_routes() -> Routes {
+    Routes::new()
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/{id}", get(alerts::show))
+        .route("/api/v1/alerts/{id}/feedback", post(alerts::feedback))
+        .route("/api/v1/failures", get(records::failures).post(api::failure))
+        .route("/api/v1/maintenance", get(records::maintenance).post(api::maintenance))
+        .route("/api/v1/maintenance/{id}", delete(records::end_maintenance))
 }
 
 /// Routes of models.

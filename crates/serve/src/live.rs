@@ -31,7 +31,7 @@ pub(crate) async fn stream(
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     let (sender, receiver) = mpsc::channel(BUFFER);
     state.handle.subscribe(Box::new(move |event: &Arc<Event>| {
-        let wanted = filter.instance.as_deref().is_none_or(|id| id == event.instance().as_str());
+        let wanted = filter.instance.as_deref().is_none_or(|id| event.concerns(id));
         if wanted { sender.try_send(event.clone()).is_ok() } else { !sender.is_closed() }
     }));
     let events = Live { receiver, ending: Box::pin(ended(state.ending)) };

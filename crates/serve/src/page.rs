@@ -6,25 +6,16 @@ use axum::response::{IntoResponse, Response};
 use crate::error::ApiError;
 use crate::extract::Segment;
 
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-
-/// Name, content type and text of every file of the page.
+/// Name, content type and text of every file of the page: what the build of `web/` left in `page/`.
 const FILES: &[(&str, &str, &str)] = &[
     ("index.html", "text/html; charset=utf-8", include_str!("../page/index.html")),
-    ("app.js", SCRIPT, include_str!("../page/app.js")),
-    ("chart.js", SCRIPT, include_str!("../page/chart.js")),
-    ("fleet.js", SCRIPT, include_str!("../page/fleet.js")),
-    ("forecast.js", SCRIPT, include_str!("../page/forecast.js")),
-    ("instance.js", SCRIPT, include_str!("../page/instance.js")),
-    ("model.js", SCRIPT, include_str!("../page/model.js")),
-    ("twin.js", SCRIPT, include_str!("../page/twin.js")),
-    ("words.js", SCRIPT, include_str!("../page/words.js")),
-    ("style.css", "text/css; charset=utf-8", include_str!("../page/style.css")),
+    ("app.js", "text/javascript; charset=utf-8", include_str!("../page/app.js")),
+    ("app.css", "text/css; charset=utf-8", include_str!("../page/app.css")),
 ];
 
-/// Nothing from elsewhere may run or be shown, nor may the page be framed.
+/// Nothing from elsewhere may run or be shown, nothing within the document may run, nor may the page be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /`
 pub(crate) async fn index() -> Response {

@@ -15,8 +15,15 @@ use crate::access::route;
 use crate::error::ApiError;
 
 /// Routes whose bodies are large, and so take their time.
-const UPLOADS: &[&str] =
-    &["/api/v1/ingest", "/api/v1/models/{id}/import", "/api/v1/reports", "/api/v1/write"];
+const UPLOADS: &[&str] = &[
+    "/api/v1/ingest",
+    "/api/v1/models/{id}/import",
+    "/api/v1/reports",
+    "/api/v1/write",
+    "/v1/metrics",
+    "/write",
+    "/api/v2/write",
+];
 /// An answer of the API is data: nothing of it may run, be framed, or be kept.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

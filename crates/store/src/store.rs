@@ -85,10 +85,17 @@ impl Store {
         self.catalog_read().schemas().cloned().collect()
     }
 
-    /// All planned work recorded, in order of its place in the log.
+    /// All planned work, in order of its place in the log. A later record of the same instance and beginning says that it
+    /// ends at another time; what ends before it begins was called off and is left out.
     #[must_use]
     pub fn maintenance(&self) -> Vec<Maintenance> {
-        self.catalog_read().maintenance().cloned().collect()
+        let mut planned: Vec<Maintenance> = Vec::new();
+        for work in self.catalog_read().maintenance() {
+            planned.retain(|known| (&known.instance, known.from) != (&work.instance, work.from));
+            planned.push(work.clone());
+        }
+        planned.retain(|work| work.to > work.from);
+        planned
     }
 
     /// All failures recorded, in order of their place in the log.

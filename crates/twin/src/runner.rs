@@ -41,9 +41,10 @@ impl Runner {
         }
         };
         if let Some(path) = configured {
-            let found = Self { path: path.into(), is_foretwin: is_foretwin(path) };
             return if path.is_file() {
-                Ok(found)
+                // Substrates start it elsewhere than where it was named.
+                let whole = std::path::absolute(path).map_err(Error::file("find", path))?;
+                Ok(Self { is_foretwin: is_foretwin(&whole), path: whole })
             } else {
                 Err(missing(format!("no runner at {}", path.display())))
             };

@@ -1,5 +1,7 @@
 //! What twins there shall be, and what there is.
 
+use std::fmt;
+
 use foretwin_core::{Fidelity, InstanceId, Order};
 
 use crate::owner::Role;
@@ -102,6 +104,26 @@ pub struct Exit {
     pub code: i32,
     /// Whether the kernel killed it for want of memory in its own group.
     pub out_of_memory: bool,
+    /// The last line that it wrote beside its frames, where it wrote one.
+    pub said: Option<String>,
+}
+
+impl Exit {
+    /// An end without last words.
+    #[must_use]
+    pub fn silent(code: i32, out_of_memory: bool) -> Self {
+        Self { code, out_of_memory, said: None }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.out_of_memory {
+            return formatter.write_str("the kernel killed it for want of memory");
+        }
+        write!(formatter, "it ended with code {}", self.code)?;
+        self.said.iter().try_for_each(|said| write!(formatter, ": {said}"))
+    }
 }
 
 /// One twin as it is.

@@ -66,7 +66,9 @@ impl Twins {
     /// groups cannot be read.
     pub fn of(data_dir: &Path, config: &Config, sink: Sink) -> Result<Self, Error> {
         config.validate()?;
-        let (owner, directory) = (Owner::of(data_dir)?, data_dir.join("twin"));
+        // Runners start elsewhere: what they are told to read must not depend on where the node was started.
+        let directory = std::path::absolute(data_dir).map_err(Error::file("find", data_dir))?.join("twin");
+        let owner = Owner::of(data_dir)?;
         fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
         let substrates: Vec<Box<dyn Substrate>> = vec![
             Box::new(ModelSubstrate),
@@ -161,12 +163,7 @@ impl Kept {
     fn watch(&mut self, now: Instant) {
         let Some(alive) = &mut self.running else { return };
         if let Some(exit) = alive.twin.poll() {
-            let why = if exit.out_of_memory {
-                "the kernel killed it for want of memory".to_owned()
-            } else {
-                format!("it ended with code {}", exit.code)
-            };
-            self.lose(now, why);
+            self.lose(now, exit.to_string());
             if !self.spec.restarts {
                 self.ended = Some(exit);
             }

@@ -1,4 +1,4 @@
-//! What a scraped series means, guessed from its type and name as the Prometheus conventions have it.
+//! What a scraped or received series means, guessed from its type and name as the Prometheus conventions have it.
 
 use foretwin_core::{FailureMode, Kind, Metric, Role, Storage};
 
@@ -6,12 +6,16 @@ use crate::exposition::{Sample, Type};
 
 /// The metric of a sample whose family has a type.
 pub(super) fn metric(sample: &Sample<'_>, family: Type) -> Metric {
-    let name = sample.name.as_ref();
+    let labels = sample.labels.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    of(&sample.name, labels.collect(), family)
+}
+
+/// The metric of this name and these labels, whose family has a type.
+pub(crate) fn of(name: &str, labels: Vec<(String, String)>, family: Type) -> Metric {
     let kind = kind(name, family);
     let mut metric = Metric::gauge(name, unit(name), role(name, kind)).stored(Storage::F64);
     metric.kind = kind;
-    metric.attributes =
-        sample.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    metric.attributes = labels;
     metric.attributes.sort();
     // Exported by nearly every client library.
     if name == "process_open_fds" && metric.attributes.is_empty() {

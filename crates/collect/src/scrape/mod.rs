@@ -3,7 +3,7 @@
 
 mod board;
 mod config;
-mod guess;
+pub(crate) mod guess;
 mod owner;
 mod target;
 

@@ -22,7 +22,7 @@ use foretwin_core::{InstanceId, Phase, Record, SECOND_US, Timestamp};
 use foretwin_engine::{Config, Event, Handle, Node, Roles, WindowQuery};
 
 use load::{Fleet, METRICS, Sender};
-use spent::Spent;
+use spent::{Others, Spent};
 
 /// Seconds of telemetry before the measurement.
 const SETTLE_S: usize = 10;
@@ -90,6 +90,8 @@ struct Lags {
     by_ms: Vec<AtomicU64>,
     /// The longest in each minute of telemetry, in milliseconds.
     longest_ms: Vec<AtomicU64>,
+    /// The longest in each minute until a batch was durable, in milliseconds: what of a lag is the log's.
+    durable_ms: Vec<AtomicU64>,
     /// Only frames of this span count.
     from: Timestamp,
     to: Timestamp,
@@ -98,16 +100,26 @@ struct Lags {
 impl Lags {
     fn new(plan: &Plan) -> Arc<Self> {
         let by_ms = (0..=LONGEST_MS).map(|_| AtomicU64::new(0)).collect();
-        let longest_ms = (0..plan.seconds.div_ceil(MINUTE_S)).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { by_ms, longest_ms, from: plan.from, to: plan.to() })
+        let minutes = || (0..plan.seconds.div_ceil(MINUTE_S)).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { by_ms, longest_ms: minutes(), durable_ms: minutes(), from: plan.from, to: plan.to() })
+    }
+
+    fn minute(&self, at: Timestamp) -> Option<usize> {
+        let minute = (at.0 - self.from.0) / (MINUTE_S as i64 * SECOND_US);
+        (self.from..self.to).contains(&at).then_some(minute as usize)
+    }
+
+    fn durable(&self, at: Timestamp, now: Timestamp) {
+        if let Some(minute) = self.minute(at) {
+            self.durable_ms[minute].fetch_max(((now.0 - at.0) / 1000).max(0) as u64, Ordering::Relaxed);
+        }
     }
 
     fn note(&self, at: Timestamp, now: Timestamp) {
-        if (self.from..self.to).contains(&at) {
+        if let Some(minute) = self.minute(at) {
             let ms = ((now.0 - at.0) / 1000).clamp(0, LONGEST_MS as i64) as usize;
             self.by_ms[ms].fetch_add(1, Ordering::Relaxed);
-            let minute = (at.0 - self.from.0) / (MINUTE_S as i64 * SECOND_US);
-            self.longest_ms[minute as usize].fetch_max(ms as u64, Ordering::Relaxed);
+            self.longest_ms[minute].fetch_max(ms as u64, Ordering::Relaxed);
         }
     }
 
@@ -161,7 +173,12 @@ struct Sent {
 }
 
 /// Sends until the time is over, each batch when it is due.
-fn send(handle: &Handle, fleet: &Fleet, senders: &mut [Sender], plan: &Plan) -> Outcome<Sent> {
+fn send(
+    handle: &Handle,
+    fleet: &Fleet,
+    senders: &mut [Sender],
+    (plan, lags): (&Plan, &Lags),
+) -> Outcome<Sent> {
     let mut sent = Sent::default();
     for tick in 0..SETTLE_S + plan.seconds {
         if tick == SETTLE_S {
@@ -184,6 +201,7 @@ fn send(handle: &Handle, fleet: &Fleet, senders: &mut [Sender], plan: &Plan) -> 
                 sent.busy += 1;
                 std::thread::sleep(Duration::from_millis(5));
             }
+            lags.durable(due, handle.now());
             sent.making_s += made_s - begun_s;
             sent.handing_s += spent::own_s()? - made_s;
         }
@@ -217,10 +235,14 @@ fn listen(handle: &Handle, plan: &Plan) -> Arc<Lags> {
 /// Sends the frames of the plan, waits until all are scored, and says what that took.
 fn measure(handle: &Handle, fleet: &Fleet, (plan, senders): (&Plan, usize)) -> Outcome<()> {
     let lags = listen(handle, plan);
+    let others = Others::default();
     let (mut before, mut begun) = (Spent::now()?, Instant::now());
     let sent = std::thread::scope(|scope| -> Outcome<Vec<Sent>> {
         let spawn = |mut lane: Vec<Sender>| {
-            let work = move || send(handle, fleet, &mut lane, plan);
+            let work = {
+                let lags = lags.clone();
+                move || send(handle, fleet, &mut lane, (plan, &lags))
+            };
             std::thread::Builder::new().name("sender".into()).spawn_scoped(scope, work)
         };
         let lanes = Sender::lanes(fleet, senders).into_iter().map(spawn).collect::<Result<Vec<_>, _>>()?;
@@ -229,6 +251,7 @@ fn measure(handle: &Handle, fleet: &Fleet, (plan, senders): (&Plan, usize)) -> O
             std::thread::sleep(Duration::from_millis(1));
         }
         (before, begun) = (Spent::now()?, Instant::now());
+        others.begin();
         lanes.into_iter().map(|lane| lane.join().map_err(|_| "a sender panicked")?).collect()
     })?;
     let frames = (fleet.len() * plan.seconds) as u64;
@@ -244,6 +267,8 @@ fn measure(handle: &Handle, fleet: &Fleet, (plan, senders): (&Plan, usize)) -> O
         let busy = sum(|sent| sent.busy as f64);
         println!("lag ms: p50 {half}, p99 {most}, p99.9 {nearly}, max {all}; the log was busy {busy} times");
         println!("longest lag of each minute, ms: {:?}", lags.longest_ms);
+        println!("longest time of each minute until durable, ms: {:?}", lags.durable_ms);
+        println!("cores that others took in each minute: {:.2?}", others.cores());
     }
     println!(
         "  {:<16} {:>9.2} s of processor time, not counted below",

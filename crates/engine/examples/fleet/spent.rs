@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Threads of the load: they measure themselves, since what they hand in is the node's work and the rest is not.
 const LOAD: [&str; 2] = ["sender", "fleet"];
@@ -12,6 +14,46 @@ pub fn own_s() -> Result<f64, Box<dyn Error + Send + Sync>> {
     let spent = fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(spent.split_whitespace().next().unwrap_or_default().parse::<f64>()? / 1e9)
 }
+
+/// Processor time that the machine spent on others than this process, by minute: a lag that others make is not ours.
+#[derive(Default)]
+pub struct Others(Arc<Mutex<Vec<f64>>>);
+
+impl Others {
+    /// Looks once a minute from now on, until the process ends.
+    pub fn begin(&self) {
+        let minutes = Arc::clone(&self.0);
+        std::thread::spawn(move || {
+            while let Ok((before, begun)) = others_s().map(|spent| (spent, Instant::now())) {
+                std::thread::sleep(Duration::from_secs(60));
+                let Ok(after) = others_s() else { return };
+                let cores = (after - before) / begun.elapsed().as_secs_f64();
+                minutes.lock().unwrap_or_else(PoisonError::into_inner).push(cores);
+            }
+        });
+    }
+
+    /// Cores in each minute that is over.
+    pub fn cores(&self) -> Vec<f64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Seconds of processor time, stolen ones too, that this process has not had.
+fn others_s() -> Result<f64, Box<dyn Error + Send + Sync>> {
+    let (machine, own) = (fs::read_to_string("/proc/stat")?, fs::read_to_string("/proc/self/stat")?);
+    let ticks =
+        |fields: &mut dyn Iterator<Item = &str>| fields.filter_map(|n| n.parse::<f64>().ok()).sum::<f64>();
+    // user nice system (idle iowait) irq softirq steal; of the process utime and stime, after its name.
+    let of = machine.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let all =
+        ticks(&mut of.enumerate().filter(|(n, _)| !matches!(n, 3 | 4) && *n < 8).map(|(_, field)| field));
+    let after_name = own.rsplit(')').next().unwrap_or_default();
+    Ok((all - ticks(&mut after_name.split_whitespace().skip(11).take(2))) / TICKS_A_SECOND)
+}
+
+/// Unit of `/proc/stat` on every architecture that Foretwin runs on.
+const TICKS_A_SECOND: f64 = 100.0;
 
 /// Use up to a moment.
 pub struct Spent {

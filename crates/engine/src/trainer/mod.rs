@@ -6,6 +6,7 @@ mod member;
 mod outlook;
 mod pool;
 mod reach;
+mod routine;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ mod urgency;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp, Window};
+use foretwin_core::{Instance, Partition, Phase, SchemaId, Timestamp};
 use foretwin_learn::{
     Cohort as Network, Excluded, Job, Model, Progress, Provenance, Span, Start, Trial, fit,
 };
@@ -139,13 +140,14 @@ impl Pipeline {
         if window.len() < self.config.training.first_frames / 2 {
             return Ok(false);
         }
-        let left_out = self.left_out(due, &window)?;
+        let apart = self.apart(due, &window)?;
         let version = due.champion.as_ref().map_or(0, |(model, _)| model.version()) + 1;
         let job = Job {
             seed: foretwin_core::fnv64(due.instance.id.as_str().as_bytes()) ^ version,
             version,
             trained_at: due.reach.to,
-            left_out: &left_out,
+            left_out: &apart.left_out,
+            routine: apart.routine(),
             start: due.champion.as_ref().map_or(Start::Fresh, |(model, _)| Start::Parent(model)),
             ..Job::new(&window, &self.config.learn)
         };
@@ -200,19 +202,6 @@ impl Pipeline {
         }
     }
 
-    /// Spans of a window that are not to be learned. Scores count once they come from a model that has settled.
-    fn left_out(&self, due: &Due, window: &Window) -> Result<Vec<Span>, Error> {
-        let mut spans = spans::recorded(&due.instance, &self.store.failures(), &self.store.maintenance());
-        // What the model of a whole cohort takes for anomalous may be how this member is.
-        if due.settled().is_some() && due.individual {
-            let since = due.first + (self.config.training.settled_s * 1e6) as i64;
-            let (times, scores) = self.scores_of(&due.instance, &due.reach, since)?;
-            let anomalous = spans::anomalous(&times, &scores, due.reach.step_s);
-            spans.extend(spans::incidents(anomalous, &window.times, self.config.training.left_out_share));
-        }
-        Ok(spans)
-    }
-
     /// Puts a model to work and keeps it, durably.
     fn crown(&self, due: &Due, model: Model, provenance: &Provenance) {
         let (instance, schema) = (&due.instance, due.schema);
@@ -244,7 +233,15 @@ impl Pipeline {
         let settled = due.reach.to.since(due.first) >= self.config.training.settled_s;
         let phase = if settled { Phase::Learned } else { Phase::Provisional };
         let gain = |trial: &Trial| (format!("gain by {}", trial.what), 1.0 - trial.after / trial.before);
-        let excluded = |span: &Span| Excluded { from_us: span.0, to_us: span.1, reason: "not normal".into() };
+        let named = |span: &Span, reason: &str| Excluded {
+            from_us: span.0,
+            to_us: span.1,
+            reason: reason.to_owned(),
+        };
+        let left_out = job.left_out.iter().map(|span| named(span, "not normal"));
+        let routine = job.routine.iter().flat_map(|routine| routine.spans);
+        let excluded =
+            left_out.chain(routine.map(|span| named(span, "usual by the clock, which alone learned it")));
         Provenance {
             instance: due.name().to_owned(),
             metrics: job.window.schema.metrics().iter().map(foretwin_core::Metric::key).collect(),
@@ -252,7 +249,7 @@ impl Pipeline {
             to_us: job.window.times.last().copied().unwrap_or(due.reach.to),
             rows: model.rows(),
             phase: Some(phase),
-            excluded: job.left_out.iter().map(excluded).collect(),
+            excluded: excluded.collect(),
             seed: job.seed,
             held_out: model.trials().iter().map(gain).chain(networks(model)).collect(),
             parent: due.own().map(Model::version),

@@ -130,7 +130,7 @@ impl Pipeline {
         let step_us = (due.reach.step_s * 1e6) as i64;
         let reach = Reach { from: from(near, step_us), most: 2 * near, ..due.reach };
         let Some(mut frames) = self.frames_of(&due.instance, due.schema, &reach)? else { return Ok(None) };
-        let left_out = self.left_out(&Due { reach, ..due.clone() }, &frames)?;
+        let left_out = self.apart(&Due { reach, ..due.clone() }, &frames)?.all();
         leave_out(&mut frames, &left_out, 0);
         let span = (from(far, ROW_US), due.reach.to + 1);
         let mut minutes = self.minutes(&due.instance.id, due.schema, span)?;

@@ -44,7 +44,7 @@ impl Pipeline {
             }
             let reach = Reach { most: due.reach.most / chosen.len(), ..member.reach };
             if let Some(window) = self.frames_of(&member.instance, due.schema, &reach)? {
-                let left_out = self.left_out(member, &window)?;
+                let left_out = self.apart(member, &window)?.all();
                 frames.push((window, left_out));
             }
         }

@@ -4,7 +4,6 @@ use foretwin_core::{Instance, SchemaId, Timestamp, Window};
 use foretwin_store::Query;
 
 use crate::Error;
-use crate::outputs;
 use crate::pipeline::Pipeline;
 
 /// Frames of a stretch: long against any lag, short against a day.
@@ -60,28 +59,10 @@ impl Pipeline {
         }
         Ok(whole)
     }
-
-    /// Stored scores of an instance in the stretches of a reach, from a moment on; nothing else of it is read.
-    pub(crate) fn scores_of(
-        &self,
-        instance: &Instance,
-        reach: &Reach,
-        since: Timestamp,
-    ) -> Result<(Vec<Timestamp>, Vec<f64>), Error> {
-        let (mut times, mut scores) = (Vec::new(), Vec::new());
-        for (from, to) in reach.stretches().into_iter().filter(|(_, to)| *to > since) {
-            let all = Query::new(instance.id.clone(), from.max(since), to);
-            let (schema, metrics) = (Some(outputs::schema().id()), Some(vec![outputs::SCORE.to_owned()]));
-            for window in self.store.read(&Query { schema, metrics, ..all })? {
-                scores.extend(window.numbers(outputs::SCORE).unwrap_or_default());
-                times.extend(window.times);
-            }
-        }
-        Ok((times, scores))
-    }
 }
 
-fn append(whole: &mut Window, more: Window) {
+/// Appends the rows of another window of the same schema.
+pub(super) fn append(whole: &mut Window, more: Window) {
     whole.times.extend(more.times);
     for (column, more) in whole.columns.iter_mut().zip(more.columns) {
         column.extend(more);

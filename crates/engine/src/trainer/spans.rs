@@ -4,15 +4,15 @@
 //! anomalous. Up to a share of it (`training.left_out_share`, a quarter) all of it is left out. Beyond, the newest
 //! anomalous span is taken for a new normal and learned, if leaving out the others keeps within the share; if not, the
 //! scores are those of a model that does not fit, and nothing is left out for their sake. Recorded spans are left out
-//! in any case.
+//! in any case. What comes back by the clock is neither, see `routine`.
 
-use foretwin_core::{Failure, Instance, InstanceId, Maintenance, SECOND_US, Timestamp};
+use foretwin_core::{Failure, Instance, Maintenance, SECOND_US, Timestamp};
 use foretwin_learn::Span;
 
 /// Frames above the threshold in a row that make a span: fewer are a spike, which teaches little.
 const RUN: usize = 3;
 /// Spans closer than this many sampling steps are one.
-const JOIN_STEPS: f64 = 300.0;
+pub(super) const JOIN_STEPS: f64 = 300.0;
 /// Steps before and after an anomalous span that go with it: its beginning was not yet above the threshold.
 const GUARD_STEPS: f64 = 30.0;
 /// Before a failure things were going wrong already; after it the instance starts.
@@ -22,31 +22,45 @@ const MAINTENANCE_GUARD_US: i64 = 120 * SECOND_US;
 
 /// Spans of recorded failures and planned work on an instance or what it runs on.
 pub(crate) fn recorded(instance: &Instance, failures: &[Failure], work: &[Maintenance]) -> Vec<Span> {
-    let concerns = |id: &InstanceId| *id == instance.id || instance.parent.as_ref() == Some(id);
-    let failed = failures.iter().filter(|failure| concerns(&failure.instance));
+    let failed = failures.iter().filter(|failure| instance.lives_on(&failure.instance));
     let failed = failed.map(|failure| (failure.at - FAILURE_GUARD_US, failure.at + FAILURE_GUARD_US));
-    let planned = work.iter().filter(|work| concerns(&work.instance));
+    let planned = work.iter().filter(|work| instance.lives_on(&work.instance));
     failed.chain(planned.map(|work| (work.from, work.to + MAINTENANCE_GUARD_US))).collect()
 }
 
-/// Spans in which the score was above 1 for several frames in a row, in order, with a guard on both sides.
-pub(crate) fn anomalous(times: &[Timestamp], scores: &[f64], step_s: f64) -> Vec<Span> {
+/// Runs of scores above 1, as they come in order of time.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    /// First and last moment of each.
+    pub(crate) found: Vec<Span>,
+    run: Option<(Timestamp, usize)>,
+}
+
+impl Runs {
+    /// Takes a score.
+    pub(crate) fn take(&mut self, at: Timestamp, score: f64) {
+        if score.is_nan() || score <= 1.0 {
+            self.run = None;
+            return;
+        }
+        let (start, length) = self.run.map_or((at, 1), |(start, length)| (start, length + 1));
+        self.run = Some((start, length));
+        match self.found.last_mut() {
+            Some(last) if length > RUN => last.1 = at,
+            _ if length == RUN => self.found.push((start, at)),
+            _ => {}
+        }
+    }
+}
+
+/// Runs with a guard on both sides; those that are nearer than so many steps are one.
+pub(crate) fn guarded(runs: &[Span], step_s: f64, join_steps: f64) -> Vec<Span> {
     let us = |steps: f64| (steps * step_s * 1e6) as i64;
     let mut spans: Vec<Span> = Vec::new();
-    let mut run: Option<(Timestamp, usize)> = None;
-    for (&at, &score) in times.iter().zip(scores) {
-        if score.is_nan() || score <= 1.0 {
-            run = None;
-            continue;
-        }
-        let (start, length) = run.map_or((at, 1), |(start, length)| (start, length + 1));
-        run = Some((start, length));
-        if length < RUN {
-            continue;
-        }
-        let (from, to) = (start - us(GUARD_STEPS), at + us(GUARD_STEPS));
+    for &(from, to) in runs {
+        let (from, to) = (from - us(GUARD_STEPS), to + us(GUARD_STEPS));
         match spans.last_mut() {
-            Some(last) if from.0 <= last.1.0.saturating_add(us(JOIN_STEPS)) => last.1 = to,
+            Some(last) if from.0 <= last.1.0.saturating_add(us(join_steps)) => last.1 = to,
             _ => spans.push((from, to)),
         }
     }
@@ -55,16 +69,18 @@ pub(crate) fn anomalous(times: &[Timestamp], scores: &[f64], step_s: f64) -> Vec
 
 /// Which of the anomalous spans are left out of a window with these times.
 pub(crate) fn incidents(mut spans: Vec<Span>, times: &[Timestamp], share: f64) -> Vec<Span> {
-    let within = |spans: &[Span]| {
-        let rows: usize = spans.iter().map(|span| rows(times, *span)).sum();
-        rows as f64 <= share * times.len() as f64
-    };
-    if within(&spans) {
+    if within(&spans, times, share) {
         return spans;
     }
     // The newest is the new normal.
     spans.pop();
-    if within(&spans) { spans } else { Vec::new() }
+    if within(&spans, times, share) { spans } else { Vec::new() }
+}
+
+/// Whether spans take no more than a share of the rows with these times.
+pub(crate) fn within(spans: &[Span], times: &[Timestamp], share: f64) -> bool {
+    let rows: usize = spans.iter().map(|span| rows(times, *span)).sum();
+    rows as f64 <= share * times.len() as f64
 }
 
 fn rows(times: &[Timestamp], (from, to): Span) -> usize {
@@ -73,7 +89,7 @@ fn rows(times: &[Timestamp], (from, to): Span) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use foretwin_core::{FailureMode, InstanceKind};
+    use foretwin_core::{FailureMode, InstanceId, InstanceKind};
 
     use super::*;
 
@@ -85,6 +101,12 @@ mod tests {
     fn hour(high: &[std::ops::Range<i64>]) -> (Vec<Timestamp>, Vec<f64>) {
         let score = |s: i64| if high.iter().any(|range| range.contains(&s)) { 2.0 } else { 0.5 };
         ((0..3600).map(at).collect(), (0..3600).map(score).collect())
+    }
+
+    fn anomalous(times: &[Timestamp], scores: &[f64], step_s: f64) -> Vec<Span> {
+        let mut runs = Runs::default();
+        times.iter().zip(scores).for_each(|(&at, &score)| runs.take(at, score));
+        guarded(&runs.found, step_s, JOIN_STEPS)
     }
 
     #[test]

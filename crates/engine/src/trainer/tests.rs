@@ -1,6 +1,7 @@
 //! Training as an instance lives it: incidents, planned work, drift, late frames, clocks, changing schemas, restarts.
 
 mod cohort;
+mod routine;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -38,7 +38,8 @@ impl fmt::Display for Cause {
 /// then one that has drifted; then a model is renewed whenever its history has grown by a factor, at last at a fixed
 /// interval. A challenger that lost counts as a renewal.
 pub(crate) fn urgency(feed: &Feed, training: &Training) -> Option<(f64, Cause)> {
-    if feed.frames < (training.first_frames as u64).max(feed.wants_frames) {
+    let scored = feed.schema.metrics().iter().any(foretwin_core::Metric::is_scored);
+    if !scored || feed.frames < (training.first_frames as u64).max(feed.wants_frames) {
         return None;
     }
     let Some(renewed) = feed.renewed() else { return Some((f64::INFINITY, Cause::First)) };

@@ -177,6 +177,8 @@ impl Handle {
         profile: Profile,
     ) -> Result<Question, Error> {
         let risks = self.risks(id)?;
+        let workload = self.pipeline.with(id, |watched| watched.instance.workload.0.clone());
+        let limits = self.pipeline.config.twin.limits_of(id.as_str(), &workload.unwrap_or_default());
         Ok(Question {
             instance: id.clone(),
             parent: self.pipeline.config.twin.parent.clone(),
@@ -187,7 +189,7 @@ impl Handle {
             profile: Arc::new(profile),
             leaks: risks.iter().filter_map(leak).collect(),
             cores: Some(self.cores(id)),
-            latency_limit_s: None,
+            latency_limit_s: limits.latency_p90_s,
             memory_bytes: REHEARSAL_BYTES,
             cap_core: REHEARSAL_CORES,
             directory: None,

@@ -201,7 +201,7 @@ fn told(status: &Status) -> TwinStatus {
         Activity::Waiting { seconds, why } => {
             (TwinState::Waiting, format!("started again in {seconds} s: {why}"))
         }
-        Activity::Ended(exit) => (TwinState::Ended, format!("ended with code {}", exit.code)),
+        Activity::Ended(exit) => (TwinState::Ended, exit.to_string()),
     };
     let confinement = match &status.confinement {
         None => "nothing runs".into(),

@@ -5,9 +5,11 @@
 //! which is logged, stored, learned and judged like any other. Whoever applies the log, here or on a server, builds the
 //! scenes (`scene`) from the frames of a host's instances and of its twin, and has a contrast for each that works.
 
+mod archive;
 mod frames;
 mod handle;
 mod keeper;
+mod kept;
 mod rehearsals;
 mod replays;
 mod requests;
@@ -20,9 +22,9 @@ mod wishes;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use foretwin_core::{Contrast, Fidelity, Instance, InstanceId, Risk, Schema, Timestamp, Value};
+use foretwin_core::{Contrast, Fidelity, Instance, InstanceId, Risk, Schema, Timestamp, Value, VerdictClass};
 
 use scene::Scene;
 
@@ -41,12 +43,20 @@ fn probes_of(host: &str) -> InstanceId {
 /// The scenes of all hosts that have a twin.
 #[derive(Default)]
 pub(crate) struct Contrasts {
+    config: Arc<foretwin_twin::Config>,
     scenes: RwLock<HashMap<String, Arc<Mutex<Scene>>>>,
     /// How many there are, so that a fleet without twins pays nothing.
     count: AtomicUsize,
+    /// Where comparisons rest between two lives; nowhere in a replay.
+    archive: OnceLock<archive::Archive>,
 }
 
 impl Contrasts {
+    /// None yet; instances have to keep what `config` says.
+    pub(crate) fn new(config: &foretwin_twin::Config) -> Self {
+        Self { config: Arc::new(config.clone()), ..Self::default() }
+    }
+
     /// Takes what is known of an instance. A host's first twin opens its scene, which `others` then introduces.
     pub(crate) fn describe(&self, instance: &Instance, others: impl FnOnce() -> Vec<Instance>) {
         let opens = instance.twin_of.as_ref().is_some_and(|original| original.as_str() == instance.host);
@@ -68,7 +78,7 @@ impl Contrasts {
 
     fn open(&self, host: &str) -> Arc<Mutex<Scene>> {
         let mut scenes = self.scenes.write().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Mutex::new(Scene::new(host)));
+        let fresh = || Arc::new(Mutex::new(Scene::new(host, self.config.clone())));
         let scene = scenes.entry(host.into()).or_insert_with(fresh).clone();
         self.count.store(scenes.len(), Ordering::Relaxed);
         scene
@@ -121,10 +131,21 @@ impl Contrasts {
 
     /// All contrasts there are.
     fn all(&self) -> Vec<Contrast> {
+        self.those(|_| true)
+    }
+
+    /// Contrasts that say that something is wrong.
+    pub(crate) fn troubled(&self) -> Vec<Contrast> {
+        self.those(|contrast| contrast.verdict.class != VerdictClass::Healthy)
+    }
+
+    fn those(&self, wanted: impl Fn(&Contrast) -> bool) -> Vec<Contrast> {
         let scenes: Vec<_> =
             self.scenes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         let of = |scene: &Arc<Mutex<Scene>>| -> Vec<Contrast> {
-            locked(scene).compared().map(|(_, contrast)| contrast.clone()).collect()
+            let scene = locked(scene);
+            let contrasts = scene.compared().map(|(_, contrast)| contrast);
+            contrasts.filter(|contrast| wanted(contrast)).cloned().collect()
         };
         scenes.iter().flat_map(of).collect()
     }

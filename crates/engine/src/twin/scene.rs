@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Contrast, Fidelity, Instance, InstanceId, Risk, Schema, SchemaId, Timestamp, Value, fnv64,
+    Contrast, Fidelity, Fnv64, Instance, InstanceId, Risk, Schema, SchemaId, Timestamp, Value,
 };
-use foretwin_foresee::contrast::{COSTS, Comparison, Kernel, Neighbour, Production, Second, TWIN};
+use foretwin_foresee::contrast::{COSTS, Comparison, Kernel, Limits, Neighbour, Production, Second, TWIN};
 
+use super::kept::{Basis, Kept, Resting};
 use super::requests::Requests;
 use super::usage::{Meter, Usage};
 
 /// Numbers older than this are not of this second.
 const FRESH_S: f64 = 3.0;
+/// Seconds before the last one of an earlier life that the log may say again; more is a clock that was set back.
+const REPLAYED_S: f64 = 3600.0;
 /// Most instances of a host that are compared, and least use that makes an instance worth it, in cores.
 const MOST_COMPARED: usize = 64;
 const WORTH_CORES: f64 = 0.002;
@@ -23,14 +26,20 @@ const MOST_NEIGHBOURS: usize = 24;
 /// One host.
 pub(super) struct Scene {
     host: InstanceId,
+    config: Arc<foretwin_twin::Config>,
     members: HashMap<InstanceId, Member>,
     twin: Option<Twin>,
+    /// With what the comparisons have learned, whether it runs now or not.
+    basis: Option<Basis>,
     comparisons: HashMap<InstanceId, Compared>,
+    /// Comparisons of an earlier life whose instances have not been seen in this one.
+    resting: HashMap<InstanceId, Resting>,
 }
 
 #[derive(Default)]
 struct Member {
     parent: Option<InstanceId>,
+    workload: String,
     meter: Meter,
     requests: Requests,
 }
@@ -47,12 +56,21 @@ struct Twin {
 struct Compared {
     comparison: Comparison,
     contrast: Option<Contrast>,
+    /// The last second that an earlier life took, which the log may say again.
+    until: Option<Timestamp>,
 }
 
 impl Scene {
-    pub(super) fn new(host: &str) -> Self {
-        let (members, comparisons) = (HashMap::new(), HashMap::new());
-        Self { host: InstanceId::new(host), members, twin: None, comparisons }
+    pub(super) fn new(host: &str, config: Arc<foretwin_twin::Config>) -> Self {
+        Self {
+            host: InstanceId::new(host),
+            config,
+            members: HashMap::new(),
+            twin: None,
+            basis: None,
+            comparisons: HashMap::new(),
+            resting: HashMap::new(),
+        }
     }
 
     /// Takes what is known of an instance on this host.
@@ -67,17 +85,58 @@ impl Scene {
             if instance.twin_of.as_ref() == Some(&self.host) {
                 let (columns, latest) = (None, None);
                 self.twin = Some(Twin { id: instance.id.clone(), fidelity, columns, latest });
-                self.comparisons.clear();
+                self.learn_with(Basis { twin: instance.id.clone(), fidelity, probes: None });
             }
             return;
         }
         let member = self.members.entry(instance.id.clone()).or_default();
         member.parent = instance.parent.clone();
+        member.workload.clone_from(&instance.workload.0);
+    }
+
+    /// What was learned with other probes is worth nothing with these.
+    fn learn_with(&mut self, basis: Basis) {
+        let known = |old: &Basis| {
+            let probes = old.probes.is_none() || basis.probes.is_none() || old.probes == basis.probes;
+            old.twin == basis.twin && old.fidelity == basis.fidelity && probes
+        };
+        if !self.basis.as_ref().is_some_and(known) {
+            self.comparisons.clear();
+            self.resting.clear();
+        }
+        let probes = basis.probes.or(self.basis.as_ref().filter(|old| known(old)).and_then(|old| old.probes));
+        self.basis = Some(Basis { probes, ..basis });
+    }
+
+    /// Takes what an earlier life has learned, as far as it is of use beside the twin that is known; `profile` is the
+    /// version pinned for an instance.
+    pub(super) fn recall(&mut self, kept: Kept, profile: &dyn Fn(&InstanceId) -> Option<u64>) {
+        let Some(basis) = &self.basis else { return };
+        if (&basis.twin, basis.fidelity) != (&kept.basis.twin, kept.basis.fidelity) {
+            return;
+        }
+        self.basis = Some(kept.basis);
+        let same = |one: &Resting| profile(&one.instance) == one.profile;
+        let of_use = kept.comparisons.into_iter().filter(same);
+        self.resting.extend(of_use.map(|one| (one.instance.clone(), one)));
+    }
+
+    /// What the comparisons know now, for a later life. Versions of profiles are not known here.
+    pub(super) fn rest(&self) -> Option<Kept> {
+        let basis = self.basis.clone()?;
+        let now = self.comparisons.iter().filter_map(|(id, compared)| {
+            let at = compared.contrast.as_ref()?.at;
+            let comparison = compared.comparison.clone();
+            Some(Resting { instance: id.clone(), at, profile: None, comparison })
+        });
+        let comparisons = now.chain(self.resting.values().cloned()).collect();
+        Some(Kept { basis, comparisons })
     }
 
     /// An instance is gone, and its comparison with it.
     pub(super) fn vanished(&mut self, id: &InstanceId) {
         self.comparisons.remove(id);
+        self.resting.remove(id);
         // Containers come and go for years: what is gone is forgotten.
         self.members.remove(id);
         if self.twin.as_ref().is_some_and(|twin| twin.id == *id) {
@@ -94,7 +153,10 @@ impl Scene {
         say: &mut dyn FnMut(&Contrast),
     ) {
         if let Some(twin) = self.twin.as_mut().filter(|twin| twin.id == *id) {
-            twin.take(schema, at, values, score);
+            if twin.take(schema, at, values, score) {
+                let basis = twin.basis();
+                self.learn_with(basis);
+            }
             return;
         }
         let member = self.members.entry(id.clone()).or_default();
@@ -115,9 +177,7 @@ impl Scene {
     /// When, by the twin's drift, latency will break.
     pub(super) fn ahead(&self, id: &InstanceId, config: &foretwin_foresee::Config) -> Option<Risk> {
         let compared = self.comparisons.get(id)?;
-        let at = compared.contrast.as_ref()?.at;
-        let seed = fnv64(id.as_str().as_bytes()) ^ at.0.cast_unsigned();
-        compared.comparison.ahead().by_twin(at, config, seed)
+        compared.comparison.ahead().risk(config)
     }
 
     /// The host's probes: which instance reports them, and what they run in.
@@ -134,7 +194,7 @@ impl Scene {
         let (fidelity, costs) =
             (twin.fidelity, twin.latest.filter(|latest| at.since(latest.0).abs() < FRESH_S));
         let leaves = self.leaves(at);
-        self.admit(&leaves, fidelity);
+        self.admit(at, &leaves, fidelity);
         let seconds: Vec<(InstanceId, Second)> = self
             .comparisons
             .keys()
@@ -144,6 +204,9 @@ impl Scene {
             let real = costs.filter(|_| fidelity > Fidelity::Model);
             (second.twin, second.twin_score) = (real.map(|c| c.1), real.map_or(f64::NAN, |c| c.2));
             let Some(compared) = self.comparisons.get_mut(&id) else { continue };
+            if compared.until.is_some_and(|until| (0.0..REPLAYED_S).contains(&until.since(at))) {
+                continue;
+            }
             let contrast = compared.comparison.step(second);
             let before = compared.contrast.replace(contrast);
             let Some(now) = &compared.contrast else { continue };
@@ -169,19 +232,34 @@ impl Scene {
     }
 
     /// Begins comparisons of the host as a whole and of those that work on it, while there is room.
-    fn admit(&mut self, leaves: &[(InstanceId, Usage)], fidelity: Fidelity) {
+    fn admit(&mut self, at: Timestamp, leaves: &[(InstanceId, Usage)], fidelity: Fidelity) {
         let host = self.host.clone();
-        let fresh = || Compared { comparison: Comparison::new(host.clone(), fidelity), contrast: None };
-        self.comparisons.entry(host.clone()).or_insert_with(fresh);
+        if !self.comparisons.contains_key(&host) {
+            self.begin(&host, at, fidelity);
+        }
         for (id, usage) in leaves {
             if self.comparisons.len() >= MOST_COMPARED {
                 return;
             }
             if usage.cpu >= WORTH_CORES && !self.comparisons.contains_key(id) {
-                let comparison = Comparison::new(id.clone(), fidelity);
-                self.comparisons.insert(id.clone(), Compared { comparison, contrast: None });
+                self.begin(id, at, fidelity);
             }
         }
+    }
+
+    /// Begins a comparison, or goes on with one of an earlier life.
+    fn begin(&mut self, id: &InstanceId, at: Timestamp, fidelity: Fidelity) {
+        let workload = self.members.get(id).map_or("", |member| member.workload.as_str());
+        let set = self.config.limits_of(id.as_str(), workload);
+        let limits = Limits { latency_p90_s: set.latency_p90_s, throughput: set.throughput };
+        let rested = self.resting.remove(id).filter(|one| one.is_fresh(at));
+        let until = rested.as_ref().map(|one| one.at);
+        let comparison = rested.map_or_else(
+            || Comparison::new(id.clone(), fidelity),
+            |one| one.comparison.rested(at.since(one.at)),
+        );
+        let compared = Compared { comparison: comparison.with_limits(limits), contrast: None, until };
+        self.comparisons.insert(id.clone(), compared);
     }
 
     /// A second of one instance; none while its own numbers are not of this second.
@@ -267,14 +345,26 @@ fn is_twins(id: &InstanceId) -> bool {
 }
 
 impl Twin {
-    fn take(&mut self, schema: &Arc<Schema>, at: Timestamp, values: &[Value], score: Option<f64>) {
-        if self.columns.is_none_or(|(known, _)| known != schema.id()) {
+    /// Takes a frame; whether it is the first with these probes.
+    fn take(&mut self, schema: &Arc<Schema>, at: Timestamp, values: &[Value], score: Option<f64>) -> bool {
+        let is_first = self.columns.is_none_or(|(known, _)| known != schema.id());
+        if is_first {
             self.columns = Some((schema.id(), TWIN.map(|(key, _)| schema.column(key))));
         }
-        let Some((_, columns)) = self.columns else { return };
+        let Some((_, columns)) = self.columns else { return false };
         let number = |column: Option<usize>| {
             column.map_or(f64::NAN, |column| values[column].to_f64(schema.metrics()[column].storage))
         };
         self.latest = Some((at, columns.map(number), score.unwrap_or(f64::NAN)));
+        is_first
+    }
+
+    /// What is learned with it: which of the costs it measures tells one set of probes from another.
+    fn basis(&self) -> Basis {
+        let measured = |(_, columns): (SchemaId, [Option<usize>; COSTS])| {
+            let keys = TWIN.iter().zip(columns).filter(|(_, column)| column.is_some());
+            keys.fold(Fnv64::default(), |digest, ((key, _), _)| digest.text(key)).finish()
+        };
+        Basis { twin: self.id.clone(), fidelity: self.fidelity, probes: self.columns.map(measured) }
     }
 }

@@ -1,13 +1,16 @@
 //! From frames of a host, its groups and its twin to a verdict, as the pipeline hands them over.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use foretwin_core::{
-    Contrast, Instance, InstanceId, InstanceKind, Metric, Rng, Role, Schema, Storage, Timestamp, Value,
-    VerdictClass,
+    Contrast, Instance, InstanceId, InstanceKind, Metric, Profile, Rng, Role, Schema, Storage, Timestamp,
+    Value, VerdictClass,
 };
+use foretwin_disk::OsDisk;
 use foretwin_foresee::contrast::TWIN;
+use foretwin_twin::capture::Shelf;
 
 use super::Contrasts;
 
@@ -56,11 +59,20 @@ fn twin_schema() -> Arc<Schema> {
 
 impl World {
     fn new() -> Self {
-        let contrasts = Contrasts::default();
+        Self::with(Contrasts::default(), "process")
+    }
+
+    /// The same host in another life, or with another twin: what is counted goes on, what is thought does not.
+    fn reborn(self, contrasts: Contrasts, fidelity: &str) -> Self {
+        let fresh = Self::with(contrasts, fidelity);
+        Self { rng: self.rng, second: self.second, counters: self.counters, ..fresh }
+    }
+
+    fn with(contrasts: Contrasts, fidelity: &str) -> Self {
         let others = ["h", "h/app", "h/batch"].map(|id| instance(id, InstanceKind::Group));
         let mut twin = instance("h/foretwin-twin", InstanceKind::Application);
         twin.twin_of = Some(InstanceId::new("h"));
-        twin.labels.insert("fidelity".into(), "process".into());
+        twin.labels.insert("fidelity".into(), fidelity.into());
         contrasts.describe(&twin, || others.to_vec());
         let (counters, said) = (HashMap::new(), Vec::new());
         Self { contrasts, rng: Rng::new(7), second: 0, counters, said }
@@ -132,4 +144,96 @@ fn without_a_twin_nothing_is_kept_and_what_is_gone_is_forgotten() {
     world.said.clear();
     world.live(30, CALM);
     assert!(world.of("h/app").is_none() && world.said.is_empty(), "no twin, no contrast");
+}
+
+/// Four hundred calm seconds, written down in a directory.
+fn lived(dir: &Path) -> World {
+    let mut world = World::new();
+    world.contrasts.recall(Arc::new(OsDisk), dir);
+    world.live(400, CALM);
+    world.contrasts.keep_all().unwrap();
+    world
+}
+
+/// What is thought of the application after a restart and twelve seconds, which make a window.
+fn after_restart(world: World, dir: &Path, fidelity: &str) -> VerdictClass {
+    let mut world = world.reborn(Contrasts::default(), fidelity);
+    world.contrasts.recall(Arc::new(OsDisk), dir);
+    world.live(12, CALM);
+    world.of("h/app").unwrap().verdict.class
+}
+
+#[test]
+fn what_was_learned_outlives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = lived(dir.path());
+    assert_eq!(after_restart(world, dir.path(), "process"), VerdictClass::Healthy);
+    let nothing = tempfile::tempdir().unwrap();
+    let world = lived(nothing.path());
+    std::fs::remove_dir_all(nothing.path().join("contrasts")).unwrap();
+    assert_eq!(after_restart(world, nothing.path(), "process"), VerdictClass::Undetermined);
+}
+
+#[test]
+fn what_was_learned_with_another_twin_or_profile_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = lived(dir.path());
+    assert_eq!(after_restart(world, dir.path(), "container"), VerdictClass::Undetermined);
+    let dir = tempfile::tempdir().unwrap();
+    let world = lived(dir.path());
+    let (shelf, app) = (Shelf::new(&dir.path().join("profiles")), InstanceId::new("h/app"));
+    shelf.put(&app, Profile::default()).unwrap();
+    shelf.pin(&app).unwrap();
+    assert_eq!(after_restart(world, dir.path(), "process"), VerdictClass::Undetermined);
+}
+
+#[test]
+fn other_probes_begin_anew_and_the_same_go_on() {
+    let mut world = World::new();
+    world.live(400, CALM);
+    let mut twin = instance("h/foretwin-twin", InstanceKind::Application);
+    twin.twin_of = Some(InstanceId::new("h"));
+    twin.labels.insert("fidelity".into(), "process".into());
+    world.contrasts.describe(&twin, Vec::new);
+    world.live(2, CALM);
+    assert_eq!(world.of("h/app").unwrap().verdict.class, VerdictClass::Healthy, "described again");
+    let fewer = Schema::new(twin_schema().metrics()[1..].to_vec());
+    world.frame("h/foretwin-twin", &fewer, &[Value::float(1e-3); TWIN.len() - 1]);
+    assert!(world.of("h/app").is_none(), "a cost that is not measured any more");
+}
+
+#[test]
+fn a_damaged_file_gives_way_to_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = lived(dir.path());
+    world.contrasts.keep_all().unwrap();
+    world.contrasts.keep_all().unwrap();
+    let folder = dir.path().join("contrasts");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2, "the newest and the one before: {files:?}");
+    let mut bytes = std::fs::read(&files[1]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&files[1], bytes).unwrap();
+    assert_eq!(after_restart(world, dir.path(), "process"), VerdictClass::Healthy);
+    let world = lived(dir.path());
+    for file in std::fs::read_dir(&folder).unwrap() {
+        std::fs::write(file.unwrap().path(), b"FT").unwrap();
+    }
+    assert_eq!(after_restart(world, dir.path(), "process"), VerdictClass::Undetermined);
+}
+
+#[test]
+fn what_the_log_says_again_is_not_learned_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = lived(dir.path());
+    // Killed without another checkpoint, and replayed from half a minute before it.
+    world.second -= 30;
+    let mut world = world.reborn(Contrasts::default(), "process");
+    world.contrasts.recall(Arc::new(OsDisk), dir.path());
+    world.live(29, CALM);
+    assert!(world.of("h/app").is_none(), "nothing is stepped before what was taken already");
+    world.live(12, CALM);
+    assert_eq!(world.of("h/app").unwrap().verdict.class, VerdictClass::Healthy);
 }

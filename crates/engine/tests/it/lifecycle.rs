@@ -16,6 +16,8 @@ fn a_node_watches_this_machine_and_goes_on_after_a_restart() {
     assert!(host.score.is_some() && host.learning.phase == Phase::Provisional);
     let id = host.instance.id.clone();
     node.stop().unwrap();
+    let states = std::fs::read_dir(dir.path().join("states")).unwrap().count();
+    assert!(states > 0, "a clean stop leaves a checkpoint");
 
     let node = Node::start(&config(dir.path()), Roles { collect: true }).unwrap();
     let handle = node.handle();

@@ -1,127 +1,230 @@
 //! The twin's drift projected to the moment when production's latency breaks its limit.
 //!
 //! The drift of the twin is how much more its costs are than usual in the same regime, as a natural logarithm, averaged
-//! over the two kinds of probe that moved most. Production follows it: ln(latency / usual) = b times
-//! the drift, where b begins at 1 and is learned from both as they move (least squares through the origin, with that
-//! prior). So the limit of latency becomes a limit of the drift, and [`risk`] says when the drift arrives there, with
-//! the shapes and doubts of every other forecast. The twin's costs move before latency does while production has
-//! slack, and they do not move with production's own load.
+//! over the two kinds of probe that moved most, less what that is while all is well. Production follows it:
+//! ln(latency / usual) = b times the drift, where b begins with a prior and is learned from both as they move (least
+//! squares through the origin), over hours, and from the last minutes on top: a queue that fills follows more and
+//! more steeply. So the limit of latency becomes a limit of the drift.
+//!
+//! Latency breaks at a peak of load, so what is usual at the highest load of late counts. Drift and latency are each
+//! projected as straight lines (`climb`), and what is told is the mean of the two opinions: costs see the machine
+//! slow down whatever the load does, latency sees whether production is harmed.
 
 use foretwin_core::{FailureMode, Risk, Timestamp};
 
+use super::climb::{Curve, Track};
 use super::state::{Reader, Writer};
 use super::window::Row;
 use super::{baseline::Usual, window};
-use crate::{Config, Error, History, Series, risk};
+use crate::{Config, Error};
 
 /// Weight of the newest second in the drift and in latency: ten seconds are averaged already.
 const SMOOTHING: f64 = 0.15;
-/// How much drift has to be seen before it outweighs the prior of b, as a sum of squares.
+/// b before anything was seen: in the contrast lab, latency rises one and a half times as much as the drift, in
+/// logarithms, beside hogs of the processor and in a quota that is used up.
+const PRIOR: f64 = 1.5;
+/// How much drift has to be seen before it outweighs what was believed before, as a sum of squares.
 const PRIOR_WEIGHT: f64 = 10.0;
-/// Forgetting per second: what was learned an hour ago counts by half.
-const FORGET: f64 = 1.0 - 2e-4;
+/// Seconds after which what was seen counts by half: over hours, and of late.
+const HALF_S: [f64; 2] = [3600.0, 120.0];
+/// Distance from the peak of load, in the logarithm of usual latency, at which a second counts less by a factor e.
+const NEAR: f64 = 0.35;
+/// How fast the peak of usual latency fades, per second: by a third of its size in twenty minutes.
+const FADING: f64 = 3e-4;
+/// Weight of a second in what is known to be calm and in how latency strays.
+const CALM: f64 = 0.01;
+const STRAY: f64 = 0.005;
+/// Latency strays so many standard deviations in the highest of many windows.
+const MARGIN: f64 = 1.8;
+/// How well a limit is known: relative standard deviations of that of the drift, and of that of latency.
+const LIMIT_SD: [f64; 2] = [0.25, 0.1];
 /// The least and the largest b believed.
 const SLOPES: (f64, f64) = (0.2, 4.0);
+/// Times the highest latency while all was well that break it where no limit is configured.
+pub const LEARNED_LIMIT: f64 = 2.0;
+/// The least headroom, as a natural logarithm: where usual latency is near its limit, a little more breaks it.
+const LEAST_HEADROOM: f64 = 0.1;
 /// Kinds of probe that make the drift.
 const AGREEING: usize = 2;
-/// Added to drift before it runs against its limit, since a level near zero has no scale of its own.
-const LIFT: f64 = 0.5;
 
-/// How production follows its twin.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How production follows its twin: over hours, and of late.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Relation {
+    lasting: Moments,
+    recent: Moments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Moments {
     xx: f64,
     xy: f64,
 }
 
+impl Moments {
+    fn take(&mut self, (x, y): (f64, f64), weight: f64, keep: f64) {
+        self.xx = self.xx * keep + weight * x * x;
+        self.xy = self.xy * keep + weight * x * y;
+    }
+
+    fn slope(&self, prior: f64) -> f64 {
+        (self.xy + PRIOR_WEIGHT * prior) / (self.xx + PRIOR_WEIGHT)
+    }
+}
+
 impl Relation {
-    fn take(&mut self, drift: f64, latency: f64) {
-        self.xx = self.xx * FORGET + drift * drift;
-        self.xy = self.xy * FORGET + drift * latency;
+    fn take(&mut self, drift: f64, latency: f64, weight: f64) {
+        let keep = HALF_S.map(|half_s| 0.5f64.powf(1.0 / half_s));
+        self.lasting.take((drift, latency), weight, keep[0]);
+        self.recent.take((drift, latency), weight, keep[1]);
     }
 
     fn slope(&self) -> f64 {
-        ((self.xy + PRIOR_WEIGHT) / (self.xx + PRIOR_WEIGHT)).clamp(SLOPES.0, SLOPES.1)
+        self.recent.slope(self.lasting.slope(PRIOR)).clamp(SLOPES.0, SLOPES.1)
     }
+}
+
+/// What production has to keep; what is not set is learned, or has no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Highest 90th percentile of latency, in seconds. None: [`LEARNED_LIMIT`] times the highest while all was well.
+    pub latency_p90_s: Option<f64>,
+    /// Fewest requests per second that it must be able to answer. None: no limit.
+    pub throughput: Option<f64>,
+}
+
+/// What was learned that limits are measured against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Highest {
+    /// Latency (90th percentile) while all was well, as a natural logarithm.
+    pub latency: f64,
+    /// Requests per second that it can answer when the twin's costs are as usual.
+    pub throughput: f64,
 }
 
 /// Follows drift and latency, and projects the one onto the limit of the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ahead {
-    /// Limit of the 90th percentile of latency, as a natural logarithm; none where none is configured.
-    limit: Option<f64>,
+    limits: Limits,
     relation: Relation,
     drift: Option<f64>,
     latency: Option<f64>,
-    /// What latency usually is in the present regime, as a natural logarithm.
-    usual: f64,
-    twin: History,
-    production: History,
+    /// The highest latency that was usual in the regimes of late, as a natural logarithm: it breaks at a peak of load.
+    peak: f64,
+    /// The drift of a twin that all is well with: what moved most is never nothing.
+    calm: f64,
+    /// How far latency strays from what drift says, as a standard deviation.
+    stray: f64,
+    /// How much slower production may get, as a natural logarithm.
+    headroom: f64,
+    twin: Track,
+    production: Track,
 }
 
-/// Times the usual latency that break it where no limit is configured.
-const LEARNED_LIMIT: f64 = 3.0;
-
 impl Ahead {
-    /// Follows; `latency_limit_s` is the limit of the 90th percentile in seconds. Without one, three times what is
-    /// usual is the limit.
+    /// Follows what runs against these limits.
     #[must_use]
-    pub fn new(latency_limit_s: Option<f64>) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
-            limit: latency_limit_s.map(f64::ln),
-            relation: Relation { xx: 0.0, xy: 0.0 },
+            limits,
+            relation: Relation::default(),
             drift: None,
             latency: None,
-            usual: f64::NAN,
-            twin: History::new(),
-            production: History::new(),
+            peak: f64::NAN,
+            calm: 0.0,
+            stray: 0.2,
+            headroom: f64::NAN,
+            twin: Track::default(),
+            production: Track::default(),
         }
+    }
+
+    /// Sets the limits.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Goes on after a pause: how production follows its twin stays known, how both moved is of the past.
+    pub(super) fn rest(&mut self) {
+        *self =
+            Self { relation: self.relation, calm: self.calm, stray: self.stray, ..Self::new(self.limits) };
     }
 
     pub(super) fn encode(&self, to: &mut Writer) {
         let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        let numbers = [self.relation.xx, self.relation.xy, self.usual];
+        let Relation { lasting, recent } = self.relation;
+        let numbers =
+            [lasting.xx, lasting.xy, recent.xx, recent.xy, self.peak, self.calm, self.stray, self.headroom];
         numbers.iter().for_each(|&value| to.f64(value));
-        [self.limit, self.drift, self.latency].iter().for_each(|&value| to.f64(known(value)));
-        to.bytes(&self.twin.encode());
-        to.bytes(&self.production.encode());
+        [self.drift, self.latency].iter().for_each(|&value| to.f64(known(value)));
+        self.twin.encode(to);
+        self.production.encode(to);
     }
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
-        let relation = Relation { xx: from.f64()?, xy: from.f64()? };
-        let usual = from.f64()?;
-        if !(relation.xx >= 0.0 && relation.xx.is_finite() && relation.xy.is_finite()) {
+        let mut moments = || Ok(Moments { xx: from.f64()?, xy: from.f64()? });
+        let relation = Relation { lasting: moments()?, recent: moments()? };
+        let (peak, calm, stray, headroom) = (from.f64()?, from.f64()?, from.f64()?, from.f64()?);
+        let fine = |of: Moments| of.xx >= 0.0 && of.xx.is_finite() && of.xy.is_finite();
+        if !(fine(relation.lasting) && fine(relation.recent) && calm.is_finite() && stray.is_finite()) {
             return Err(Error::Comparison("the relation of twin and production is out of range"));
         }
         let mut number = || from.f64().map(|value| value.is_finite().then_some(value));
-        let (limit, drift, latency) = (number()?, number()?, number()?);
-        let (twin, production) = (History::decode(&from.bytes()?)?, History::decode(&from.bytes()?)?);
-        Ok(Self { limit, relation, drift, latency, usual, twin, production })
+        let (drift, latency) = (number()?, number()?);
+        let (twin, production) = (Track::decode(from)?, Track::decode(from)?);
+        Ok(Self {
+            limits: Limits::default(),
+            relation,
+            drift,
+            latency,
+            peak,
+            calm,
+            stray,
+            headroom,
+            twin,
+            production,
+        })
     }
 
-    pub(super) fn take(&mut self, at: Timestamp, row: &Row, usual: &[Usual]) {
+    /// Takes a window in; `is_calm` where nothing is wrong.
+    pub(super) fn take(
+        &mut self,
+        at: Timestamp,
+        row: &Row,
+        usual: &[Usual],
+        (highest, is_calm): (Highest, bool),
+    ) {
         let latency = window::Of::LatencyP90 as usize;
         let before = f64::from(usual[latency].median);
         let over = f64::from(row.features[latency]) - before;
-        let drift = drift(row, usual);
-        if !(before.is_finite() && over.is_finite() && drift.is_finite()) {
+        let moved = drift(row, usual);
+        if !(before.is_finite() && over.is_finite() && moved.is_finite()) {
             return;
         }
-        // The usual latency of the moment is the regime's; it is smoothed so that the limit does not jump with it.
-        self.usual =
-            if self.usual.is_finite() { self.usual + SMOOTHING * (before - self.usual) } else { before };
+        if is_calm {
+            self.calm += CALM * (moved - self.calm);
+        }
+        let fading = self.peak - FADING;
+        self.peak = if fading.is_finite() { before.max(fading) } else { before };
         let smooth = |held: Option<f64>, new: f64| held.map_or(new, |held| held + SMOOTHING * (new - held));
-        let (drift, over) = (smooth(self.drift, drift), smooth(self.latency, over));
+        let drift = smooth(self.drift, moved - self.calm);
+        let over = smooth(self.latency, over);
         (self.drift, self.latency) = (Some(drift), Some(over));
-        self.relation.take(drift, over);
-        let headroom = self.headroom();
-        self.twin.push(at, drift + LIFT, headroom / self.relation.slope() + LIFT);
-        self.production.push(at, over + LIFT, headroom + LIFT);
+        let near_peak = ((before - self.peak) / NEAR).exp();
+        self.relation.take(drift.max(0.0), over, near_peak);
+        self.headroom = self.headroom(highest);
+        let apart = (over - self.relation.slope() * drift).powi(2);
+        self.stray = (self.stray.powi(2) + STRAY * (apart.min(1.0) - self.stray.powi(2))).sqrt();
+        self.twin.push(at, moved - self.calm);
+        self.production.push(at, f64::from(row.features[latency]) - before);
     }
 
-    /// ln(limit / usual latency), not below a tenth.
-    fn headroom(&self) -> f64 {
-        self.limit.map_or(LEARNED_LIMIT.ln(), |limit| (limit - self.usual).max(0.1))
+    /// How much slower production may get, as a natural logarithm, before its nearer limit breaks; not below a tenth.
+    fn headroom(&self, highest: Highest) -> f64 {
+        let learned = highest.latency + LEARNED_LIMIT.ln();
+        let latency = self.limits.latency_p90_s.map_or(learned, f64::ln) - self.peak;
+        // What takes longer by a factor can be done as many times less often.
+        let throughput = self.limits.throughput.map(|least| (highest.throughput / least).ln());
+        latency.min(throughput.unwrap_or(f64::INFINITY)).max(LEAST_HEADROOM)
     }
 
     /// The present drift of the twin: 0 where its costs are as usual, 0.69 where they are twice that.
@@ -130,25 +233,42 @@ impl Ahead {
         self.drift
     }
 
-    /// When latency will break its limit, by the drift of the twin.
+    /// When latency will break its limit: the mean of what drift and latency say.
     #[must_use]
-    pub fn by_twin(&self, now: Timestamp, config: &Config, seed: u64) -> Option<Risk> {
-        project(&self.twin, "foretwin.twin.drift", now, (config, seed))
+    pub fn risk(&self, config: &Config) -> Option<Risk> {
+        let (limit, curve) = self.by_drift()?;
+        let pooled = curve.pooled(&self.by_latency()?.1);
+        Some(pooled.risk(("foretwin.twin.drift", FailureMode::LatencyBreach), limit, config))
     }
 
-    /// When latency will break its limit, by latency alone: what the twin is measured against.
+    /// The same by the drift of the twin alone.
     #[must_use]
-    pub fn by_latency(&self, now: Timestamp, config: &Config, seed: u64) -> Option<Risk> {
-        project(&self.production, "latency.p90", now, (config, seed))
+    pub fn risk_by_drift(&self, config: &Config) -> Option<Risk> {
+        let (limit, curve) = self.by_drift()?;
+        Some(curve.risk(("foretwin.twin.drift", FailureMode::LatencyBreach), limit, config))
     }
-}
 
-fn project(history: &History, metric: &str, now: Timestamp, (config, seed): (&Config, u64)) -> Option<Risk> {
-    let (mut times, mut used) = (Vec::new(), Vec::new());
-    history.series(&mut times, &mut used);
-    let limit = history.limit()?;
-    let mode = FailureMode::LatencyBreach;
-    risk(&Series { metric, mode, times: &times, used: &used, limit }, now, config, seed)
+    /// The same by latency alone: what the twin is measured against.
+    #[must_use]
+    pub fn risk_by_latency(&self, config: &Config) -> Option<Risk> {
+        let (limit, curve) = self.by_latency()?;
+        Some(curve.risk(("latency.p90", FailureMode::LatencyBreach), limit, config))
+    }
+
+    fn by_drift(&self) -> Option<(f64, Curve)> {
+        let limit = self.least() / self.relation.slope();
+        Some((limit, self.twin.curve((limit, LIMIT_SD[0] * limit))?))
+    }
+
+    fn by_latency(&self) -> Option<(f64, Curve)> {
+        let limit = self.least();
+        Some((limit, self.production.curve((limit, LIMIT_SD[1] * limit))?))
+    }
+
+    /// Headroom less what latency strays by itself: the highest of many windows breaks first.
+    fn least(&self) -> f64 {
+        (self.headroom - MARGIN * self.stray).max(LEAST_HEADROOM)
+    }
 }
 
 /// How far the most moved cost of a kind is above usual, on average over the two kinds that moved most: what one kind
@@ -175,9 +295,11 @@ fn drift(row: &Row, usual: &[Usual]) -> f64 {
 mod tests {
     use super::*;
 
+    const HIGHEST: Highest = Highest { latency: -5.0, throughput: 200.0 };
+
     /// Feeds a drift and what latency makes of it.
     fn followed(seconds: i64, drift: impl Fn(f64) -> f64, limit_s: f64) -> Ahead {
-        let mut ahead = Ahead::new(Some(limit_s));
+        let mut ahead = Ahead::new(Limits { latency_p90_s: Some(limit_s), throughput: None });
         let usual = vec![Usual { median: -6.0, scale: 0.1 }; window::FEATURES];
         for second in 0..seconds {
             let mut row = Row::empty();
@@ -185,7 +307,7 @@ mod tests {
             let moved = drift(second as f64) as f32;
             row.features[window::Of::LatencyP90 as usize] += 0.8 * moved;
             row.features[window::OWN..].iter_mut().for_each(|feature| *feature += moved);
-            ahead.take(Timestamp(second * 1_000_000), &row, &usual);
+            ahead.take(Timestamp(second * 1_000_000), &row, &usual, (HIGHEST, false));
         }
         ahead
     }
@@ -198,7 +320,7 @@ mod tests {
     fn a_slow_ramp_is_announced_with_its_time() {
         // ln(3) of latency is reached at a drift of 1.37, which is after 685 s.
         let ahead = followed(400, |second| 0.002 * second, 3.0 * (-6.0f64).exp());
-        let risk = ahead.by_twin(Timestamp(400_000_000), &config(), 1).unwrap();
+        let risk = ahead.risk(&config()).unwrap();
         assert_eq!(risk.mode, FailureMode::LatencyBreach);
         let expected = risk.time_to_failure.p50.unwrap();
         assert!((150.0..500.0).contains(&expected), "{risk:?}");
@@ -209,7 +331,7 @@ mod tests {
     fn what_stands_still_is_not_announced() {
         let ahead = followed(400, |second| 0.1 + 0.02 * (second / 9.0).sin(), 3.0 * (-6.0f64).exp());
         assert!((ahead.drift().unwrap() - 0.1).abs() < 0.05);
-        let risk = ahead.by_twin(Timestamp(400_000_000), &config(), 1);
+        let risk = ahead.risk(&config());
         assert!(risk.is_none_or(|risk| risk.at(300.0) < 0.05));
     }
 
@@ -217,6 +339,30 @@ mod tests {
     fn how_production_follows_is_learned() {
         let ahead = followed(600, |second| 0.002 * second, 1.0);
         assert!((ahead.relation.slope() - 0.8).abs() < 0.08, "{}", ahead.relation.slope());
-        assert_eq!(Ahead::new(None).relation.slope(), 1.0);
+        assert_eq!(Ahead::new(Limits::default()).relation.slope(), PRIOR);
+    }
+
+    #[test]
+    fn the_nearer_of_limits_counts_and_without_any_it_is_learned() {
+        let mut ahead = followed(60, |_| 0.1, 0.1);
+        let headroom = |ahead: &mut Ahead, limits: Limits| {
+            ahead.limit(limits);
+            ahead.headroom(HIGHEST)
+        };
+        let learned = headroom(&mut ahead, Limits::default());
+        assert!((learned - (1.0 + 2f64.ln())).abs() < 1e-9, "twice the highest latency seen: {learned}");
+        let throughput = Limits { latency_p90_s: None, throughput: Some(100.0) };
+        assert!((headroom(&mut ahead, throughput) - 2f64.ln()).abs() < 1e-9);
+        let both = Limits { latency_p90_s: Some(1.1 * (-6.0f64).exp()), ..throughput };
+        assert_eq!(headroom(&mut ahead, both), LEAST_HEADROOM);
+    }
+
+    #[test]
+    fn after_a_pause_only_the_relation_is_known() {
+        let mut ahead = followed(600, |second| 0.002 * second, 1.0);
+        let before = ahead.relation.slope();
+        ahead.rest();
+        assert!(ahead.drift().is_none() && ahead.risk(&config()).is_none());
+        assert_eq!(ahead.relation.slope(), before);
     }
 }

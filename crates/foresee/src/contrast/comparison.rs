@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use foretwin_core::{Contrast, Evidence, Fidelity, InstanceId, Timestamp, Verdict, VerdictClass};
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Highest, Limits};
 use super::baseline::{Baseline, FEWEST, Usual};
 use super::fuse::{Fused, fuse};
 use super::habit::{Excess, Habits, Resource};
 use super::opinion::Opinion;
 use super::second::{Neighbour, Second};
 use super::signs::{self, Signs};
-use super::window::{self, Row, SECONDS};
+use super::window::{self, Of, Row, SECONDS};
 use crate::words;
 
 /// Seconds between windows that are learned: half a window, so that few seconds teach enough.
@@ -20,6 +20,8 @@ const STRIDE: u32 = 5;
 const WAIT: usize = 6;
 /// A pause of so many seconds begins a new window.
 const PAUSE_S: f64 = 5.0;
+/// What was thought before a pause of so many seconds may still be thought after it: a restart.
+const SHORT_PAUSE_S: f64 = 120.0;
 
 /// Compares an instance with its twin.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,15 +51,28 @@ impl Comparison {
             waiting: VecDeque::new(),
             with: Opinion::default(),
             without: Opinion::default(),
-            ahead: Ahead::new(None),
+            ahead: Ahead::new(Limits::default()),
             ticks: 0,
         }
     }
 
-    /// The same with a limit of the 90th percentile of production's latency, in seconds.
+    /// The same with limits that production has to keep.
     #[must_use]
-    pub fn with_latency_limit(mut self, limit_s: f64) -> Self {
-        self.ahead = Ahead::new(Some(limit_s));
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.ahead.limit(limits);
+        self
+    }
+
+    /// The same after a pause of so many seconds: what was learned stays, what was thought and how it moved is of the
+    /// past unless the pause was short.
+    #[must_use]
+    pub fn rested(mut self, pause_s: f64) -> Self {
+        self.seconds.clear();
+        self.waiting.clear();
+        if pause_s > SHORT_PAUSE_S {
+            (self.with, self.without) = (Opinion::default(), Opinion::default());
+            self.ahead.rest();
+        }
         self
     }
 
@@ -107,7 +122,9 @@ impl Comparison {
         let told = Told { signs: &signs, row, usual: &usual, neighbours };
         let verdicts = [(&with, true), (&without, false)].map(|(fused, twin)| told.verdict(fused, twin));
         if has_twin {
-            self.ahead.take(at, row, &usual);
+            let highest = self.highest(row);
+            let is_calm = self.with.is_calm() && self.without.is_calm();
+            self.ahead.take(at, row, &usual, (highest, is_calm));
         }
         self.with.take(at, &with);
         self.without.take(at, &without);
@@ -129,6 +146,17 @@ impl Comparison {
             verdict: if has_twin { self.with.verdict(named, evidence) } else { no_contrast() },
             verdict_counters_only: self.without.verdict(named_without, evidence_without),
         }
+    }
+
+    /// The highest latency while all was well, and how many requests the original could answer: as many as its cores
+    /// are enough for, where it is known how many it may use; at least as many as it has.
+    fn highest(&self, row: &Row) -> Highest {
+        let highest = |of: Of| f64::from(self.baseline.highest(of as usize));
+        let work_s = f64::from(row.features[Of::Work as usize]).exp();
+        let able = f64::from(row.room) / work_s;
+        let seen = highest(Of::Rate).exp_m1();
+        let throughput = if able.is_finite() { able.max(seen) } else { seen };
+        Highest { latency: highest(Of::LatencyP90), throughput }
     }
 
     fn neighbours(&self) -> &[Neighbour] {

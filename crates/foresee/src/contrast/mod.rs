@@ -9,6 +9,7 @@
 
 mod ahead;
 mod baseline;
+mod climb;
 mod comparison;
 mod fuse;
 mod habit;
@@ -20,6 +21,6 @@ mod state;
 mod tests;
 mod window;
 
-pub use ahead::Ahead;
+pub use ahead::{Ahead, LEARNED_LIMIT, Limits};
 pub use comparison::Comparison;
 pub use second::{COSTS, Kernel, Neighbour, Probe, Production, Second, TWIN};

@@ -14,7 +14,8 @@ use super::opinion::Opinion;
 use super::window::{FEATURES, Use};
 use crate::Error;
 
-const VERSION: u8 = 1;
+/// The first version kept a limit, which is configuration.
+const VERSION: u8 = 2;
 /// No name of an instance is longer.
 const LONGEST_NAME: usize = 4096;
 

@@ -145,6 +145,8 @@ pub(super) struct Row {
     pub own: Use,
     /// Share of its capacity that the group around the original uses; NaN where either is not known.
     pub saturation: f32,
+    /// Cores that the original may use beside the others in the group around it; NaN where that is not known.
+    pub room: f32,
     /// Per neighbour of the newest second.
     pub others: Vec<Use>,
     /// Whether the twin measured anything.
@@ -160,6 +162,7 @@ impl Row {
             features: [f32::NAN; FEATURES],
             own: Use::default(),
             saturation: f32::NAN,
+            room: f32::NAN,
             others: Vec::new(),
             has_twin: false,
         }
@@ -205,7 +208,8 @@ pub(super) fn row(seconds: &VecDeque<Second>) -> Option<Row> {
     let features = features(seconds);
     let has_twin = features[OWN..MODEL].iter().any(|feature| feature.is_finite());
     let saturation = kernel(|k| k.parent_cpu / k.parent_capacity);
-    Some(Row { regime, features, own, saturation, others, has_twin })
+    let room = kernel(|k| k.parent_capacity - k.parent_cpu) + own.cpu;
+    Some(Row { regime, features, own, saturation, room, others, has_twin })
 }
 
 /// What a neighbour used on average. Who was not there used nothing.

@@ -121,7 +121,7 @@ impl Bins {
     /// Cuts a regime that rises into bins.
     pub(crate) fn new(regime: &Regime, work: &Work) -> Self {
         let (first, last) = (regime.times[0], regime.times[regime.times.len() - 1]);
-        let edges = edges(first, last, regime.times.len());
+        let edges = edges(&regime.times);
         let (span_s, scale) = (last - first, regime.rise() / (last - first));
         let level = |t: f64| interpolate(&regime.times, &regime.peaks, t);
         let rate = |pair: &[f64], of: &dyn Fn(f64) -> f64| (of(pair[1]) - of(pair[0])) / (pair[1] - pair[0]);
@@ -145,16 +145,24 @@ impl Bins {
     }
 }
 
-fn edges(first: f64, last: f64, samples: usize) -> Vec<f64> {
+/// Bounds, oldest first. No bin holds fewer than two samples: how fine the bins are follows from how fine the history
+/// is at that age.
+fn edges(times: &[f64]) -> Vec<f64> {
+    let (first, last) = (times[0], times[times.len() - 1]);
     let span = last - first;
-    // No bin is so narrow that it could miss a sample.
-    let least = 2.0 * span / samples.max(2) as f64;
     let growth = (1.0 / PER_OCTAVE).exp2() - 1.0;
-    let (mut ages, mut width) = (vec![0.0], least);
-    while span - ages[ages.len() - 1] > 1.5 * width {
-        let age = ages[ages.len() - 1] + width;
-        ages.push(age);
-        width = least.max(age * growth);
+    let mut ages = vec![0.0];
+    let mut at = times.len() - 1;
+    loop {
+        let age = ages[ages.len() - 1];
+        let two = last - times[at.saturating_sub(2)];
+        let next = two.max(age * (1.0 + growth));
+        // A rest of less than half a bin belongs to the bin before it.
+        if span - next <= 0.5 * (next - age) {
+            break;
+        }
+        ages.push(next);
+        at = times.partition_point(|&t| t <= last - next).saturating_sub(1);
     }
     ages.push(span);
     ages.iter().rev().map(|age| last - age).collect()
@@ -177,6 +185,18 @@ pub(crate) mod tests {
         assert!((bins.widths.iter().sum::<f64>() - 1.0).abs() < 1e-9 && bins.len() < 80);
         assert!((bins.scale - 2.0).abs() < 1e-9 && bins.rates.iter().all(|rate| (rate - 1.0).abs() < 1e-6));
         assert!(bins.widths.windows(2).skip(1).all(|pair| pair[0] >= pair[1] - 1e-9));
+    }
+
+    #[test]
+    fn bins_are_as_fine_as_the_history_is_at_their_age() {
+        // A sample a second for two minutes, before that one in seventeen minutes for a day.
+        let old = (0..85).map(|n| -86_400.0 + 1024.0 * f64::from(n)).filter(|t| *t < -120.0);
+        let times: Vec<f64> = old.chain((0..=120).map(|n| f64::from(n) - 120.0)).collect();
+        let edges = edges(&times);
+        let young = edges.windows(2).filter(|pair| pair[0] >= -60.0);
+        assert!(young.clone().count() > 15 && young.clone().all(|pair| pair[1] - pair[0] < 7.0), "{edges:?}");
+        let held = |pair: &[f64]| times.iter().filter(|t| **t >= pair[0] && **t <= pair[1]).count();
+        assert!(edges.windows(2).all(|pair| held(pair) >= 2), "{edges:?}");
     }
 
     #[test]

@@ -110,11 +110,12 @@ impl Draw {
         self.passage((height - moved).max(0.02 * height), turn)
     }
 
-    /// Probability to have risen by `height` within `t`: in closed form where the drift is even.
-    pub(crate) fn within(&self, t: f64, height: f64) -> f64 {
+    /// Probability to have risen by `height` within `t`, which it `reached` by itself: in closed form where the drift is
+    /// even.
+    pub(crate) fn within(&self, t: f64, height: f64, reached: f64) -> f64 {
         match self.motion {
             Motion::Even(rate) => first_passage(t, height, rate, self.sigma),
-            _ => f64::from(u8::from(self.arrival(height, Turn::default()) <= t)),
+            _ => f64::from(u8::from(reached <= t)),
         }
     }
 
@@ -176,6 +177,6 @@ mod tests {
         let noisy = Draw { sigma: 0.5, z: -1.0, ..draw(Motion::Even(2.0)) };
         assert!(noisy.arrival(8.0, Turn::default()) > 4.0);
         assert!(noisy.arrival(12.0, Turn::default()) > noisy.arrival(8.0, Turn::default()));
-        assert!((noisy.within(4.0, 8.0) - 0.5).abs() < 0.05);
+        assert!((noisy.within(4.0, 8.0, 4.1) - 0.5).abs() < 0.05);
     }
 }

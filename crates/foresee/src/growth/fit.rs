@@ -214,12 +214,16 @@ impl Sums {
         let n = self.running.len() - 1;
         let choice = (n as f64).ln();
         let mut all = vec![0.0; n + 1];
+        let first: Vec<f64> = (0..=n).map(|end| if end == 0 { 0.0 } else { self.level(0, end) }).collect();
+        let mut two = Vec::with_capacity(n);
         for (end, evidence) in all.iter_mut().enumerate().skip(1) {
-            let two = |change: usize| self.level(0, change) + self.level(change, end) - choice;
-            let one = self.level(0, end);
-            let best = (1..end).map(two).fold(one, f64::max);
-            let sum: f64 = (1..end).map(|change| (two(change) - best).exp()).sum();
-            *evidence = best + (sum + (one - best).exp()).ln();
+            two.clear();
+            two.extend((1..end).map(|change| first[change] + self.level(change, end) - choice));
+            let one = first[end];
+            let best = two.iter().copied().fold(one, f64::max);
+            // What is far less likely than the best adds nothing.
+            let near = two.iter().map(|two| two - best).filter(|less| *less > -30.0);
+            *evidence = best + (near.map(f64::exp).sum::<f64>() + (one - best).exp()).ln();
         }
         all
     }

@@ -24,6 +24,8 @@ use load::Load;
 const DRAWS: usize = 256;
 /// An earlier regime that came so near to the limit may have ended in failure.
 const FAILED_SHARE: f64 = 0.93;
+/// Share of the futures that follow the load below which its course does not matter.
+const FEW: f64 = 0.02;
 /// A rise below this share of the limit is no growth.
 const LEAST_RISE: f64 = 1e-3;
 
@@ -89,10 +91,14 @@ pub struct Growth {
     pub lasted_s: f64,
     /// Earlier regimes that fell before they reached the limit, and the highest of their peaks.
     pub earlier: (usize, f64),
+    /// How far it is above the highest level that is known from earlier days, as a share of the limit; negative below it.
+    pub(crate) ground: Option<f64>,
     /// Seconds from the last sample to now.
     pub(crate) age_s: f64,
     /// Equally likely futures; none without growth.
     pub(crate) draws: Vec<Draw>,
+    /// Seconds from the last sample to the limit in each of them.
+    reached: Vec<f64>,
 }
 
 impl Growth {
@@ -116,8 +122,10 @@ impl Growth {
             shares: Shares::default(),
             lasted_s: 0.0,
             earlier: (regime.earlier.len(), highest),
+            ground: None,
             age_s: path.age_s(),
             draws: Vec::new(),
+            reached: Vec::new(),
         };
         if regime.rise() > LEAST_RISE * series.limit {
             let moments = series.times.iter().zip(evidence.work).map(|(at, &rate)| (at.since(now), rate));
@@ -138,7 +146,8 @@ impl Growth {
         self.shares = Shares::of(&components, jump_share);
         let (first, last) = (bins.edges[0], bins.edges[bins.len()]);
         let mean_work = (work.at(last) - work.at(first)) / bins.span_s;
-        let load = if self.shares.worked > 0.0 { Load::new(work) } else { Load::new(&Work::default()) };
+        // Its course costs more than all the rest: where few futures follow the load it is taken as even.
+        let load = if self.shares.worked > FEW { Load::new(work) } else { Load::even(mean_work) };
         let mut rng = Rng::new(seed);
         let mut chosen = Chosen { components: components.iter(), reached: 0.0, last: None };
         for index in 0..DRAWS {
@@ -156,8 +165,16 @@ impl Growth {
                 }
             };
             self.lasted_s += draw.lasted_s / DRAWS as f64;
+            self.reached.push(draw.arrival(self.headroom(), Turn::default()));
             self.draws.push(draw);
         }
+    }
+
+    /// The same, held against the highest level of earlier days.
+    #[must_use]
+    pub fn over(mut self, known: Option<f64>) -> Self {
+        self.ground = known.map(|known| (self.used - known) / self.limit);
+        self
     }
 
     /// What is left to the limit.
@@ -172,7 +189,9 @@ impl Growth {
         if self.headroom() <= 0.0 {
             return 1.0;
         }
-        let sum: f64 = self.draws.iter().map(|draw| draw.within(t + self.age_s, self.headroom())).sum();
+        let (by, headroom) = (t + self.age_s, self.headroom());
+        let draws = self.draws.iter().zip(&self.reached);
+        let sum: f64 = draws.map(|(draw, &reached)| draw.within(by, headroom, reached)).sum();
         self.passing() * sum / self.draws.len().max(1) as f64
     }
 
@@ -188,8 +207,7 @@ impl Growth {
     /// Seconds from now to the limit in each of the drawn futures, ascending, infinite where it is never reached.
     #[must_use]
     pub fn arrivals(&self) -> Vec<f64> {
-        let arrival = |draw: &Draw| (draw.arrival(self.headroom(), Turn::default()) - self.age_s).max(0.0);
-        let mut arrivals: Vec<f64> = self.draws.iter().map(arrival).collect();
+        let mut arrivals: Vec<f64> = self.reached.iter().map(|at| (at - self.age_s).max(0.0)).collect();
         arrivals.sort_by(f64::total_cmp);
         arrivals
     }

@@ -75,6 +75,21 @@ impl Client {
         bail!("{path}: the answer is no file")
     }
 
+    /// A body without end, such as a stream of events.
+    pub fn stream(&self, path: &str) -> Result<impl std::io::Read + use<>> {
+        let request = self.http.get(&self.url(path)).config().timeout_global(None).build();
+        let response = self.reached(request.call())?;
+        if !response.status().is_success() {
+            bail!("{path}: the answer is {}", response.status());
+        }
+        Ok(response.into_body().into_reader())
+    }
+
+    /// The answer to asking that something ends.
+    pub fn delete(&self, path: &str) -> Result<Value> {
+        self.json(self.http.delete(&self.url(path)).call())
+    }
+
     /// The answer to a document.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request = self.http.post(&self.url(path)).header("content-type", "application/json");

@@ -16,10 +16,10 @@ const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  foretwin twin list                                     what runs here, and every verdict
-  foretwin twin show web-1/system.slice/app.service      one instance beside its twin
-  foretwin twin replay web-1/system.slice/app.service    replay its profile beside it
-  foretwin twin rehearse web-1/app --ahead 6h --speed 60 what breaks first in the next six hours")]
+  foretwin twin list                                      what runs here, and every verdict
+  foretwin twin show web-1/system.slice/app.service       one instance beside its twin
+  foretwin twin replay web-1/system.slice/app.service     replay its profile beside it
+  foretwin twin rehearse web-1/app --ahead 6h --speed 60  what breaks first in the next six hours")]
 pub struct TwinArgs {
     #[command(subcommand)]
     command: Command,

@@ -4,24 +4,34 @@ use std::path::PathBuf;
 
 use super::workspace::{manifests, product_lines, root, sources};
 
-const FOUNDATIONS: &[&str] = &["core", "wire", "host", "disk"];
-const STAGES: &[&str] = &["collect", "stream", "store", "learn", "twin", "foresee", "act"];
+const FOUNDATIONS: &[&str] = &["core", "wire", "host", "disk", "query"];
+const STAGES: &[&str] = &["collect", "stream", "store", "learn", "twin", "foresee", "notify", "act"];
 /// Rooms that do no I/O, read no clock, start no thread.
-const PURE: &[&str] = &["core", "wire", "learn", "foresee"];
+const PURE: &[&str] = &["core", "wire", "query", "learn", "foresee"];
 /// What a pure room may depend on beside the nouns.
-const PURE_LIBRARIES: &[&str] =
-    &["serde", "serde_json", "toml", "regex-lite", "thiserror", "crc32fast", "lz4_flex", "matrixmultiply"];
+const PURE_LIBRARIES: &[&str] = &[
+    "serde",
+    "serde_json",
+    "toml",
+    "regex-lite",
+    "thiserror",
+    "crc32fast",
+    "flate2",
+    "lz4_flex",
+    "matrixmultiply",
+    "snap",
+];
 
 /// What a room may see.
 fn allowed(room: &str) -> Vec<&'static str> {
     match room {
-        "core" | "host" => vec![],
+        "core" | "host" | "query" => vec![],
         "wire" | "disk" => vec!["core"],
         "learn" | "foresee" => vec!["core", "wire"],
         stage if STAGES.contains(&stage) => FOUNDATIONS.to_vec(),
         "lab" | "runner" => FOUNDATIONS.to_vec(),
         "engine" => [FOUNDATIONS, STAGES].concat(),
-        "serve" => vec!["core", "wire", "engine"],
+        "serve" => vec!["core", "wire", "query", "engine"],
         "foretwin" => [FOUNDATIONS, STAGES, &["engine", "runner", "serve"]].concat(),
         other => panic!("{other} is a new room: say here what it may see, and why in ARCHITECTURE.md"),
     }

@@ -67,7 +67,7 @@ const QUESTIONS: &[&str] = &[
 const TELEMETRY: &[&str] =
     &["/api/v1/ingest", "/api/v1/write", "/api/v2/write", "/write", "/query", "/v1/metrics"];
 /// What says nothing of what is watched.
-const PUBLIC: &[&str] = &["/api/v1/openapi.json"];
+const PUBLIC: &[&str] = &["/", "/{file}", "/-/healthy", "/-/ready", "/ping", "/api/v1/openapi.json"];
 /// What begins so changes what the node does, where it changes anything.
 const ACTING: &[&str] = &["/api/v1/models/", "/api/v1/twins/", "/api/v1/tasks", "/api/v1/actions"];
 
@@ -79,8 +79,7 @@ pub(crate) fn needed(method: &Method, route: &str) -> Option<Scope> {
         return Some(Scope::Admin);
     }
     if asks {
-        let guarded = route.starts_with("/api/") || route == "/metrics";
-        return (guarded && !PUBLIC.contains(&route)).then_some(Scope::Read);
+        return (!PUBLIC.contains(&route)).then_some(Scope::Read);
     }
     if QUESTIONS.contains(&route) {
         return Some(Scope::Read);
@@ -107,6 +106,8 @@ mod tests {
             (Method::GET, "/-/ready", None),
             (Method::GET, "/api/v1/openapi.json", None),
             (Method::GET, "/metrics", Some(Scope::Read)),
+            (Method::GET, "/federate", Some(Scope::Read)),
+            (Method::GET, "/anything/new", Some(Scope::Read)),
             (Method::GET, "/api/v1/instances", Some(Scope::Read)),
             (Method::POST, "/api/v1/twin/predict", Some(Scope::Read)),
             (Method::POST, "/api/v1/ingest", Some(Scope::Write)),

@@ -13,9 +13,9 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +28,8 @@ pub(crate) use tls::Keys;
 
 /// Most bytes of a request's head.
 const HEAD_BYTES: usize = 64 << 10;
+/// Requests under way on one connection of HTTP/2.
+const STREAMS: u32 = 64;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Pause when no connection can be accepted, mostly for want of descriptors.
@@ -91,12 +93,19 @@ impl Connection {
             request.extensions_mut().insert(peer);
             answer(router.clone(), request)
         });
-        let stream = Stalling::new(stream, Duration::from_secs_f64(self.limits.stall_s));
-        let connection = http1::Builder::new()
+        let head = Duration::from_secs_f64(self.limits.head_s);
+        let stream = Stalling::new(stream, head, Duration::from_secs_f64(self.limits.stall_s));
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEAD_BYTES);
+        // Senders of OpenTelemetry speak it, with and without TLS.
+        builder
+            .http2()
             .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs_f64(self.limits.head_s))
-            .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEAD_BYTES as u32)
+            .keep_alive_interval(head)
+            .keep_alive_timeout(head);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         // How a connection ended is its client's business.
         let _ = watcher.watch(connection).await;
         drop(self.seat);

@@ -16,11 +16,18 @@ pub(crate) struct Stalling<S> {
     limit: Duration,
     /// Set while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Set until enough came to tell HTTP/1 from HTTP/2: nobody else bounds that.
+    opening: Option<Pin<Box<Sleep>>>,
+    read_bytes: usize,
 }
 
+/// Bytes by which the versions of HTTP are told apart (RFC 9113, section 3.4).
+const PREFACE_BYTES: usize = 24;
+
 impl<S> Stalling<S> {
-    pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, waiting: None }
+    /// `opening` bounds the wait for the first bytes, `limit` every write.
+    pub(crate) fn new(stream: S, opening: Duration, limit: Duration) -> Self {
+        Self { stream, limit, waiting: None, opening: Some(Box::pin(sleep(opening))), read_bytes: 0 }
     }
 }
 
@@ -50,7 +57,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stalling<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.read_bytes = self.read_bytes.saturating_add(buffer.filled().len() - before);
+        if self.read_bytes >= PREFACE_BYTES {
+            self.opening = None;
+        }
+        match self.opening.as_mut().filter(|_| read.is_pending()) {
+            Some(opening) => {
+                ready!(opening.as_mut().poll(context));
+                self.opening = None;
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client says nothing")))
+            }
+            None => read,
+        }
     }
 }
 
@@ -106,7 +126,7 @@ mod tests {
     async fn pair(limit: Duration) -> (Stalling<TcpStream>, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Stalling::new(listener.accept().await.unwrap().0, limit), theirs)
+        (Stalling::new(listener.accept().await.unwrap().0, limit, limit), theirs)
     }
 
     #[tokio::test]
@@ -114,6 +134,19 @@ mod tests {
         let (mut stalling, _theirs) = pair(Duration::from_millis(100)).await;
         let error = write(&mut stalling, 1 << 30).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_let_go() {
+        let (mut stalling, mut theirs) = pair(Duration::from_millis(100)).await;
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        std::io::Write::write_all(&mut theirs, b"PRI").unwrap();
+        let mut read = async || {
+            std::future::poll_fn(|context| Pin::new(&mut stalling).poll_read(context, &mut buffer)).await
+        };
+        read().await.unwrap();
+        assert_eq!(read().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

@@ -59,7 +59,7 @@ fn read(files: &Tls) -> Result<TlsAcceptor, Error> {
         let provider = Arc::new(ring::default_provider());
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let mut config = versions.with_no_client_auth().with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     };
     Ok(TlsAcceptor::from(Arc::new(config().map_err(wrong)?)))

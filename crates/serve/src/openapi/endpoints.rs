@@ -41,6 +41,12 @@ const fn octets(path: &'static str, answer: Sort, about: &'static str) -> Endpoi
     }
 }
 
+/// An endpoint of Prometheus that takes a form.
+const fn form(path: &'static str, about: &'static str) -> Endpoint {
+    let body = Some((Sort::Form, ""));
+    Endpoint { method: "post", path, about, query: NONE, body, status: "200", answer: Sort::Foreign }
+}
+
 impl Endpoint {
     const fn with(self, query: &'static [&'static str]) -> Self {
         Self { query, ..self }
@@ -53,7 +59,20 @@ impl Endpoint {
 
 /// The whole surface.
 pub(super) fn all() -> Vec<Endpoint> {
-    [&NODE[..], &INSTANCES, &QUESTIONS, &RECORDS, &MODELS, &REPORTS, &TWINS, &TASKS].concat()
+    [
+        &NODE[..],
+        &INSTANCES,
+        &QUESTIONS,
+        &RECORDS,
+        &MODELS,
+        &REPORTS,
+        &TWINS,
+        &TASKS,
+        &ALERTS,
+        &SENDERS,
+        &QUERIES,
+    ]
+    .concat()
 }
 
 const NODE: [Endpoint; 8] = [
@@ -115,7 +134,10 @@ const QUESTIONS: [Endpoint; 2] = [
     ),
 ];
 
-const RECORDS: [Endpoint; 3] = [
+const RECORDS: [Endpoint; 6] = [
+    get("/api/v1/failures", Sort::Json("Failures"), "Recorded failures").with(&["instance", "since"]),
+    get("/api/v1/maintenance", Sort::Json("Works"), "Recorded maintenance").with(&["instance"]),
+    delete("/api/v1/maintenance/{id}", Sort::Json("Changed"), "Ends or calls off maintenance"),
     octets(
         "/api/v1/ingest",
         Sort::Json("Ingested"),
@@ -245,4 +267,53 @@ const TASKS: [Endpoint; 4] = [
     .says("202"),
     get("/api/v1/tasks/{id}", Sort::Json("Task"), "How far it is, and what came of it"),
     delete("/api/v1/tasks/{id}", Sort::Json("Task"), "Asks it to end"),
+];
+
+const ALERTS: [Endpoint; 3] = [
+    get("/api/v1/alerts", Sort::Json("Alerts"), "Alerts, newest first").with(&["state", "instance", "since"]),
+    get("/api/v1/alerts/{id}", Sort::Json("Alert"), "One alert"),
+    post(
+        "/api/v1/alerts/{id}/feedback",
+        ("FeedbackRequest", r#"{"rating": "useful", "note": "it was the disk"}"#),
+        Sort::Json("Alert"),
+        "What an alert was worth",
+    ),
+];
+
+/// Where other programs send metrics: bodies and errors are those of their protocols.
+const SENDERS: [Endpoint; 7] = [
+    octets("/api/v1/write", Sort::Foreign, "Prometheus remote write"),
+    octets("/v1/metrics", Sort::Foreign, "OpenTelemetry metrics, OTLP over HTTP"),
+    octets(
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Sort::Foreign,
+        "OTLP over gRPC",
+    ),
+    octets("/write", Sort::Foreign, "Influx line protocol, version 1"),
+    octets("/api/v2/write", Sort::Foreign, "Influx line protocol, version 2"),
+    octets("/query", Sort::Foreign, "What Influx clients ask before they write"),
+    get("/ping", Sort::Foreign, "Whether the node answers, for Influx clients"),
+];
+
+const QUERY: &[&str] = &["query", "time"];
+const RANGE: &[&str] = &["query", "start", "end", "step"];
+const MATCH: &[&str] = &["match[]", "start", "end"];
+
+/// The HTTP API of Prometheus; by POST the parameters come as a form.
+const QUERIES: [Endpoint; 15] = [
+    get("/api/v1/query", Sort::Foreign, "PromQL at one moment").with(QUERY),
+    form("/api/v1/query", "PromQL at one moment"),
+    get("/api/v1/query_range", Sort::Foreign, "PromQL over a span").with(RANGE),
+    form("/api/v1/query_range", "PromQL over a span"),
+    get("/api/v1/series", Sort::Foreign, "Series that match").with(MATCH),
+    form("/api/v1/series", "Series that match"),
+    get("/api/v1/labels", Sort::Foreign, "Names of labels").with(MATCH),
+    form("/api/v1/labels", "Names of labels"),
+    get("/api/v1/label/{name}/values", Sort::Foreign, "Values of a label").with(MATCH),
+    get("/api/v1/metadata", Sort::Foreign, "What metrics are"),
+    get("/api/v1/query_exemplars", Sort::Foreign, "No exemplars are kept").with(QUERY),
+    form("/api/v1/query_exemplars", "No exemplars are kept"),
+    get("/api/v1/status/buildinfo", Sort::Foreign, "The version, for data sources that ask"),
+    octets("/api/v1/read", Sort::Foreign, "Prometheus remote read"),
+    get("/federate", Sort::Foreign, "Latest values, for a Prometheus that federates").with(MATCH),
 ];

@@ -22,6 +22,10 @@ enum Sort {
     Octets,
     Events,
     Page,
+    /// Of a form, as browsers send it.
+    Form,
+    /// What a protocol of others wants to hear.
+    Foreign,
 }
 
 /// An endpoint as the tables have it.
@@ -139,6 +143,12 @@ fn operation(endpoint: &Endpoint) -> Value {
 fn responses(endpoint: &Endpoint) -> Map<String, Value> {
     let answer = |about: &str| json!({"description": about, "content": content(endpoint.answer)});
     let mut responses = Map::new();
+    if matches!(endpoint.answer, Sort::Foreign) {
+        let about = "An error as the protocol has it; of access and limits as everywhere here";
+        responses.insert("default".into(), json!({"description": about, "content": content(Sort::Foreign)}));
+        responses.insert(endpoint.status.to_owned(), answer(endpoint.about));
+        return responses;
+    }
     for (status, _) in ERRORS {
         responses.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/E{status}")}));
     }
@@ -156,6 +166,8 @@ fn content(sort: Sort) -> Value {
         Sort::Text => json!({"text/plain": {"schema": text}}),
         Sort::Octets => json!({"application/octet-stream": {"schema": {}}}),
         Sort::Events => json!({"text/event-stream": {"schema": text}}),
+        Sort::Form => json!({"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}),
+        Sort::Foreign => json!({"*/*": {"schema": {}}}),
         Sort::Page => json!({"text/html": {"schema": text}, "text/css": {"schema": text},
                              "text/javascript": {"schema": text}}),
     }
@@ -163,9 +175,12 @@ fn content(sort: Sort) -> Value {
 
 /// A name for generated clients.
 fn name(endpoint: &Endpoint) -> String {
-    let words = endpoint.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let path: Vec<&str> = words.filter(|word| !["api", "v1"].contains(word)).collect();
-    format!("{}_{}", endpoint.method, if path.is_empty() { "page".to_owned() } else { path.join("_") })
+    let path = endpoint
+        .path
+        .strip_prefix("/api/v1/")
+        .map_or_else(|| format!("node{}", endpoint.path), str::to_owned);
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    format!("{}_{}", endpoint.method, words.collect::<Vec<_>>().join("_"))
 }
 
 fn tag(path: &str) -> &str {

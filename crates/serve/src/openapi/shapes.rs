@@ -135,6 +135,22 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
         "Recorded maintenance.",
         "instance: string, from_us: integer, to_us: integer, note: string",
     ),
+    ("Failures", "Recorded failures.", "failures: array"),
+    ("Works", "Recorded maintenance.", "maintenance: array"),
+    (
+        "Alert",
+        "What somebody should know: how likely, when, why, and what to do.",
+        "id: string, state: string, reason: string, class: string, severity: string, title: string, opened_us: integer, \
+      last_us: integer, resolved_us?: integer, shown: boolean, members: array, count: integer, probability: number?, \
+      horizon_s: number?, confidence: number?, time_to_failure: Quantiles, cause?: Cause, action?: Action, link: string, \
+      outcome?: any, feedback?: array",
+    ),
+    ("Alerts", "Alerts.", "alerts: [Alert]"),
+    (
+        "FeedbackRequest",
+        "What an alert was worth, in a word.",
+        "rating: 'expected'|'false'|'useful', note?: string",
+    ),
     ("Ingested", "So many records are durable.", "records: integer"),
     (
         "ModelLines",

@@ -98,6 +98,10 @@ impl Server {
         Self::answer(Self::http().post(&url).header("content-type", kind).send(body))
     }
 
+    pub fn delete(&self, path: &str) -> Answer {
+        Self::answer(Self::http().delete(&format!("http://{}{path}", self.address)).call())
+    }
+
     pub fn post_json(&self, path: &str, body: &str) -> Answer {
         self.post(path, "application/json", body.as_bytes())
     }
@@ -105,7 +109,8 @@ impl Server {
     /// Id of the machine itself.
     pub fn host(&self) -> String {
         let instances = self.get("/api/v1/instances").json();
-        let host = instances["instances"].as_array().unwrap().iter().find(|one| one["kind"] == "host");
+        let own = |one: &&Json| one["kind"] == "host" && one["labels"]["foretwin.receive"].is_null();
+        let host = instances["instances"].as_array().unwrap().iter().find(own);
         host.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
@@ -141,6 +146,16 @@ impl Server {
         frames: std::ops::Range<usize>,
         value: impl Fn(usize) -> f64,
     ) -> Answer {
+        self.ingest_at(Timestamp::from_seconds(1_700_000_000.0), (id, frames), value)
+    }
+
+    /// The same, from a moment on.
+    pub fn ingest_at(
+        &self,
+        start: Timestamp,
+        (id, frames): (&str, std::ops::Range<usize>),
+        value: impl Fn(usize) -> f64,
+    ) -> Answer {
         let mode = foretwin_core::FailureMode::MemoryExhaustion;
         let gauge =
             Metric::gauge("used", "By", Role::Utilization).stored(Storage::F64).against("limit", mode);
@@ -148,7 +163,6 @@ impl Server {
         let schema = Schema::new(vec![gauge, limit]);
         let instance = Instance::new(id, InstanceKind::Application, "elsewhere", id);
         let mut batch = Batch::new(schema.id(), 2);
-        let start = Timestamp::from_seconds(1_700_000_000.0);
         for n in frames {
             let at = start + n as i64 * 1_000_000;
             batch.push(&instance.id, at, &[Value::float(value(n)), Value::float(1000.0)]).unwrap();

@@ -240,10 +240,10 @@ impl Running for ContainerTwin {
             self.looked = Instant::now();
             // A daemon that does not answer says nothing about its containers.
             if let Ok(state) = self.daemon.inspect(&self.name) {
-                let gone = Exit { code: -1, out_of_memory: false };
+                let gone = Exit::silent(-1, false);
                 self.exit = state.map_or(Some(gone), |state| {
                     self.pid = state.pid;
-                    let exit = Exit { code: state.exit_code, out_of_memory: state.out_of_memory };
+                    let exit = Exit::silent(state.exit_code, state.out_of_memory);
                     (!state.lives()).then_some(exit)
                 });
             }

@@ -1,7 +1,7 @@
 //! A guest that runs: its process, its channel, and what it said last.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::Error;
 use crate::frames::{Channel, LAST_WORDS, Sink, Stream};
 use crate::input::Input;
 use crate::owner::Role;
-use crate::process::{Cell, OrderFile, Reaped, code, spawn};
+use crate::process::{Cell, OrderFile, Reaped, code, last_line, spawn};
 use crate::spec::{Confinement, Exit, Resources, Spec, Traffic};
 use crate::substrate::Running;
 
@@ -65,15 +65,9 @@ impl Guest {
     }
 
     /// What the guest, or QEMU itself, said last.
-    fn last_words(&mut self) -> String {
-        let serial = fs::read(&self.places.serial).unwrap_or_default();
-        let mut text = String::from_utf8_lossy(&serial).into_owned();
-        if let Some(mut stderr) = self.child.0.stderr.take() {
-            // It has ended, so its end of the pipe is closed.
-            let _ = stderr.read_to_string(&mut text);
-        }
-        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        last.unwrap_or("nothing").chars().take(300).collect()
+    fn last_words(&mut self) -> Option<String> {
+        let theirs = self.child.0.stderr.take().and_then(last_line);
+        theirs.or_else(|| fs::File::open(&self.places.serial).ok().and_then(last_line))
     }
 }
 
@@ -83,9 +77,8 @@ impl Running for Guest {
             && let Ok(Some(status)) = self.child.0.try_wait()
         {
             self.channel.settle(LAST_WORDS);
-            self.exit = Some(Exit { code: code(status), out_of_memory: self.cell.out_of_memory() });
             let said = self.last_words();
-            tracing::warn!(twin = %self.label, said, "a microVM has ended");
+            self.exit = Some(Exit { code: code(status), out_of_memory: self.cell.out_of_memory(), said });
         }
         self.exit.clone()
     }

@@ -124,7 +124,7 @@ struct Simulated(Arc<Shared>);
 
 impl Running for Simulated {
     fn poll(&mut self) -> Option<Exit> {
-        self.0.died.load(Ordering::Relaxed).then_some(Exit { code: 137, out_of_memory: true })
+        self.0.died.load(Ordering::Relaxed).then_some(Exit::silent(137, true))
     }
 
     fn command(&mut self, order: &Order) -> Result<(), Error> {

@@ -79,7 +79,7 @@ impl Substrate for ProcessSubstrate {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(Stdio::piped());
         let start = |source| Error::Start { program: runner.path.clone(), source };
         let mut child = spawn(command, cell.cage(spec).map_err(start)?).map_err(start)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -231,6 +231,20 @@ impl Drop for Reaped {
     }
 }
 
+/// Most characters of a last line that are told.
+const MOST_SAID: usize = 300;
+
+/// What stands last in the pipe of a process that has ended. Runners write there only why they end, so that it does
+/// not fill while nobody reads.
+pub(crate) fn last_line(mut pipe: impl io::Read) -> Option<String> {
+    let mut text = Vec::new();
+    // What could be read before an error is worth telling.
+    let _ = pipe.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(last.chars().take(MOST_SAID).collect())
+}
+
 /// Exit code as a shell tells it.
 pub(crate) fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
@@ -254,7 +268,8 @@ impl Running for ProcessTwin {
             && let Ok(Some(status)) = self.child.0.try_wait()
         {
             self.channel.settle(LAST_WORDS);
-            self.exit = Some(Exit { code: code(status), out_of_memory: self.cell.out_of_memory() });
+            let said = self.child.0.stderr.take().and_then(last_line);
+            self.exit = Some(Exit { code: code(status), out_of_memory: self.cell.out_of_memory(), said });
         }
         self.exit.clone()
     }

@@ -144,7 +144,7 @@ fn what_ends_is_started_again_later_and_a_rehearsal_is_not() {
     let notes = Shared::default();
     let (mut twins, now) = (twins(&[(Fidelity::Process, &notes)]), Instant::now());
     twins.converge(&one(spec()), now);
-    notes.lock().unwrap().exit = Some(Exit { code: 137, out_of_memory: true });
+    notes.lock().unwrap().exit = Some(Exit::silent(137, true));
     let status = twins.converge(&one(spec()), now).remove(0);
     let why = "the kernel killed it for want of memory".to_owned();
     assert_eq!((status.activity, status.restarts), (Activity::Waiting { seconds: 1, why }, 1));
@@ -154,10 +154,10 @@ fn what_ends_is_started_again_later_and_a_rehearsal_is_not() {
     assert_eq!(calls(&notes), ["start h/foretwin-twin", "end", "start h/foretwin-twin"]);
     let once = one(Spec { restarts: false, ..spec() });
     twins.converge(&once, now);
-    notes.lock().unwrap().exit = Some(Exit { code: 0, out_of_memory: false });
+    notes.lock().unwrap().exit = Some(Exit::silent(0, false));
     for later in [3, 3000] {
         let status = twins.converge(&once, now + Duration::from_secs(later)).remove(0);
-        assert_eq!(status.activity, Activity::Ended(Exit { code: 0, out_of_memory: false }));
+        assert_eq!(status.activity, Activity::Ended(Exit::silent(0, false)));
     }
 }
 

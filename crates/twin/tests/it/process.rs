@@ -1,12 +1,14 @@
 //! Twins as processes: confined, commanded, resized, paused, started again, and gone without a trace.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use foretwin_core::Fidelity;
 use foretwin_core::probe::Field;
-use foretwin_twin::{Activity, Confinement, Desired, Owner, ProcessSubstrate, Spec, Substrate};
+use foretwin_twin::{Activity, Confinement, Desired, Owner, ProcessSubstrate, Spec, Substrate, Twins};
 
 use super::support::{Stage, config, one, print_cost, probes, runner, skip, traces};
 
@@ -78,4 +80,39 @@ fn obeys(stage: &mut Stage, spec: &mut Spec, pid: u32) {
     spec.paused = false;
     stage.until(&one(spec), 20, |status| status.activity == Activity::Running);
     assert_eq!(stage.next_with(Field::Ticks).frame.get(Field::Ticks) as u64 / 100, 0);
+}
+
+/// The way from the working directory to a path.
+fn relative(path: &Path) -> PathBuf {
+    let up = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect::<PathBuf>();
+    up.join(path.strip_prefix("/").unwrap())
+}
+
+#[test]
+fn a_relative_data_directory_is_found_by_the_runner() {
+    let Some(runner) = runner() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (sink, reports) = mpsc::sync_channel(1000);
+    let mut twins = Twins::of(&relative(directory.path()), &config(&relative(&runner)), sink).unwrap();
+    let spec = probes("test/relative-twin", Fidelity::Process);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = twins.converge(&one(&spec), Instant::now()).remove(0);
+        if reports.try_recv().is_ok() {
+            break;
+        }
+        assert!(status.restarts == 0 && Instant::now() < deadline, "{status:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_last_words_of_a_runner_are_told() {
+    let Some(mut stage) = stage() else { return };
+    let mut spec = probes("test/mute-twin", Fidelity::Process);
+    spec.restarts = false;
+    spec.order.report_hz = -1.0;
+    let status = stage.until(&one(&spec), 20, |status| matches!(status.activity, Activity::Ended(_)));
+    let Activity::Ended(exit) = status.activity else { unreachable!() };
+    assert!(exit.code == 2 && exit.to_string().contains("report_hz"), "{exit}");
 }

@@ -3,6 +3,7 @@
 mod contrast;
 mod detection;
 mod failure;
+pub(crate) mod fleet;
 mod forecast;
 mod nab;
 mod rca;
@@ -27,6 +28,7 @@ pub fn evaluate(args: &Evaluate) -> Result<ExitCode> {
         Evaluate::Contrast(args) => contrast::run(args),
         Evaluate::Rca(args) => rca::run(args),
         Evaluate::Failure(args) => failure::run(args),
+        Evaluate::Fleet(args) => fleet::run(args),
         Evaluate::Whatif(args) => failure::whatif(args),
     }
 }

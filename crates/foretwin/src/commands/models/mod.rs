@@ -29,16 +29,22 @@ pub struct ModelsArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Versions of an instance and their roles; without one, every instance's champion
-    List { instance: Option<String> },
+    List {
+        /// Which instance
+        instance: Option<String>,
+    },
     /// One version in full: where it came from, its recipe, what helps to expect what
     Show {
+        /// Which instance
         instance: String,
         /// Default: the champion
         version: Option<u64>,
     },
     /// Versions side by side on the latest stored frames
     Compare {
+        /// Which instance
         instance: String,
+        /// Numbers of the versions
         #[arg(required = true, num_args = 1..)]
         versions: Vec<u64>,
         /// How far back: 15m, 6h
@@ -47,7 +53,9 @@ enum Action {
     },
     /// Let a version judge from the next frame on
     Promote {
+        /// Which instance
         instance: String,
+        /// Number of the version
         version: u64,
         /// Kept beside the change
         #[arg(long, default_value = "by hand")]
@@ -55,6 +63,7 @@ enum Action {
     },
     /// Let the champion before this one judge again
     Rollback {
+        /// Which instance
         instance: String,
         /// Kept beside the change
         #[arg(long, default_value = "by hand")]
@@ -62,7 +71,9 @@ enum Action {
     },
     /// Write a version's safetensors file
     Export {
+        /// Which instance
         instance: String,
+        /// Number of the version
         version: u64,
         /// Default: model-VERSION.safetensors
         #[arg(long)]
@@ -70,7 +81,9 @@ enum Action {
     },
     /// Write the latest stored frames and what a version expects of them, to check another implementation or to train on
     Vectors {
+        /// Which instance
         instance: String,
+        /// Number of the version
         version: u64,
         /// How many frames
         #[arg(long, default_value_t = 300)]
@@ -81,7 +94,9 @@ enum Action {
     },
     /// Take a safetensors file in as a challenger
     Import {
+        /// Which instance
         instance: String,
+        /// What `export` wrote, or another program in the same form
         file: PathBuf,
         /// Let it judge at once
         #[arg(long)]
@@ -89,7 +104,9 @@ enum Action {
     },
     /// Say that a challenger is of no use
     Dismiss {
+        /// Which instance
         instance: String,
+        /// Number of the version
         version: u64,
         /// Kept beside the change
         #[arg(long, default_value = "by hand")]
@@ -97,15 +114,24 @@ enum Action {
     },
     /// Keep a version from pruning, or with --off no longer
     Pin {
+        /// Which instance
         instance: String,
+        /// Number of the version
         version: u64,
+        /// No longer keep it
         #[arg(long)]
         off: bool,
     },
     /// Freeze a version as the reference that slow drift is measured against
-    Reference { instance: String, version: u64 },
+    Reference {
+        /// Which instance
+        instance: String,
+        /// Number of the version
+        version: u64,
+    },
     /// Delete versions without a role
     Prune {
+        /// Which instance
         instance: String,
         /// Earlier champions, and challengers, that stay
         #[arg(long, default_value_t = 5)]

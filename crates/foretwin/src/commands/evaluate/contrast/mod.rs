@@ -8,12 +8,13 @@ mod ramp;
 mod recording;
 mod score;
 mod second_model;
+mod simulate;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use foretwin_core::{Fidelity, InstanceId};
-use foretwin_foresee::contrast::{Comparison, Second};
+use foretwin_foresee::contrast::{Comparison, Limits, Second};
 
 use crate::cli::ContrastArgs;
 use ramp::Looks;
@@ -34,7 +35,11 @@ pub fn run(args: &ContrastArgs) -> Result<ExitCode> {
             score::tell_seconds(&recording, &said);
         }
         score.add(&recording, &said);
-        score.add_leads(looks.leads(&recording), looks.false_alarms(&recording));
+        score.add_ramps(looks.judge(&recording));
+    }
+    for number in 0..args.simulate {
+        let recording = simulate::recording(args.seed.wrapping_add(number));
+        score.add_ramps(judge(&recording).1.judge(&recording));
     }
     if args.json {
         println!("{}", serde_json::to_string(&score.summary())?);
@@ -47,8 +52,9 @@ pub fn run(args: &ContrastArgs) -> Result<ExitCode> {
 /// Steps through a recording.
 fn judge(recording: &Recording) -> (Vec<Said>, Looks) {
     let limit_s = ramp::limit_s(recording);
+    let limits = Limits { latency_p90_s: Some(limit_s), throughput: None };
     let mut comparison =
-        Comparison::new(InstanceId::new(recording::ORIGINAL), Fidelity::Process).with_latency_limit(limit_s);
+        Comparison::new(InstanceId::new(recording::ORIGINAL), Fidelity::Process).with_limits(limits);
     let mut looks = Looks::default();
     let config = foretwin_foresee::Config::default().with_horizon(ramp::HORIZON_S);
     let step = |second: &Second| {

@@ -1,12 +1,12 @@
-//! Predictive drift: how long before a neighbour's ramp breaks production's latency it was announced, by the twin's
-//! drift and by latency alone.
+//! Predictive drift: how long before a neighbour's ramp breaks production's latency it was announced, how often for
+//! nothing, and what probabilities and intervals were worth: by the twin's drift and by latency alone.
 
 use foretwin_core::Timestamp;
 use foretwin_foresee::Config;
 use foretwin_foresee::contrast::{Ahead, Second};
 use serde::Serialize;
 
-use super::recording::Recording;
+use super::recording::{Recording, Truth};
 
 /// Times the highest latency while all was well that break it.
 const LIMIT: f64 = 2.0;
@@ -17,10 +17,16 @@ const EVERY: usize = 5;
 /// A break is announced when it is as likely as not within this horizon, twice in a row.
 pub const HORIZON_S: f64 = 300.0;
 const ANNOUNCED: f64 = 0.5;
-/// Seconds after a fault in which nothing counts as a false alarm.
-const AFTER_S: f64 = 60.0;
+/// An announcement without a break within so many seconds was for nothing.
+const PATIENCE_S: f64 = 2.0 * HORIZON_S;
+/// Seconds after a break in which nothing counts: queues and windows run empty.
+const AFTER_S: f64 = 90.0;
+/// Seconds that an announcement has to come ahead.
+const LEAD_S: f64 = 120.0;
+/// Classes of probability in which statements are held against what came.
+const CLASSES: usize = 5;
 
-/// What one look ahead said over time.
+/// What one look ahead said at one moment.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     at: f64,
@@ -28,10 +34,13 @@ struct Asked {
     within: (Option<f64>, Option<f64>),
 }
 
-/// What was asked of both, second by second.
+/// Ways to look ahead: by both opinions, by the drift of the twin, and by latency alone.
+pub const WAYS: [&str; 3] = ["both", "the twin's drift", "latency"];
+
+/// What was asked of each, second by second.
 #[derive(Default)]
 pub struct Looks {
-    asked: [Vec<Asked>; 2],
+    asked: [Vec<Asked>; WAYS.len()],
     count: usize,
 }
 
@@ -46,6 +55,18 @@ pub struct Lead {
     /// Questions between announcement and break whose 10 to 90 % interval held the break, and all of them.
     pub covered: usize,
     pub questions: usize,
+}
+
+/// What one look ahead was worth.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Foresight {
+    pub leads: Vec<Lead>,
+    /// Announcements for nothing.
+    pub wrong: usize,
+    /// Hours in which there could have been one.
+    pub hours: f64,
+    /// Statements of "within the horizon" in classes of probability: how many, their sum, how many came true.
+    pub stated: [(usize, f64, usize); CLASSES],
 }
 
 /// The limit of the 90th percentile, from the healthy beginning: beyond anything that load alone does.
@@ -64,13 +85,13 @@ fn means(seconds: &[Second]) -> impl Iterator<Item = (f64, f64)> {
 }
 
 impl Looks {
-    /// Asks both, now and then.
+    /// Asks each, now and then.
     pub fn ask(&mut self, ahead: &Ahead, now: Timestamp, config: &Config) {
         self.count += 1;
         if !self.count.is_multiple_of(EVERY) {
             return;
         }
-        let risks = [ahead.by_twin(now, config, 1), ahead.by_latency(now, config, 1)];
+        let risks = [ahead.risk(config), ahead.risk_by_drift(config), ahead.risk_by_latency(config)];
         for (asked, risk) in self.asked.iter_mut().zip(risks) {
             let times = risk.as_ref().map(|risk| &risk.time_to_failure);
             let within = times.map_or((None, None), |times| (times.p10, times.p90));
@@ -79,47 +100,112 @@ impl Looks {
         }
     }
 
-    /// Leads of all ramps, by the twin and by latency.
-    pub fn leads(&self, recording: &Recording) -> [Vec<Lead>; 2] {
+    /// What each was worth.
+    pub fn judge(&self, recording: &Recording) -> [Foresight; WAYS.len()] {
         let limit = limit_s(recording);
+        let broken: Vec<f64> =
+            means(&recording.seconds).filter(|(_, mean)| *mean > limit).map(|(at, _)| at).collect();
         self.asked.each_ref().map(|asked| {
             let ramps = recording.truth.iter().filter(|fault| fault.kind.starts_with("ramp"));
-            let lead = |fault: &super::recording::Truth| {
-                let broke = broke(&recording.seconds, (fault.begin, fault.end), limit);
-                let mut lead = Lead {
-                    kind: fault.kind.clone(),
-                    broke_s: broke.map(|at| at - fault.begin),
-                    lead_s: None,
-                    covered: 0,
-                    questions: 0,
-                };
-                let Some(broke) = broke else { return lead };
-                let Some(told) = announcements(asked).find(|at| *at > fault.begin && *at <= broke) else {
-                    return lead;
-                };
-                lead.lead_s = Some(broke - told);
-                for asked in asked.iter().filter(|asked| asked.at >= told && asked.at < broke) {
-                    let (from, to) = (asked.within.0, asked.within.1);
-                    let left = broke - asked.at;
-                    lead.questions += 1;
-                    lead.covered +=
-                        usize::from(from.is_some_and(|from| from <= left) && to.is_none_or(|to| left <= to));
-                }
-                lead
+            let mut foresight = Foresight {
+                leads: ramps.map(|ramp| lead(asked, ramp, &broken)).collect(),
+                ..Foresight::default()
             };
-            ramps.map(lead).collect()
+            foresight.count(asked, &broken);
+            foresight
         })
     }
+}
 
-    /// Announcements while nothing was wrong.
-    pub fn false_alarms(&self, recording: &Recording) -> [usize; 2] {
-        let sick = |at: f64| {
-            let during = |fault: &&super::recording::Truth| {
-                fault.kind != "healthy" && at > fault.begin && at <= fault.end + AFTER_S
-            };
-            recording.truth.iter().any(|fault| during(&fault))
-        };
-        self.asked.each_ref().map(|asked| announcements(asked).filter(|at| !sick(*at)).count())
+/// The first moment of `broken` after `at`.
+fn next(broken: &[f64], at: f64) -> Option<f64> {
+    broken.get(broken.partition_point(|&broke| broke <= at)).copied()
+}
+
+/// Whether latency is broken at a moment, or was just before.
+fn is_after(broken: &[f64], at: f64) -> bool {
+    let before = broken[..broken.partition_point(|&broke| broke <= at)].last();
+    before.is_some_and(|broke| at - broke <= AFTER_S)
+}
+
+fn lead(asked: &[Asked], ramp: &Truth, broken: &[f64]) -> Lead {
+    let broke = next(broken, ramp.begin).filter(|at| *at <= ramp.end);
+    let mut lead = Lead {
+        kind: ramp.kind.clone(),
+        broke_s: broke.map(|at| at - ramp.begin),
+        lead_s: None,
+        covered: 0,
+        questions: 0,
+    };
+    let Some(broke) = broke else { return lead };
+    let Some(told) = announcements(asked).find(|at| *at > ramp.begin && *at <= broke) else { return lead };
+    lead.lead_s = Some(broke - told);
+    for asked in asked.iter().filter(|asked| asked.at >= told && asked.at < broke) {
+        let ((from, to), left) = (asked.within, broke - asked.at);
+        lead.questions += 1;
+        lead.covered += usize::from(from.is_some_and(|from| from <= left) && to.is_none_or(|to| left <= to));
+    }
+    lead
+}
+
+impl Foresight {
+    /// Announcements for nothing, and statements against what came.
+    fn count(&mut self, asked: &[Asked], broken: &[f64]) {
+        let end = asked.last().map_or(0.0, |asked| asked.at);
+        let judged = |at: f64| !is_after(broken, at) && at + PATIENCE_S <= end;
+        let in_vain = |at: f64| next(broken, at).is_none_or(|broke| broke > at + PATIENCE_S);
+        self.wrong = announcements(asked).filter(|&at| judged(at) && in_vain(at)).count();
+        for asked in asked.iter().filter(|asked| judged(asked.at)) {
+            self.hours += EVERY as f64 / 3600.0;
+            let class = ((asked.probability * CLASSES as f64) as usize).min(CLASSES - 1);
+            let came = next(broken, asked.at).is_some_and(|broke| broke <= asked.at + HORIZON_S);
+            let (count, sum, true_ones) = &mut self.stated[class];
+            (*count, *sum, *true_ones) =
+                (*count + 1, *sum + asked.probability, *true_ones + usize::from(came));
+        }
+    }
+
+    /// Adds what another recording showed.
+    pub fn add(&mut self, other: Self) {
+        self.leads.extend(other.leads);
+        self.wrong += other.wrong;
+        self.hours += other.hours;
+        for (all, new) in self.stated.iter_mut().zip(other.stated) {
+            *all = (all.0 + new.0, all.1 + new.1, all.2 + new.2);
+        }
+    }
+
+    /// For people.
+    pub fn tell(&self, label: &str) {
+        let broke: Vec<&Lead> = self.leads.iter().filter(|lead| lead.broke_s.is_some()).collect();
+        let mut leads: Vec<f64> = broke.iter().filter_map(|lead| lead.lead_s).collect();
+        leads.sort_by(f64::total_cmp);
+        let ahead = leads.iter().filter(|lead| **lead >= LEAD_S).count();
+        let (covered, questions) =
+            broke.iter().fold((0, 0), |sum, lead| (sum.0 + lead.covered, sum.1 + lead.questions));
+        println!(
+            "announced by {label}: {} of {} ramps that broke, {ahead} at least {LEAD_S:.0} s ahead, median {:.0} s; \
+             {} for nothing in {:.1} h; intervals held {:.0} %",
+            leads.len(),
+            broke.len(),
+            leads.get(leads.len() / 2).copied().unwrap_or(f64::NAN),
+            self.wrong,
+            self.hours,
+            100.0 * covered as f64 / questions as f64,
+        );
+        let classes = self.stated.iter().filter(|(count, ..)| *count > 0).map(|(count, sum, came)| {
+            let all = *count as f64;
+            format!("{:.0} % came true {:.0} % ({count})", 100.0 * sum / all, 100.0 * *came as f64 / all)
+        });
+        println!("  within {HORIZON_S:.0} s: {}", classes.collect::<Vec<_>>().join(", "));
+        if self.leads.len() > 20 {
+            return;
+        }
+        for Lead { kind, broke_s, lead_s, covered, questions } in &self.leads {
+            let or_none = |value: &Option<f64>| value.map_or("-".into(), |value| format!("{value:.0}"));
+            let (broke, lead) = (or_none(broke_s), or_none(lead_s));
+            println!("  {kind:<15} broke after {broke} s, lead {lead} s, covered {covered} of {questions}");
+        }
     }
 }
 
@@ -129,8 +215,4 @@ fn announcements(asked: &[Asked]) -> impl Iterator<Item = f64> {
     asked.windows(3).filter_map(move |three| {
         (!likely(&three[0]) && likely(&three[1]) && likely(&three[2])).then_some(three[2].at)
     })
-}
-
-fn broke(seconds: &[Second], (begin, end): (f64, f64), limit: f64) -> Option<f64> {
-    means(seconds).find_map(|(at, mean)| (at > begin && at <= end && mean > limit).then_some(at))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foretwin_core::{Contrast, Verdict, VerdictClass};
 use serde::Serialize;
 
-use super::ramp::Lead;
+use super::ramp::{Foresight, WAYS};
 use super::recording::{Recording, Truth};
 
 /// A verdict has so long from the begin of a fault.
@@ -90,8 +90,7 @@ pub struct Score {
     outcomes: [Vec<Outcome>; 2],
     calm: [Calm; 2],
     /// By the twin's drift, then by latency alone.
-    leads: [Vec<Lead>; 2],
-    false_leads: [usize; 2],
+    foresight: [Foresight; WAYS.len()],
 }
 
 fn verdicts(said: &Said) -> [&Verdict; 2] {
@@ -125,14 +124,9 @@ impl Score {
         }
     }
 
-    /// Adds what was announced of ramps.
-    pub fn add_leads(&mut self, leads: [Vec<Lead>; 2], false_leads: [usize; 2]) {
-        for (all, new) in self.leads.iter_mut().zip(leads) {
-            all.extend(new);
-        }
-        for (all, new) in self.false_leads.iter_mut().zip(false_leads) {
-            *all += new;
-        }
+    /// Adds what was announced.
+    pub fn add_ramps(&mut self, foresight: [Foresight; WAYS.len()]) {
+        self.foresight.iter_mut().zip(foresight).for_each(|(all, new)| all.add(new));
     }
 
     /// Everything as numbers.
@@ -145,7 +139,7 @@ impl Score {
             "second_half": both(count / 2..count),
             "all": both(0..count),
             "healthy": { "with_twin": self.calm[0], "counters_only": self.calm[1] },
-            "ramps": { "by_twin": self.leads[0], "by_latency": self.leads[1], "false": self.false_leads },
+            "ramps": { "by_both": self.foresight[0], "by_drift": self.foresight[1], "by_latency": self.foresight[2] },
             "runs": { "with_twin": self.outcomes[0], "counters_only": self.outcomes[1] },
         })
     }
@@ -199,15 +193,8 @@ impl Score {
                 calm.seconds, calm.alarms, calm.twin_alarms
             );
         }
-        for ((leads, wrong), label) in self.leads.iter().zip(self.false_leads).zip(["twin", "latency"]) {
-            println!("announced by the {label}: {wrong} times while nothing was wrong");
-            for Lead { kind, broke_s, lead_s, covered, questions } in leads {
-                let or_none = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.0}"));
-                let (broke, lead) = (or_none(*broke_s), or_none(*lead_s));
-                println!(
-                    "  {kind:<15} broke after {broke} s, lead {lead} s, covered {covered} of {questions}"
-                );
-            }
+        for (foresight, label) in self.foresight.iter().zip(WAYS) {
+            foresight.tell(label);
         }
     }
 }

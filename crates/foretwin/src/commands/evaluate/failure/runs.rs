@@ -31,6 +31,8 @@ pub(super) struct Run {
     work: Vec<f64>,
     /// In use, by resource and row.
     pub(super) used: [Vec<f64>; 3],
+    /// Processor seconds per second, by row; empty where the telemetry has no `cpu_ns`.
+    pub(super) cores: Vec<f64>,
     /// Limits, by resource and row; zero means none.
     pub(super) limits: [Vec<f64>; 3],
 }
@@ -52,6 +54,8 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Run>> {
         found.with_context(|| format!("{}: no column {name}", path.display()))
     };
     let (rid, t, req) = (column("rid")?, column("t")?, column("req")?);
+    let cpu_ns = column("cpu_ns").ok();
+    let mut spent: BTreeMap<String, f64> = BTreeMap::new();
     let mut columns = Vec::new();
     for (_, used, limit) in RESOURCES {
         columns.push((column(used)?, column(limit)?));
@@ -64,6 +68,11 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Run>> {
         let gap_s = run.times.last().map_or(FIRST_GAP_S, |&last| at.since(last)).max(LEAST_GAP_S);
         run.times.push(at);
         run.work.push(number(&row, req)? / gap_s);
+        if let Some(cpu_ns) = cpu_ns {
+            let now = number(&row, cpu_ns)?;
+            let before = spent.insert(row.get_string(rid)?.clone(), now).unwrap_or(now);
+            run.cores.push((now - before).max(0.0) / 1e9 / gap_s);
+        }
         for (i, &(used, limit)) in columns.iter().enumerate() {
             run.used[i].push(number(&row, used)?);
             run.limits[i].push(number(&row, limit)?);
@@ -106,6 +115,13 @@ impl Run {
     /// Seconds at the last row.
     pub(super) fn end_s(&self) -> f64 {
         self.times.last().map_or(0.0, |at| at.seconds())
+    }
+
+    /// Mean processor seconds per second up to `origin_s`; nothing where they are not known.
+    pub(super) fn mean_cores(&self, origin_s: f64) -> Option<f64> {
+        let seen = self.times.partition_point(|at| at.seconds() <= origin_s);
+        let known = self.cores.get(..seen).filter(|known| !known.is_empty())?;
+        Some(known.iter().sum::<f64>() / seen as f64)
     }
 
     /// What grows at `origin_s`, read from the rows up to it. `limit` may put another limit in place of memory's.

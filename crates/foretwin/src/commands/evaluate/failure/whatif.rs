@@ -1,4 +1,5 @@
-//! `foretwin evaluate whatif`: when would a run have failed with more memory?
+//! `foretwin evaluate whatif`: when would a run have failed with more memory, another load, less processor time, or
+//! after a restart?
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,8 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use foretwin_core::{FailureMode, Quantiles};
-use foretwin_foresee::{Growth, Interval};
+use foretwin_core::{Change, FailureMode, Quantiles, Scenario};
+use foretwin_foresee::{Config, Grounds, Growth, Interval, Processors};
 
 use super::runs::{self, Run, Told};
 use crate::cli::RunsArgs;
@@ -16,6 +17,9 @@ use crate::cli::RunsArgs;
 const MEMORY: usize = 0;
 /// Training asks so many seconds before the failure under less memory.
 const LEADS_S: [f64; 4] = [8.0, 14.0, 20.0, 26.0];
+/// Cores of the lab host, and how far ahead its runs are looked at.
+const HOST_CORES: f64 = 1.0;
+const LOOKAHEAD_S: f64 = 600.0;
 /// A smaller limit for which a training run is a rerun with this many times the memory.
 const SMALLER: f64 = 1.5;
 
@@ -49,13 +53,15 @@ pub(in crate::commands::evaluate) fn run(args: &RunsArgs) -> Result<ExitCode> {
         let field =
             |name: &str| pair.get(name).with_context(|| format!("whatif_pairs.csv: no column {name}"));
         let rid = field("rid")?;
-        let (origin_s, factor) = (field("origin_s")?.parse()?, field("memory_factor")?.parse()?);
+        let origin_s = field("origin_s")?.parse()?;
+        let (factor, scenario) = asked(pair)?;
         let run = data.get(rid).with_context(|| format!("{rid} is not in telemetry.parquet"))?;
         // A run that was trained on must not calibrate its own interval.
         let interval = calibrate(&train, &told, (rid, args.seed));
-        let [base, other] = [1.0, factor].map(|factor| {
+        let sides = [(1.0, &Scenario::default()), (factor, &scenario)];
+        let [base, other] = sides.map(|(factor, scenario)| {
             let limit = meaning.apply(run, factor);
-            let quantiles = foresee(run, (origin_s, limit, args.seed), &interval);
+            let quantiles = foresee(run, (origin_s, limit, args.seed), (scenario, &interval));
             [quantiles.p10, quantiles.p50, quantiles.p90].map(|t| origin_s + t.unwrap_or(f64::INFINITY))
         });
         // Writing to a string cannot fail.
@@ -72,6 +78,21 @@ pub(in crate::commands::evaluate) fn run(args: &RunsArgs) -> Result<ExitCode> {
         println!("{summary}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a row asks: the memory factor, and every other change.
+fn asked(pair: &BTreeMap<String, String>) -> Result<(f64, Scenario)> {
+    let number = |name: &str| -> Result<Option<f64>> {
+        let text = pair.get(name).filter(|text| !text.is_empty());
+        text.map(|text| text.parse().with_context(|| format!("whatif_pairs.csv: {name}"))).transpose()
+    };
+    let scenario = Scenario {
+        load: number("load_factor")?.filter(|&factor| factor != 1.0),
+        cpu: number("cpu_cores")?.map(Change::To),
+        restart: number("restart")?.is_some_and(|restart| restart != 0.0),
+        ..Scenario::default()
+    };
+    Ok((number("memory_factor")?.unwrap_or(1.0), scenario))
 }
 
 /// What the factor meant where reruns were recorded; the limit as a whole where none were.
@@ -92,11 +113,15 @@ fn meaning(dir: &Path, train: &BTreeMap<String, Run>) -> Meaning {
     if error(Meaning::Limit) < error(Meaning::Room) { Meaning::Limit } else { Meaning::Room }
 }
 
-/// Time from the origin until memory reaches `limit`.
-fn foresee(run: &Run, (origin_s, limit, seed): (f64, f64, u64), interval: &Interval) -> Quantiles {
+/// Time from the origin until memory reaches `limit` under a scenario.
+fn foresee(
+    run: &Run,
+    (origin_s, limit, seed): (f64, f64, u64),
+    (scenario, interval): (&Scenario, &Interval),
+) -> Quantiles {
     let growths = run.growths(origin_s, Some(limit), seed);
     let memory = growths.iter().find(|growth| growth.mode == FailureMode::MemoryExhaustion);
-    let mut arrivals = memory.map(Growth::arrivals).unwrap_or_default();
+    let mut arrivals = memory.map(|growth| arrivals(run, growth, origin_s, scenario)).unwrap_or_default();
     let finite = arrivals.partition_point(|t| t.is_finite());
     // A rerun is asked about because the run fails: futures in which it never does are out of the question.
     arrivals.truncate(finite);
@@ -104,6 +129,26 @@ fn foresee(run: &Run, (origin_s, limit, seed): (f64, f64, u64), interval: &Inter
         arrivals.extend(memory.and_then(|growth| even(run, growth, origin_s)));
     }
     interval.around(&arrivals)
+}
+
+/// The futures of a growth under a scenario; memory's limit is set already.
+fn arrivals(run: &Run, growth: &Growth, origin_s: f64, scenario: &Scenario) -> Vec<f64> {
+    if *scenario == Scenario::default() {
+        return growth.arrivals();
+    }
+    // Without a quota a run may use what the lab host has; its own use says how much it needs.
+    let processors = run.mean_cores(origin_s).map(|used| Processors { used, limit: used.max(HOST_CORES) });
+    let grounds = Grounds {
+        growths: std::slice::from_ref(growth),
+        highest_load: 1.0,
+        knows_work: true,
+        processors,
+        host: &BTreeMap::new(),
+        horizon_s: LOOKAHEAD_S,
+    };
+    // It is asked of runs that fail: what grows goes on.
+    let config = Config { lasting_share: 0.999, transient_s: 1.0, ..Config::default() };
+    foretwin_foresee::futures(&grounds, scenario, &config)
 }
 
 /// Even growth since the first rise: the least assumption where too little was seen to compare shapes.

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use foretwin_core::{DAY_US, Expectation, Storage, Timestamp};
 use foretwin_learn::{Ahead, AheadConfig, Choice, Config, Job, Member, Model, Outcome, better, fit};
 
+use super::bands::{Worth, line, spread};
 use super::ets::Ets;
 use super::load::Series;
 use super::report::{Error, HORIZONS, Measured};
@@ -86,7 +87,6 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     let best = cohort.and_then(|cohort| cohort.shared[0].as_ref()).or(own.as_ref())?;
     let (direct, closed) = (ahead(best), plan.closed(series, &recurrent_model));
     let chosen = plan.choose(&closed, &direct);
-    let coverage = plan.coverage(&chosen);
     methods.push(("foretwin", chosen));
     methods.push(("direct", direct));
     if let Some(plain) = cohort.and_then(|cohort| cohort.shared[1].as_ref()).or(plain.as_ref()) {
@@ -97,14 +97,16 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     }
     methods.push(("closed_loop", closed));
     methods.push(("var", plan.closed(series, &linear_model)));
-    methods.push(("seasonal_naive", plan.seasonal_naive(series)));
-    methods.push(("ets", plan.ets(series)));
+    methods.push(("seasonal_naive", plan.banded(series, Plan::seasonal_naive)));
+    methods.push(("ets", plan.banded(series, Plan::ets)));
+    methods.push(("predict_linear", plan.banded(series, Plan::straight)));
     let errors = methods.iter().map(|(name, forecasts)| (*name, plan.errors(series, forecasts))).collect();
     let choices: Vec<Choice> = best.choices_beside(&recurrent_model);
-    Some(Measured { name: series.name.clone(), errors, choices, train_cpu_s, coverage })
+    Some(Measured { name: series.name.clone(), errors, choices, train_cpu_s })
 }
 
 /// From where, how far and by which measure.
+#[derive(Clone)]
 struct Plan {
     /// Rows.
     origins: Vec<usize>,
@@ -168,23 +170,30 @@ impl Plan {
         closed.iter().zip(direct).map(horizons).collect()
     }
 
-    /// The part of held-out values within the stated 90 % interval, per horizon.
-    fn coverage(&self, forecasts: &Forecasts) -> Vec<f64> {
-        let within = |n: usize, h: usize| {
-            let (mut inside, mut all) = (0.0, 0.0);
-            for (&row, forecast) in self.origins.iter().zip(forecasts) {
-                for (values, expected) in self.values.iter().zip(&forecast[n]) {
-                    if let Some(truth) =
-                        values.get(row + h).filter(|x| x.is_finite() && expected.mean.is_finite())
-                    {
-                        all += 1.0;
-                        inside += f64::from(u8::from((truth - expected.mean).abs() < 1.645 * expected.scale));
-                    }
-                }
+    /// The forecasts of a method that says nothing of its errors, with bands from those it made while learning.
+    fn banded(&self, series: &Series, method: impl Fn(&Self, &Series) -> Forecasts) -> Forecasts {
+        let farthest = self.horizons.last().copied().unwrap_or(1);
+        let end = series.split.saturating_sub(farthest + 1);
+        let stride = (end / 2 / ORIGINS).max(1);
+        let earlier = Self { origins: (end / 2..end).step_by(stride).collect(), ..self.clone() };
+        let (tried, mut forecasts) = (method(&earlier, series), method(self, series));
+        for (n, &h) in self.horizons.iter().enumerate() {
+            for (metric, values) in self.values.iter().enumerate() {
+                let tries = earlier.origins.iter().zip(&tried);
+                let scale = spread(tries.map(|(&row, forecast)| values[row + h] - forecast[n][metric].mean));
+                forecasts.iter_mut().for_each(|forecast| forecast[n][metric].scale = scale);
             }
-            inside / f64::max(all, 1.0)
+        }
+        forecasts
+    }
+
+    /// A line through the last rows.
+    fn straight(&self, _series: &Series) -> Forecasts {
+        let from = |&row: &usize| {
+            let at = |&h: &usize| self.values.iter().map(|v| sure(line(v, row, h))).collect();
+            self.horizons.iter().map(at).collect()
         };
-        self.horizons.iter().enumerate().map(|(n, &h)| within(n, h)).collect()
+        self.origins.iter().map(from).collect()
     }
 
     /// One-step expectations fed back.
@@ -240,6 +249,7 @@ impl Plan {
     fn errors(&self, series: &Series, forecasts: &Forecasts) -> Vec<Error> {
         let of = |(n, &h): (usize, &usize)| {
             let (mut absolute, mut squares, mut count) = (0.0, 0.0, 0.0);
+            let mut worth = Worth::default();
             for (&row, forecast) in self.origins.iter().zip(forecasts) {
                 if row + h >= series.window.len() {
                     continue;
@@ -247,8 +257,10 @@ impl Plan {
                 for (metric, expected) in forecast[n].iter().enumerate() {
                     // A metric that did not move while learning is expected by no model: it is its last value.
                     let last = last_known(&self.values[metric], row);
-                    let expected = if expected.mean.is_finite() { expected.mean } else { last };
-                    let error = (self.values[metric][row + h] - expected) / self.scales[metric];
+                    let expected = if expected.mean.is_finite() { *expected } else { sure(last) };
+                    let (truth, size) = (self.values[metric][row + h], self.scales[metric]);
+                    worth.take(expected, truth, size);
+                    let error = (truth - expected.mean) / size;
                     if error.is_finite() {
                         absolute += error.abs();
                         squares += error * error;
@@ -256,8 +268,11 @@ impl Plan {
                     }
                 }
             }
+            let (crps, coverage) = worth.finish();
             Error {
                 horizon: h,
+                crps,
+                coverage,
                 mase: absolute / f64::max(count, 1.0),
                 rmse: (squares / f64::max(count, 1.0)).sqrt(),
             }

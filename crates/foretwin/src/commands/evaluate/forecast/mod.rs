@@ -1,8 +1,9 @@
-//! `foretwin evaluate forecast`: forecasts 1, 10, 60 and 600 steps ahead against VAR, seasonal naive and ETS.
+//! `foretwin evaluate forecast`: forecasts 1, 10, 60 and 600 steps ahead against VAR, seasonal naive, ETS and a straight line.
 //!
 //! Every method learns from the first part of a series only, and forecasts from many origins in the rest, each from what
 //! came before it. The regressions' and the LSTM's choices are made within the first part.
 
+mod bands;
 mod ets;
 mod forecasts;
 mod load;

@@ -21,6 +21,10 @@ pub struct Error {
     pub horizon: usize,
     pub mase: f64,
     pub rmse: f64,
+    /// Continuous ranked probability score in the same units, and the part of the truth within the 90 % band, missing
+    /// where there is none.
+    pub crps: f64,
+    pub coverage: f64,
 }
 
 /// What was measured of one series.
@@ -29,8 +33,6 @@ pub struct Measured {
     pub errors: Vec<(&'static str, Vec<Error>)>,
     pub choices: Vec<Choice>,
     pub train_cpu_s: f64,
-    /// Per horizon, how much of the truth lay in the stated 90 % interval.
-    pub coverage: Vec<f64>,
 }
 
 impl Measured {
@@ -42,15 +44,15 @@ impl Measured {
 
 /// `forecast.csv`: every series, method and horizon; `choices.csv`: how each metric is expected.
 pub fn write(out: &Path, results: &[Measured]) -> Result<()> {
-    let mut errors = String::from("series,method,horizon,mase,rmse\n");
+    let mut errors = String::from("series,method,horizon,mase,rmse,crps,coverage90\n");
     let mut choices = String::from("series,column,lead_s,method,held_out_error\n");
     for result in results {
         for (method, per_horizon) in &result.errors {
             for error in per_horizon {
                 let _ = writeln!(
                     errors,
-                    "{},{method},{},{:.5},{:.5}",
-                    result.name, error.horizon, error.mase, error.rmse
+                    "{},{method},{},{:.5},{:.5},{:.5},{:.3}",
+                    result.name, error.horizon, error.mase, error.rmse, error.crps, error.coverage
                 );
             }
         }
@@ -77,6 +79,10 @@ struct Pooled {
     series: usize,
     mase: f64,
     rmse: f64,
+    crps: f64,
+    coverage: f64,
+    /// Geometric mean of Foretwin's score over this one's, as for the error.
+    crps_ratio: [f64; 3],
     /// Geometric mean of Foretwin's error over this one's, with a 95 % interval by the bootstrap over series.
     ratio: [f64; 3],
     /// Series in which Foretwin was better.
@@ -99,14 +105,21 @@ fn pooled(results: &[Measured]) -> Vec<Pooled> {
                 continue;
             }
             let n = pairs.len() as f64;
-            let ratios: Vec<f64> =
-                pairs.iter().map(|(own, other)| ((own.mase + 1e-6) / (other.mase + 1e-6)).ln()).collect();
+            let log_ratio = |of: fn(&Error) -> f64| -> Vec<f64> {
+                pairs.iter().map(|(own, other)| ((of(own) + 1e-6) / (of(other) + 1e-6)).ln()).collect()
+            };
+            let ratios = log_ratio(|error| error.mase);
+            let covered: Vec<f64> =
+                pairs.iter().map(|(_, other)| other.coverage).filter(|part| part.is_finite()).collect();
             all.push(Pooled {
                 method,
                 horizon,
                 series: pairs.len(),
                 mase: pairs.iter().map(|(_, other)| other.mase).sum::<f64>() / n,
                 rmse: pairs.iter().map(|(_, other)| other.rmse).sum::<f64>() / n,
+                crps: pairs.iter().map(|(_, other)| other.crps).sum::<f64>() / n,
+                coverage: covered.iter().sum::<f64>() / covered.len() as f64,
+                crps_ratio: interval(&log_ratio(|error| error.crps)).map(f64::exp),
                 ratio: interval(&ratios).map(f64::exp),
                 wins: ratios.iter().filter(|ratio| **ratio < 0.0).count(),
             });
@@ -124,17 +137,6 @@ fn interval(values: &[f64]) -> [f64; 3] {
         .collect();
     means.sort_by(f64::total_cmp);
     [mean, means[SAMPLES / 40], means[SAMPLES - SAMPLES / 40 - 1]]
-}
-
-fn coverage(results: &[Measured]) -> BTreeMap<usize, f64> {
-    let mut found = BTreeMap::new();
-    for (n, horizon) in HORIZONS.into_iter().enumerate() {
-        let parts: Vec<f64> = results.iter().filter_map(|result| result.coverage.get(n).copied()).collect();
-        if !parts.is_empty() {
-            found.insert(horizon, parts.iter().sum::<f64>() / parts.len() as f64);
-        }
-    }
-    found
 }
 
 /// One JSON document.
@@ -157,28 +159,35 @@ pub fn summary(results: &[Measured], seed: u64) -> Value {
         .iter()
         .map(|p| {
             json!({"method": p.method, "horizon": p.horizon, "series": p.series, "mase": p.mase, "rmse": p.rmse,
-                "foretwin_ratio": p.ratio[0], "low": p.ratio[1], "high": p.ratio[2], "wins": p.wins})
+                "foretwin_ratio": p.ratio[0], "low": p.ratio[1], "high": p.ratio[2], "wins": p.wins,
+                "crps": p.crps, "coverage90": p.coverage, "foretwin_crps_ratio": p.crps_ratio[0],
+                "crps_low": p.crps_ratio[1], "crps_high": p.crps_ratio[2]})
         })
         .collect();
-    json!({"seed": seed, "pooled": pooled, "coverage90": coverage(results), "series": series})
+    json!({"seed": seed, "pooled": pooled, "series": series})
 }
 
 /// The pooled table, for people.
 pub fn print(results: &[Measured]) {
     println!(
-        "{:>5}  {:<15} {:>7} {:>8} {:>8}  foretwin / method (95 %)   better in",
-        "steps", "method", "series", "MASE", "RMSE"
+        "{:>5}  {:<15} {:>7} {:>8} {:>8} {:>8} {:>6}  foretwin / method: MASE (95 %), CRPS (95 %)   better in",
+        "steps", "method", "series", "MASE", "RMSE", "CRPS", "in 90%"
     );
     for p in pooled(results) {
-        let [ratio, low, high] = p.ratio;
+        let ([ratio, low, high], [score, least, most]) = (p.ratio, p.crps_ratio);
         println!(
-            "{:>5}  {:<15} {:>7} {:>8.3} {:>8.3}  {ratio:.3} ({low:.3} to {high:.3})     {}",
-            p.horizon, p.method, p.series, p.mase, p.rmse, p.wins
+            "{:>5}  {:<15} {:>7} {:>8.3} {:>8.3} {:>8.3} {:>5.0}%  {ratio:.3} ({low:.3} to {high:.3}), \
+             {score:.3} ({least:.3} to {most:.3})     {}",
+            p.horizon,
+            p.method,
+            p.series,
+            p.mase,
+            p.rmse,
+            p.crps,
+            100.0 * p.coverage,
+            p.wins
         );
     }
-    let within: Vec<String> =
-        coverage(results).iter().map(|(h, part)| format!("{h}: {:.0} %", 100.0 * part)).collect();
-    println!("truth within the stated 90 % interval, by steps ahead: {}", within.join(", "));
     let cpu: f64 = results.iter().map(|result| result.train_cpu_s).sum::<f64>() / results.len().max(1) as f64;
     println!("training: {cpu:.2} core-seconds a series");
 }

@@ -1,0 +1,109 @@
+//! An instance of which something is said that exceeds a bar, or did until lately.
+
+use foretwin_core::{AlertKind, Instance, InstanceId, Timestamp, WorkloadId};
+use serde::{Deserialize, Serialize};
+
+use super::group::Tie;
+use super::watch::{Said, Watch};
+use super::{Config, Explanation, Signal};
+
+/// Probability of a cause from which on it says what members have in common.
+const LIKELY: f64 = 0.5;
+
+/// An instance, what is said of it, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Suspect {
+    pub(super) host: String,
+    pub(super) parent: Option<InstanceId>,
+    pub(super) workload: WorkloadId,
+    pub(super) team: String,
+    pub(super) criticality: u8,
+    /// Who uses what it lacks, by the contrast.
+    consumer: Option<InstanceId>,
+    pub(super) watches: Vec<(AlertKind, Watch)>,
+    why: Option<(Timestamp, Explanation)>,
+    /// When anything was last said of it.
+    pub(super) heard: Timestamp,
+}
+
+/// A statement of a kind, and how long it must last before it stands.
+pub(super) struct Claim {
+    pub(super) kind: AlertKind,
+    pub(super) said: Said,
+    pub(super) confirm_s: f64,
+}
+
+impl Suspect {
+    pub(super) fn new(instance: &Instance) -> Self {
+        Self {
+            host: instance.host.clone(),
+            parent: instance.parent.clone(),
+            workload: instance.workload.clone(),
+            team: String::new(),
+            criticality: instance.criticality,
+            consumer: None,
+            watches: Vec::new(),
+            why: None,
+            heard: Timestamp(i64::MIN),
+        }
+    }
+
+    /// Takes what a signal says.
+    pub(super) fn take(&mut self, signal: &Signal<'_>, claims: Vec<Claim>, config: &Config) {
+        self.heard = signal.at;
+        self.team = signal.instance.labels.get(&config.team_label).cloned().unwrap_or_default();
+        self.criticality = signal.instance.criticality;
+        if let Some(verdict) = signal.verdict {
+            self.consumer.clone_from(&verdict.consumer);
+        }
+        let claimed: Vec<AlertKind> = claims.iter().map(|claim| claim.kind).collect();
+        // A way to fail that is not named any more is over; a contrast or score that is not there says nothing.
+        let over = |kind: AlertKind| kind.mode().is_some() && !claimed.contains(&kind);
+        for (_, watch) in self.watches.iter_mut().filter(|(kind, _)| over(*kind)) {
+            watch.take(watch.said.nothing(signal.at), config.confirm_s, config);
+        }
+        for Claim { kind, said, confirm_s } in claims {
+            match self.watches.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, watch)) => watch.take(said, confirm_s, config),
+                None if said.exceeds() => self.watches.push((kind, Watch::new(said))),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn watch(&self, kind: AlertKind) -> Option<&Watch> {
+        self.watches.iter().find(|(known, _)| *known == kind).map(|(_, watch)| watch)
+    }
+
+    /// Whether something is said of it whose reasons are not known, or were `every_s` seconds ago.
+    pub(super) fn wants_reasons(&self, every_s: f64) -> bool {
+        let stale = self.why.as_ref().is_none_or(|(at, _)| self.heard.since(*at).abs() >= every_s);
+        stale && self.watches.iter().any(|(_, watch)| watch.said.exceeds())
+    }
+
+    pub(super) fn explain(&mut self, why: Explanation) {
+        self.why = Some((self.heard, why));
+    }
+
+    pub(super) fn why(&self) -> Option<&Explanation> {
+        self.why.as_ref().map(|(_, why)| why)
+    }
+
+    /// What may tie a statement about it to others, what says most first.
+    pub(super) fn ties(&self, id: &InstanceId, kind: AlertKind) -> Vec<Tie> {
+        let likely = self.why().and_then(|why| why.causes.first());
+        let place = likely.filter(|cause| cause.probability >= LIKELY && cause.place != *id);
+        let elsewhere = self.consumer.iter().chain(place.map(|cause| &cause.place));
+        let mut ties: Vec<Tie> = elsewhere.chain([id]).cloned().map(Tie::Place).collect();
+        ties.push(Tie::Host(self.host.clone(), kind.mode()));
+        if kind.mode().is_some() {
+            ties.push(Tie::Workload(self.workload.clone(), kind));
+        }
+        ties
+    }
+
+    /// How far a statement stands above its bar, in bits of odds; criticality of 50 is neutral, 100 adds two.
+    pub(super) fn value_bits(&self, watch: &Watch) -> f64 {
+        watch.said.excess_bits() + (f64::from(self.criticality) - 50.0) / 25.0
+    }
+}

@@ -1,0 +1,182 @@
+//! The product's own way from telemetry to a situation: histories, growths by need, competing risks.
+
+use std::collections::VecDeque;
+
+use foretwin_core::{FailureMode, Risk, Timestamp};
+use foretwin_foresee::{Config, Evidence, Growth, History, Peaks, Series, Situation, risk};
+
+use super::world::{RESOURCES, Sample};
+
+/// What runs against a limit, by resource, and what it is called.
+pub const MODES: [(FailureMode, &str); RESOURCES] = [
+    (FailureMode::MemoryExhaustion, "memory.usage"),
+    (FailureMode::DiskFull, "filesystem.usage"),
+    (FailureMode::DescriptorExhaustion, "descriptors.open"),
+    (FailureMode::LatencyBreach, "response.duration"),
+];
+/// Minutes between two looks: while a resource is calm, and while it may be used up within a day, within the hour.
+const LOOKS: [u32; 3] = [240, 30, 5];
+/// Probabilities within a day and within the hour from which on it is looked at more often.
+const NOTABLE: [f64; 2] = [0.02, 0.1];
+/// The part of its headroom that a calm resource may lose before it is looked at again.
+const LOST: f64 = 0.1;
+/// Share of the limit by which a level is well below what is known.
+const KNOWN: f64 = 0.02;
+/// Minutes after which the least headroom is forgotten.
+const FORGOTTEN: u32 = 240;
+/// Minutes of requests that are remembered.
+const REMEMBERED: usize = 1700;
+/// Of the equally likely futures every so many are kept.
+const THINNED: usize = 8;
+
+/// One resource of an instance.
+#[derive(Debug)]
+struct Resource {
+    history: History,
+    peaks: Peaks,
+    /// What grows, if it may matter.
+    growth: Option<Growth>,
+    looked: Option<u32>,
+    /// The least headroom at looks of late, and when that was.
+    least: (u32, f64),
+    /// Probabilities within a day and within the hour.
+    likely: [f64; 2],
+}
+
+/// Whoever watches an instance.
+#[derive(Debug, Default)]
+pub struct Watch {
+    resources: [Resource; RESOURCES],
+    requests: VecDeque<(Timestamp, f64)>,
+    counter: Option<(Timestamp, f64)>,
+    /// How many growths were read.
+    pub reads: u64,
+}
+
+/// The moment of a minute.
+pub fn moment(minute: u32) -> Timestamp {
+    Timestamp::from_seconds(60.0 * f64::from(minute))
+}
+
+impl Watch {
+    /// Takes what arrived.
+    pub fn take(&mut self, minute: u32, sample: &Sample) {
+        let now = moment(minute);
+        for (n, resource) in self.resources.iter_mut().enumerate() {
+            resource.history.push(now, sample.used[n], sample.limits[n]);
+            resource.peaks.push(now, sample.used[n]);
+        }
+        // A counter that fell began anew: what was done in between is not known.
+        let rate = self.counter.map_or(f64::NAN, |(at, before)| (sample.requests - before) / now.since(at));
+        self.counter = Some((now, sample.requests));
+        if self.requests.len() == REMEMBERED {
+            self.requests.pop_front();
+        }
+        self.requests.push_back((now, if rate >= 0.0 { rate } else { f64::NAN }));
+    }
+
+    /// It failed: what it reached before that is no known ground, and whatever grew began anew.
+    pub fn fail(&mut self, mode: FailureMode) {
+        for (resource, _) in self.resources.iter_mut().zip(MODES).filter(|(_, (own, _))| *own == mode) {
+            resource.peaks.clear();
+            resource.least = (0, f64::INFINITY);
+            resource.looked = None;
+        }
+    }
+
+    /// Reads what has to be read anew; false if nothing had.
+    pub fn look(&mut self, minute: u32, config: &Config, seed: u64) -> bool {
+        let mut anew = false;
+        for n in 0..RESOURCES {
+            if self.resources[n].is_stale(minute) {
+                self.read(n, minute, config, seed);
+                anew = true;
+            }
+        }
+        anew
+    }
+
+    fn read(&mut self, n: usize, minute: u32, config: &Config, seed: u64) {
+        let now = moment(minute);
+        let resource = &mut self.resources[n];
+        let headroom = resource.headroom();
+        (resource.growth, resource.looked, resource.likely) = (None, Some(minute), [0.0; 2]);
+        if headroom < resource.least.1 || minute - resource.least.0 > FORGOTTEN {
+            resource.least = (minute, headroom);
+        }
+        let Some(limit) = resource.history.limit() else { return };
+        let (mut times, mut used) = (Vec::new(), Vec::new());
+        resource.history.series(&mut times, &mut used);
+        let work: Vec<f64> = times.iter().map(|&at| rate_at(&self.requests, at)).collect();
+        let (mode, metric) = MODES[n];
+        let series = Series { metric, mode, times: &times, used: &used, limit };
+        self.reads += 1;
+        let read = Growth::read(&Evidence { series, work: &work }, now, config.lookback_s, seed ^ n as u64);
+        let Some(growth) = read else { return };
+        resource.likely = [growth.within(86_400.0), growth.within(3600.0)];
+        if resource.likely[0] > 0.25 * NOTABLE[0] {
+            resource.growth = Some(growth.over(resource.peaks.known()));
+        }
+    }
+
+    /// The situation, with a few of the futures where they say when.
+    pub fn situation(&self, minute: u32, config: &Config) -> Situation {
+        let growths: Vec<Growth> = self.resources.iter().filter_map(|one| one.growth.clone()).collect();
+        let mut situation = Situation::new(&growths, &config.horizons_s);
+        if growths.is_empty() {
+            return situation;
+        }
+        let finite = situation.arrivals.partition_point(|t| t.is_finite());
+        let speaks = 2 * finite > situation.arrivals.len();
+        let thinned = situation.arrivals.iter().skip(THINNED / 2).step_by(THINNED);
+        situation.arrivals = thinned.filter(|_| speaks).copied().collect();
+        situation.beside(&self.risks(minute, config, u64::from(minute)), &config.horizons_s)
+    }
+
+    /// The risks of what grows, by which the product names causes.
+    pub fn risks(&self, minute: u32, config: &Config, seed: u64) -> Vec<Risk> {
+        let mut risks = Vec::new();
+        let growing = self.resources.iter().zip(MODES).filter(|(one, _)| one.growth.is_some());
+        for (resource, (mode, metric)) in growing {
+            let Some(limit) = resource.history.limit() else { continue };
+            let (mut times, mut used) = (Vec::new(), Vec::new());
+            resource.history.series(&mut times, &mut used);
+            let series = Series { metric, mode, times: &times, used: &used, limit };
+            risks.extend(risk(&series, moment(minute), config, seed));
+        }
+        risks
+    }
+}
+
+impl Resource {
+    fn headroom(&self) -> f64 {
+        self.history.limit().zip(self.history.newest()).map_or(f64::NAN, |(limit, used)| limit - used)
+    }
+
+    fn is_stale(&self, minute: u32) -> bool {
+        let Some(looked) = self.looked else { return self.history.len() >= 30 };
+        let hot = NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count();
+        // What stays below the levels of other days can wait.
+        let every = if self.is_known() { 4 * LOOKS[hot] } else { LOOKS[hot] };
+        minute - looked >= every.min(LOOKS[0]) || self.headroom() < (1.0 - LOST) * self.least.1
+    }
+
+    /// Whether it is well below what it reached on other days without harm.
+    fn is_known(&self) -> bool {
+        let level = self.history.newest().zip(self.history.limit()).zip(self.peaks.known());
+        level.is_some_and(|((used, limit), known)| used < known - KNOWN * limit)
+    }
+}
+
+impl Default for Resource {
+    fn default() -> Self {
+        let (history, peaks, least) = (History::default(), Peaks::default(), (0, f64::INFINITY));
+        Self { history, peaks, growth: None, looked: None, least, likely: [0.0; 2] }
+    }
+}
+
+/// Requests per second at about a moment.
+fn rate_at(requests: &VecDeque<(Timestamp, f64)>, at: Timestamp) -> f64 {
+    let after = requests.partition_point(|(time, _)| *time < at);
+    requests.get(after).map_or(f64::NAN, |(_, rate)| *rate)
+}
