@@ -58,6 +58,11 @@ impl Due {
         self.instance.id.as_str()
     }
 
+    /// Whose turn it is.
+    pub(crate) fn instance(&self) -> &foretwin_core::InstanceId {
+        &self.instance.id
+    }
+
     /// The champion, if it has seen enough to be worth a comparison.
     fn settled(&self) -> Option<&Arc<Model>> {
         self.champion.as_ref().filter(|(_, phase)| *phase == Phase::Learned).map(|(model, _)| model)
