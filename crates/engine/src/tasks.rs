@@ -114,10 +114,10 @@ impl Tasks {
         let cancel = Arc::new(AtomicBool::new(false));
         list.entries.push_back(Entry { view, cancel: cancel.clone() });
         let own = |entry: &Entry| entry.view.kind == kind;
-        if list.entries.iter().filter(|entry| own(entry)).count() > MOST {
-            if let Some(oldest) = list.entries.iter().position(own) {
-                list.entries.remove(oldest);
-            }
+        if list.entries.iter().filter(|entry| own(entry)).count() > MOST
+            && let Some(oldest) = list.entries.iter().position(own)
+        {
+            list.entries.remove(oldest);
         }
         UnderWay { tasks: self, id, cancel }
     }

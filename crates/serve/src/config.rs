@@ -103,7 +103,7 @@ impl Config {
             ("stall_s", limits.stall_s, 60.0),
         ];
         for (name, value, good) in positive {
-            if !(value >= 1.0 && value <= 1e6) {
+            if !(1.0..=1e6).contains(&value) {
                 let text = format!("serve.limits.{name} must be 1 to 1000000, such as {good}");
                 return Err(Error::Setting(text));
             }

@@ -136,7 +136,7 @@ fn without_a_checkpoint_a_restart_begins_anew() {
 #[test]
 fn a_damaged_or_foreign_checkpoint_means_a_warm_up() {
     let stop = LEARNED + 450;
-    let damages: [&dyn Fn(&mut Vec<u8>); 4] = [
+    let damages: [Damage<'_>; 4] = [
         &|bytes| bytes[100] ^= 1,
         &|bytes| bytes.truncate(bytes.len() / 2),
         &Vec::clear,

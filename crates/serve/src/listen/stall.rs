@@ -141,7 +141,7 @@ mod tests {
         let (mut stalling, mut theirs) = pair(Duration::from_millis(100)).await;
         let mut bytes = [0; 64];
         let mut buffer = ReadBuf::new(&mut bytes);
-        std::io::Write::write_all(&mut theirs, b"PRI").unwrap();
+        Write::write_all(&mut theirs, b"PRI").unwrap();
         let mut read = async || {
             std::future::poll_fn(|context| Pin::new(&mut stalling).poll_read(context, &mut buffer)).await
         };
