@@ -130,6 +130,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("foretwin evaluate forecast --simulated 5 --out forecasts", "needs no data"),
         ],
     ),
+    (
+        "evaluate fleet",
+        &[("foretwin evaluate fleet --instances 1000 --days 30 --plot said.svg", "needs no data")],
+    ),
     ("evaluate contrast", &[("foretwin evaluate contrast --data campaign-1 campaign-2", "")]),
     ("evaluate rca", &[("foretwin evaluate rca --data DATA/rca --out ranks.json --json", "")]),
     (
