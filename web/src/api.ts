@@ -73,19 +73,24 @@ async function failure(response: Response): Promise<ApiError> {
 }
 
 async function request<T>(path: string, options: RequestInit = {}, patience = PATIENCE_MS): Promise<T> {
-  let response: Response;
+  const quit = new AbortController();
+  const timer = setTimeout(() => quit.abort(), patience);
   try {
-    response = await fetch(`${API}/${path}`, { ...options, signal: AbortSignal.timeout(patience) });
-  } catch {
+    const response = await fetch(`${API}/${path}`, { ...options, signal: quit.signal });
+    // A proxy in front of a server that is away answers with these.
+    heard(![502, 503, 504].includes(response.status));
+    const date = Date.parse(response.headers.get('date') ?? '');
+    if (Math.abs(date - Date.now()) > 2000) skewMs = date - Date.now();
+    if (!response.ok) throw await failure(response);
+    return await response.json() as T;
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    // No answer, or one that broke off.
     heard(false);
     throw new ApiError(0, 'the server does not answer');
+  } finally {
+    clearTimeout(timer);
   }
-  // A proxy in front of a server that is away answers with these.
-  heard(![502, 503, 504].includes(response.status));
-  const date = Date.parse(response.headers.get('date') ?? '');
-  if (Math.abs(date - Date.now()) > 2000) skewMs = date - Date.now();
-  if (!response.ok) throw await failure(response);
-  return response.json() as Promise<T>;
 }
 
 export const get = <T>(path: string) => request<T>(path, { headers: headers() });

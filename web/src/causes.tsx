@@ -8,12 +8,12 @@ import { toInstance } from './route';
 import type { Anomaly, Cause, Diagnosis } from './types';
 import { clock, number, percent, sentence, span } from './words';
 
-function CauseItem(props: { cause: Cause; id: string; onPick?: (key: string) => void }) {
+function CauseItem(props: { cause: Cause; id: string; onPick?: (key: string) => void; most?: number }) {
   return (
     <article class="cause">
       <h3>{sentence(props.cause.class)}<Show when={props.cause.place !== props.id}> in <InstanceLink id={props.cause.place} /></Show>
         <Share value={props.cause.probability} /></h3>
-      <ul><For each={props.cause.evidence}>{({ metric, statement }) => (
+      <ul><For each={props.cause.evidence.slice(0, props.most)}>{({ metric, statement }) => (
         <li>{statement} <Show when={metric}>{props.onPick
           ? <button class="plain" title="Show its chart" onClick={() => props.onPick!(metric)}><MetricName key={metric} /></button>
           : <a class="small" href={toInstance(props.id, { metric })}><MetricName key={metric} /></a>}</Show></li>
@@ -33,11 +33,11 @@ export function CauseList(props: { subject: Subject; onPick?: (key: string) => v
       : 'No cause is sought while nothing is wrong.';
   };
   return <>
-    <For each={props.short ? found().slice(0, 2) : found()} fallback={<p class="dim">{none()}</p>}>{(cause) =>
-      <CauseItem cause={cause} id={props.subject.id} onPick={props.onPick} />}</For>
+    <For each={props.short ? found().slice(0, 1) : found()} fallback={<p class="dim">{none()}</p>}>{(cause) =>
+      <CauseItem cause={cause} id={props.subject.id} onPick={props.onPick} most={props.short ? 2 : undefined} />}</For>
     <Show when={actions().length}>
       <h3>Recommended</h3>
-      <ol class="actions"><For each={actions()}>{(action) => (
+      <ol class="actions"><For each={props.short ? actions().slice(0, 2) : actions()}>{(action) => (
         <li><b>{sentence(action.action)}</b><div>{action.description}</div>
           <Show when={action.expected_effect}><div class="dim">Expected: {action.expected_effect}</div></Show></li>
       )}</For></ol>

@@ -125,6 +125,22 @@ function curve({ within, time_to_failure: { p10, p50, p90 } }: Risk): [number, n
   return [[AXIS_S[0], 1], ...points.map(([at, left]): [number, number] => [at, least = Math.min(least, left)])];
 }
 
+/** What a curve says at a time between its points. */
+function leftAt(points: [number, number][], seconds: number): number {
+  const after = points.findIndex(([at]) => at >= seconds);
+  if (after <= 0) return points.at(after)![1];
+  const [[t0, v0], [t1, v1]] = [points[after - 1], points[after]];
+  return v0 + ((v1 - v0) * (axisAt(seconds) - axisAt(t0))) / (axisAt(t1) - axisAt(t0) || 1);
+}
+
+/** By any mode: as stated at the horizons, and before the first of them as if the modes knew nothing of each other. */
+function together(modes: [number, number][][], stated: [number, number][]): [number, number][] {
+  const first = stated[0]?.[0] ?? Infinity;
+  const times = [...new Set(modes.flat().map(([at]) => at))].filter((at) => at < first).sort((a, b) => a - b);
+  const early = times.map((at): [number, number] => [at, modes.reduce((left, mode) => left * leftAt(mode, at), 1)]);
+  return [[AXIS_S[0], 1], ...early, ...stated];
+}
+
 const [WIDTH, HEIGHT, LEFT, FOOT] = [640, 210, 44, 24];
 const x = (seconds: number) => LEFT + axisAt(seconds) * (WIDTH - LEFT - 10);
 const y = (left: number) => 8 + (1 - left) * (HEIGHT - FOOT - 8);
@@ -132,7 +148,7 @@ const y = (left: number) => 8 + (1 - left) * (HEIGHT - FOOT - 8);
 function Survival(props: { risks: Risk[]; any: [number, number][] }) {
   const line = (points: [number, number][]) =>
     points.filter(([at]) => at <= AXIS_S[1]).map(([at, left]) => `${x(at).toFixed(1)},${y(left).toFixed(1)}`).join(' ');
-  const all = () => [[AXIS_S[0], 1], ...props.any.map(([at, p]) => [at, 1 - p])] as [number, number][];
+  const all = () => together(props.risks.map(curve), props.any.map(([at, p]) => [at, 1 - p]));
   return <>
     <svg class="survival" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img"
       aria-label={`Probability of still working: ${props.any.map(([at, p]) => `${percent(1 - p)} at ${span(at)}`).join(', ')}`}>

@@ -149,12 +149,13 @@ export function Fleet() {
     layout();
     return arrange([...rows.values()].filter((row) => matches(row.view, show(), words())), sort());
   });
-  const all = createMemo<Row[]>(() => (layout(), arrange(rows.values(), 'name').flatMap(({ row }) => row ?? [])));
+  const all = createMemo<Row[]>(() => (layout(), arrange(rows.values(), 'name').flatMap(({ row }) => (row?.view.alive ? row : []))));
   const counts = createMemo(() => {
     tick();
     layout();
     const views = [...rows.values()].map(({ view }) => view);
-    return Object.fromEntries(Object.entries(SHOWS).map(([key, [, test]]) => [key, views.filter(test).length]));
+    return { ...Object.fromEntries(Object.entries(SHOWS).map(([key, [, test]]) => [key, views.filter(test).length])),
+      gone: views.filter(({ alive }) => !alive).length } as Record<string, number>;
   });
 
   // A narrow screen writes a row on two lines.
@@ -193,7 +194,7 @@ export function Fleet() {
   let asking = 0;
   async function seedNext(): Promise<void> {
     if (asking >= 4) return;
-    const row = waiting.pop();
+    const row = waiting.shift();
     if (!row) return;
     if (row.seeded) return seedNext();
     asking += 1;
@@ -288,7 +289,7 @@ export function Fleet() {
         <button class="stat" data-level={level(key)} aria-pressed={show() === key}
           title={key === 'risk' ? `${percent(AT_RISK)} or more within the hour` : key === 'learning' ? 'Scores of these are provisional' : undefined}
           onClick={() => setParams({ show: show() === key || key === 'all' ? undefined : key })}>
-          <b>{loaded() ? counts()[key] : '–'}</b> <span>{label}</span>
+          <b>{loaded() ? counts()[key] : '–'}</b> <span>{label}{key === 'all' && counts().gone ? `, ${counts().gone} of them gone` : ''}</span>
         </button>
       )}</For>
     </div>

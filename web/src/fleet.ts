@@ -67,7 +67,9 @@ export class Row {
   }
 }
 
-export const byName = (a: Instance, b: Instance) => a.id.localeCompare(b.id, undefined, { numeric: true });
+// One collator for all: with `localeCompare` and options, sorting 5,000 names took seconds.
+const { compare: byText } = new Intl.Collator(undefined, { numeric: true });
+export const byName = (a: Instance, b: Instance) => byText(a.id, b.id);
 
 /** Compares instances for a sort order; the living come first, names decide ties. */
 export function order(sort: Sort) {
@@ -106,7 +108,7 @@ export function arrange(rows: Iterable<Row>, sort: Sort): Item[] {
     members.sort((a, b) => Number(b.view.kind === 'host') - Number(a.view.kind === 'host'));
     return { host, members, lead };
   });
-  groups.sort((a, b) => (sort === 'name' ? a.host.localeCompare(b.host, undefined, { numeric: true })
+  groups.sort((a, b) => (sort === 'name' ? byText(a.host, b.host)
     : compare(a.lead, b.lead)));
   return groups.flatMap(({ host, members }) => {
     const items: Item[] = members.map((row) => ({ row, inner: row.view.kind !== 'host' }));

@@ -11,7 +11,7 @@ import { between, count, percent, points, quantity, riskLevel, ruler, sentence, 
 /** One scenario as the sliders say; factors, 1 leaves as it is. */
 interface Draft { memory: number; cpu: number; disk: number; descriptors: number; load: number; replicas: [number, number]; restart: boolean; fix: boolean; host: string }
 const FACTORS: [keyof Draft & ('memory' | 'cpu' | 'disk' | 'descriptors' | 'load'), string][] = [
-  ['memory', 'Memory limit'], ['cpu', 'Processors'], ['disk', 'Disk'], ['descriptors', 'Descriptors, processes'], ['load', 'Load'],
+  ['memory', 'Memory limit'], ['cpu', 'Processors'], ['disk', 'Disk'], ['descriptors', 'Descriptors, PIDs'], ['load', 'Load'],
 ];
 const HORIZONS: [string, string][] = [['15m', '15 min'], ['1h', '1 h'], ['6h', '6 h'], ['24h', '1 d']];
 const MOST = 6;

@@ -16,6 +16,7 @@ use crate::error::Chain;
 use crate::ingest::{Ingest, LocalSink};
 use crate::node::{identity, open_dir, start_collector, start_twins};
 use crate::threads::{Threads, pause};
+use crate::uplink::{Credentials, is_in_the_open};
 
 /// Bytes of telemetry in one request.
 const REQUEST_BYTES: usize = 1 << 20;
@@ -56,7 +57,7 @@ impl Agent {
         let (ingest, (source, epoch)) = (Arc::new(Ingest::new(log.clone())), identity(&config.data_dir)?);
         start_collector(&mut threads, config, LocalSink::new(ingest.clone(), (source, epoch), None))?;
         start_twins(&mut threads, (config, Arc::default()), ingest, None)?;
-        let sender = Sender::new(config, log.clone());
+        let sender = Sender::new(config, log.clone())?;
         let stop = threads.stop.clone();
         threads.start("sender", move || sender.run(&stop))?;
         Ok(Self { log, threads, _lock: lock })
@@ -79,6 +80,7 @@ struct Sender {
     log: Arc<Log>,
     url: String,
     http: ureq::Agent,
+    credentials: Credentials,
     cursor: PathBuf,
     descriptions: Descriptions,
     sent: Offsets,
@@ -88,12 +90,18 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(config: &Config, log: Arc<Log>) -> Self {
+    fn new(config: &Config, log: Arc<Log>) -> Result<Self, Error> {
+        let credentials = config.forward.credentials();
+        // A token that is not there is said now, not when the spool is full.
+        if credentials.authorization()?.is_some() && is_in_the_open(&config.forward.server) {
+            tracing::warn!("forward.server: the token goes over the network in the open; use https");
+        }
         let cursor = config.data_dir.join(CURSOR);
         let http = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // A redirect turns a POST into a GET, and its 200 would pass for an acknowledgement.
             .max_redirects(0)
+            .tls_config(credentials.tls()?)
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .into();
@@ -102,7 +110,7 @@ impl Sender {
         let reader = log.read_from(&sent);
         let descriptions = Descriptions::open(config.data_dir.join("described"));
         let spool_bytes = config.forward.spool_bytes;
-        Self { log, url, http, cursor, descriptions, sent, reader, spool_bytes }
+        Ok(Self { log, url, http, credentials, cursor, descriptions, sent, reader, spool_bytes })
     }
 
     fn run(mut self, stop: &AtomicBool) {
@@ -169,7 +177,12 @@ impl Sender {
 
     /// Acknowledged is what the server says it made durable, record by record; any other 200 is somebody else's.
     fn post(&self, envelope: &[u8], records: usize) -> Result<(), String> {
-        let response = self.http.post(&self.url).content_type("application/octet-stream").send(envelope);
+        let token = self.credentials.authorization().map_err(|error| Chain(&error).to_string())?;
+        let mut request = self.http.post(&self.url).content_type("application/octet-stream");
+        if let Some(token) = token {
+            request = request.header("authorization", token);
+        }
+        let response = request.send(envelope);
         let mut response = response.map_err(|error| Chain(&error).to_string())?;
         let status = response.status();
         let body = response.body_mut().read_to_string().unwrap_or_default();

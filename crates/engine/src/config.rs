@@ -86,13 +86,26 @@ impl Default for Training {
 pub struct Forward {
     /// Base URL of the server, for instance `http://foretwin.example:7878`. Empty: nowhere.
     pub server: String,
+    /// File of the token that the server asks for (scope `write`), read again with every request; empty: none.
+    pub token_file: PathBuf,
+    /// Certificates (PEM) that the server's is signed by, where those of the public web do not; empty: those.
+    pub ca_file: PathBuf,
     /// Bytes of telemetry kept on disk while the server is away; beyond it the oldest go, counted.
     pub spool_bytes: u64,
 }
 
+impl Forward {
+    /// What secures the requests to the server.
+    #[must_use]
+    pub fn credentials(&self) -> crate::Credentials {
+        crate::Credentials { token_file: self.token_file.clone(), ca_file: self.ca_file.clone() }
+    }
+}
+
 impl Default for Forward {
     fn default() -> Self {
-        Self { server: String::new(), spool_bytes: 1 << 30 }
+        let (token_file, ca_file) = (PathBuf::new(), PathBuf::new());
+        Self { server: String::new(), token_file, ca_file, spool_bytes: 1 << 30 }
     }
 }
 

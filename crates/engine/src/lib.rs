@@ -41,9 +41,11 @@ mod replay;
 mod reports;
 mod select;
 mod shard;
+mod tasks;
 mod threads;
 mod trainer;
 mod twin;
+mod uplink;
 mod verdicts;
 mod view;
 mod whatif;
@@ -68,7 +70,9 @@ pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
 pub use replay::{Replay, Replayed};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
 pub use select::MetricSays;
+pub use tasks::{TaskState, TaskView};
 pub use twin::{LevelView, RehearsalView, TwinState, TwinStatus, TwinView, TwinsView};
+pub use uplink::{Credentials, is_in_the_open};
 pub use view::{
     DriftOf, DriftView, Event, InstanceView, Readiness, SeriesView, TopRisk, WindowQuery, WindowView,
 };

@@ -206,7 +206,7 @@ fn start_trainer(threads: &mut Threads, pipeline: Arc<Pipeline>) -> Result<(), E
 
 fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
     let before = cpu_time();
-    let budget = || Budget::new(stop, Some(pipeline.config.training.cpu_share));
+    let share = Some(pipeline.config.training.cpu_share);
     let told = |due: &Due, done: Result<bool, Error>| {
         if let Err(error) = done {
             pipeline.counters.training_errors.add(1);
@@ -214,14 +214,26 @@ fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
         }
     };
     if let Some(due) = pipeline.due() {
-        told(&due, pipeline.train(&due, &budget()));
+        let task = pipeline.tasks.begin("training", Some(due.instance()), wall_clock());
+        let done = pipeline.train(&due, &Budget::new(stop, share).also(task.cancelled()));
+        task.end(ended(&done));
+        told(&due, done);
     } else if let Some(due) = pipeline.due_outlook() {
-        told(&due, pipeline.learn_outlook(&due, &budget()));
+        let task = pipeline.tasks.begin("training", Some(due.instance()), wall_clock());
+        let done = pipeline.learn_outlook(&due, &Budget::new(stop, share).also(task.cancelled()));
+        task.end(ended(&done));
+        told(&due, done);
     } else {
         // Looking for work over a large fleet must not become work itself.
         let took = cpu_time().saturating_sub(before);
         pause(stop, LOOK.max(LOOK_SHARE * took));
     }
+}
+
+/// What came of a training, for the list of tasks.
+fn ended(done: &Result<bool, Error>) -> Result<(String, Option<String>), String> {
+    let said = |learned: bool| if learned { "a model was made" } else { "nothing came of it" };
+    done.as_ref().map(|&learned| (said(learned).into(), None)).map_err(|error| Chain(error).to_string())
 }
 
 fn start_keeper(threads: &mut Threads, handle: Handle, log: Arc<Log>) -> Result<(), Error> {

@@ -13,6 +13,12 @@ pub struct Cli {
     /// Log more.
     #[arg(long, short, global = true)]
     pub verbose: bool,
+    /// File of the token that a node asks for; FORETWIN_TOKEN may hold the token itself
+    #[arg(long, global = true, env = "FORETWIN_TOKEN_FILE", help_heading = "Security")]
+    pub token_file: Option<PathBuf>,
+    /// Certificates (PEM) to trust with https, instead of those of the public web
+    #[arg(long, global = true, env = "FORETWIN_CA_FILE", help_heading = "Security")]
+    pub ca_file: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -26,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   foretwin top                                   the same in this terminal
   foretwin twin list                             the twins of this machine, and what they say
   foretwin report                                what is wrong with this machine, and what to do
+  foretwin token create --name web-1 --scope write    what an agent needs to send to a server
   foretwin doctor                                what this machine offers and lacks
   foretwin replay recorded.parquet               judge recorded telemetry as if it were live";
 
@@ -57,6 +64,8 @@ pub enum Command {
     Report(crate::commands::report::ReportArgs),
     /// Try who is told of alerts
     Notify(crate::commands::notify::NotifyArgs),
+    /// Make, list and revoke the tokens of a node
+    Token(crate::commands::token::TokenArgs),
     /// Check a configuration file
     Check(CheckArgs),
     /// Say what this machine offers and lacks, with remedies
@@ -84,6 +93,12 @@ pub struct RunArgs {
     /// Address and port of the API and page [default: 127.0.0.1:7878]
     #[arg(long, env = "FORETWIN_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Chain of certificates (PEM); with --tls-key, https is spoken
+    #[arg(long, env = "FORETWIN_TLS_CERTIFICATE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Key of the certificate (PEM)
+    #[arg(long, env = "FORETWIN_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -24,9 +24,17 @@ fn main() -> ExitCode {
     let matches = examples::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_log(cli.verbose);
+    let credentials = foretwin_engine::Credentials {
+        token_file: cli.token_file.unwrap_or_default(),
+        ca_file: cli.ca_file.unwrap_or_default(),
+    };
+    if let Err(error) = commands::client::secure(credentials.clone()) {
+        eprintln!("foretwin: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let done = match cli.command {
         Command::Run(args) => commands::run::run(&args, commands::run::Kind::Everything),
-        Command::Agent(args) => commands::run::agent(&args),
+        Command::Agent(args) => commands::run::agent(&args, credentials),
         Command::Server(args) => commands::run::run(&args, commands::run::Kind::Server),
         Command::Predict(args) => commands::predict::predict(&args),
         Command::Forecast(args) => commands::forecast::forecast(&args),
@@ -38,6 +46,7 @@ fn main() -> ExitCode {
         Command::Top(args) => commands::top::top(&args),
         Command::Report(args) => commands::report::report(&args),
         Command::Notify(args) => commands::notify::notify(&args),
+        Command::Token(args) => commands::token::token(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::Doctor(args) => commands::doctor::doctor(&args),
         Command::Replay(args) => commands::replay::replay(&args),

@@ -210,8 +210,7 @@ impl State {
         state.tail = header.tail.or(state.tail);
         for (column, bits, at) in header.readings {
             let reading = state.readings.get_mut(column as usize);
-            *reading.ok_or_else(|| STATE.wrong("a reading has no column"))? =
-                Reading { value: Value(bits), at };
+            *reading.ok_or_else(|| STATE.wrong("no such column"))? = Reading { value: Value(bits), at };
         }
         (state.past.rows, state.past.newest, state.evidence) = (past, header.newest, evidence);
         let (watches, _) = watches.as_chunks::<3>();

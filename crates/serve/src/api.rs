@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::blocking::blocking;
 use crate::error::ApiError;
-use crate::extract::{Body, Id};
+use crate::extract::{Asked, Body, Id};
+use crate::paging::{Paging, page};
 use crate::{State, when};
 
 /// Points of a series if none are asked for, and at most.
@@ -21,10 +22,17 @@ const MOST_POINTS: usize = 20_000;
 /// Longest horizon that may be asked for, and longest maintenance: 30 days.
 const MOST_S: f64 = 30.0 * 86_400.0;
 
-/// `GET /api/v1/instances`
-pub(crate) async fn instances(Extract(state): Extract<State>) -> Result<Json<Value>, ApiError> {
+/// `GET /api/v1/instances?limit=..&cursor=..`: all, those that vanished last; in pages by id where a limit is given.
+pub(crate) async fn instances(
+    Extract(state): Extract<State>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Value>, ApiError> {
     let instances = blocking(&state.handle, |handle| Ok(handle.instances())).await?;
-    Ok(Json(json!({"instances": instances})))
+    if !paging.is_asked() {
+        return Ok(Json(json!({"instances": instances, "next_cursor": null})));
+    }
+    let (instances, next_cursor) = page(instances, &paging, |one| one.instance.id.as_str().to_owned())?;
+    Ok(Json(json!({"instances": instances, "next_cursor": next_cursor})))
 }
 
 /// `GET /api/v1/instances/{id}`

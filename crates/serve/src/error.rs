@@ -15,6 +15,11 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
+    /// Any error that has no name of its own here; `message` says what to do.
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None }
+    }
+
     /// A field of the request is wrong; `message` says what would be right.
     pub(crate) fn field(field: &'static str, message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::BAD_REQUEST, "invalid_request");
@@ -27,8 +32,10 @@ impl ApiError {
 
     /// A part of the request was refused before anybody looked for what it asks.
     pub(crate) fn rejected(field: &'static str, status: StatusCode, message: String) -> Self {
-        let code = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        let (code, message) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("too_large", format!("{message}: the body is over this endpoint's limit; send less at once"))
+            }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => return Self::media_type(message),
             _ => return Self::field(field, message),
         };

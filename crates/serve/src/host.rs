@@ -16,7 +16,7 @@ use crate::error::ApiError;
 
 /// Refuses a request to a name that is not ours.
 pub(crate) async fn ours(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
-    let fine = !state.loopback
+    let fine = !state.shared.loopback
         || request.headers().get_all(header::HOST).iter().all(|host| host.to_str().is_ok_and(is_local));
     if fine {
         return next.run(request).await;

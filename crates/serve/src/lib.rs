@@ -1,80 +1,77 @@
 //! HTTP, live stream and page of a node: everything a person or another program sees of it.
 //!
-//! Routes under `/api/v1` answer JSON; errors have one shape. Reading history blocks, so it runs on the blocking pool.
-//! This room sees the nouns, the wire and the node's [`Handle`], never a stage.
+//! A request comes through [`listen`] (bounds on connections, time and size), then through layers: headers of safety, a
+//! bound on requests and a deadline, the names of loopback, who may do what, the audit of changes. Routes under `/api/v1`
+//! answer JSON; errors have one shape; `/api/v1/openapi.json` says all of it. Reading history blocks, so it runs on the
+//! blocking pool. This room sees the nouns, the wire and the node's [`Handle`], never a stage.
 
+mod access;
 mod alerts;
 mod api;
+mod audit;
 mod blocking;
 mod config;
 mod error;
 mod extract;
+mod fault;
 mod forecasts;
 mod gateway;
 mod health;
 mod host;
 mod ingest;
+mod listen;
 mod live;
 mod models;
+mod openapi;
 mod page;
+mod paging;
 mod prometheus;
+mod protect;
 mod records;
 mod reliability;
 mod reports;
+mod routes;
+mod stamp;
+mod surface;
+mod tasks;
 mod twins;
 mod whatif;
 mod when;
-
-use std::future::Future;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use foretwin_engine::Handle;
-use tokio::net::TcpListener;
 
-pub use config::Config;
+pub use access::{Scope, Token, Tokens};
+pub use config::{Config, Limits, Tls};
+pub use fault::Error;
+use routes::Routes;
+use surface::Shared;
+pub use surface::{Surface, serve};
 
 /// Most bytes of a request's body, but for telemetry.
 const MOST_BYTES: usize = 64 << 10;
-/// How long requests under way may hold the stop.
-const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves a node until `stop` is done; requests under way are finished if that takes no more than ten seconds, live
-/// streams are ended.
-///
-/// # Errors
-/// If accepting connections fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    handle: Handle,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let loopback = listener.local_addr()?.ip().to_canonical().is_loopback();
-    let (ended, ending) = tokio::sync::watch::channel(false);
-    let mut stopping = ending.clone();
-    let stop = async move {
-        stop.await;
-        // Live streams would otherwise hold the connection, and so the stop, for as long as someone watches.
-        let _ = ended.send(true);
-    };
-    let overdue = async move {
-        // An error means that the server is gone, which ends the other branch.
-        let _ = stopping.wait_for(|&ended| ended).await;
-        tokio::time::sleep(GRACE).await;
-    };
-    let router = router(State { handle, ending, loopback });
-    tokio::select! {
-        done = axum::serve(listener, router).with_graceful_shutdown(stop) => done,
-        () = overdue => Ok(()),
-    }
+/// The layers that every request passes; the last is the first that it meets.
+fn router(state: State) -> Router {
+    routes()
+        .into_router()
+        .fallback(page::unknown)
+        .method_not_allowed_fallback(page::other_method)
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(from_fn_with_state(state.clone(), audit::witness))
+        .layer(from_fn_with_state(state.clone(), access::guard))
+        .layer(from_fn_with_state(state.clone(), host::ours))
+        .layer(from_fn_with_state(state.clone(), protect::bounded))
+        .layer(from_fn_with_state(state.clone(), protect::sealed))
+        .with_state(state)
 }
 
 /// All routes.
-fn router(state: State) -> Router {
-    Router::new()
+fn routes() -> Routes {
+    Routes::new()
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -90,8 +87,12 @@ fn router(state: State) -> Router {
         .route("/api/v1/twin/whatif", post(whatif::what_if))
         .route("/api/v1/reliability", get(reliability::reliability))
         .merge(alert_routes())
-        .route("/api/v1/ingest", post(ingest::ingest).layer(DefaultBodyLimit::max(ingest::MOST_BYTES)))
         .route("/api/v1/stream", get(live::stream))
+        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/tasks", get(tasks::list).post(tasks::begin))
+        .route("/api/v1/tasks/{id}", get(tasks::show).delete(tasks::cancel))
+        .route("/api/v1/openapi.json", get(openapi::show))
+        .merge(telemetry_routes())
         .merge(model_routes())
         .merge(report_routes())
         .merge(twin_routes())
@@ -99,16 +100,18 @@ fn router(state: State) -> Router {
         .merge(prometheus::routes())
         .route("/", get(page::index))
         .route("/{file}", get(page::asset))
-        .fallback(page::unknown)
-        .method_not_allowed_fallback(page::other_method)
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
-        .layer(from_fn_with_state(state.clone(), host::ours))
-        .with_state(state)
+}
+
+/// Routes that telemetry comes in by.
+fn telemetry_routes() -> Routes {
+    Routes::new()
+        .route("/api/v1/ingest", post(ingest::ingest))
+        .layer(DefaultBodyLimit::max(ingest::MOST_BYTES))
 }
 
 /// Routes of alerts, and of what operators record.
-fn alert_routes() -> Router<State> {
-    Router::new()
+fn alert_routes() -> Routes {
+    Routes::new()
         .route("/api/v1/alerts", get(alerts::list))
         .route("/api/v1/alerts/{id}", get(alerts::show))
         .route("/api/v1/alerts/{id}/feedback", post(alerts::feedback))
@@ -118,9 +121,9 @@ fn alert_routes() -> Router<State> {
 }
 
 /// Routes of models.
-fn model_routes() -> Router<State> {
+fn model_routes() -> Routes {
     let import = post(models::import).layer(DefaultBodyLimit::max(models::MOST_BYTES));
-    Router::new()
+    Routes::new()
         .route("/api/v1/models/{id}", get(models::list))
         .route("/api/v1/models/{id}/compare", get(models::compare))
         .route("/api/v1/models/{id}/rollback", post(models::rollback))
@@ -136,17 +139,17 @@ fn model_routes() -> Router<State> {
 }
 
 /// Routes of reports.
-fn report_routes() -> Router<State> {
+fn report_routes() -> Routes {
     let submit = get(reports::list).post(reports::submit);
-    Router::new()
+    Routes::new()
         .route("/api/v1/reports", submit.layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
         .route("/api/v1/reports/{id}", get(reports::show))
         .route("/api/v1/issues", get(reports::issues))
 }
 
 /// Routes of twins.
-fn twin_routes() -> Router<State> {
-    Router::new()
+fn twin_routes() -> Routes {
+    Routes::new()
         .route("/api/v1/twins", get(twins::all))
         .route("/api/v1/twins/{id}", get(twins::one))
         .route("/api/v1/twins/{id}/replay", post(twins::replay))
@@ -162,6 +165,6 @@ struct State {
     handle: Handle,
     /// Turns true when the server stops.
     ending: tokio::sync::watch::Receiver<bool>,
-    /// Only this machine can reach the listener.
-    loopback: bool,
+    /// What admits, bounds and remembers requests.
+    shared: std::sync::Arc<Shared>,
 }

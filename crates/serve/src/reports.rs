@@ -10,15 +10,23 @@ use serde_json::{Value, json};
 use crate::State;
 use crate::blocking::blocking;
 use crate::error::ApiError;
-use crate::extract::{Body, Segment};
+use crate::extract::{Asked, Body, Segment};
+use crate::paging::{Paging, descending, page};
 
 /// Most bytes of a report that is handed in.
 pub(crate) const MOST_BYTES: usize = 16 << 20;
 
-/// `GET /api/v1/reports`: names, newest first.
-pub(crate) async fn list(Extract(state): Extract<State>) -> Result<Json<Value>, ApiError> {
+/// `GET /api/v1/reports?limit=..&cursor=..`: names, newest first.
+pub(crate) async fn list(
+    Extract(state): Extract<State>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Value>, ApiError> {
     let reports = blocking(&state.handle, |handle| handle.reports()).await?;
-    Ok(Json(json!({"reports": reports})))
+    if !paging.is_asked() {
+        return Ok(Json(json!({"reports": reports, "next_cursor": null})));
+    }
+    let (reports, next_cursor) = page(reports, &paging, |id| descending(&id.to_string()))?;
+    Ok(Json(json!({"reports": reports, "next_cursor": next_cursor})))
 }
 
 /// `POST /api/v1/reports`: an empty object asks for a report of the node's own machine, a document is handed in.

@@ -14,6 +14,8 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 /// What a training of the calling thread may take, and whether it is to go on at all.
 pub(crate) struct Budget<'a> {
     cancel: &'a AtomicBool,
+    /// Ends this training and no other.
+    also: Option<&'a AtomicBool>,
     /// Share of a core; none where time is virtual and nobody waits for the core.
     share: Option<f64>,
     started: Instant,
@@ -23,7 +25,12 @@ pub(crate) struct Budget<'a> {
 impl<'a> Budget<'a> {
     /// Starts counting the calling thread's time.
     pub(crate) fn new(cancel: &'a AtomicBool, share: Option<f64>) -> Self {
-        Self { cancel, share, started: Instant::now(), used: cpu_time() }
+        Self { cancel, also: None, share, started: Instant::now(), used: cpu_time() }
+    }
+
+    /// Ends for another reason, too.
+    pub(crate) fn also(self, cancel: &'a AtomicBool) -> Self {
+        Self { also: Some(cancel), ..self }
     }
 
     /// Rests as long as the budget is overdrawn, and says whether to go on.
@@ -34,7 +41,12 @@ impl<'a> Budget<'a> {
                 return ControlFlow::Break(());
             }
         }
-        if self.cancel.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let mut reasons = std::iter::once(self.cancel).chain(self.also);
+        if reasons.any(|reason| reason.load(Ordering::Relaxed)) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
@@ -63,5 +75,7 @@ mod tests {
         cancel.store(true, Ordering::Relaxed);
         assert!(budget.allow().is_break());
         assert!(Budget::new(&cancel, None).allow().is_break());
+        let (on, own) = (AtomicBool::new(false), AtomicBool::new(true));
+        assert!(Budget::new(&on, None).also(&own).allow().is_break());
     }
 }

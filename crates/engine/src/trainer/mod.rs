@@ -58,6 +58,11 @@ impl Due {
         self.instance.id.as_str()
     }
 
+    /// Whose turn it is.
+    pub(crate) fn instance(&self) -> &foretwin_core::InstanceId {
+        &self.instance.id
+    }
+
     /// The champion, if it has seen enough to be worth a comparison.
     fn settled(&self) -> Option<&Arc<Model>> {
         self.champion.as_ref().filter(|(_, phase)| *phase == Phase::Learned).map(|(model, _)| model)
@@ -165,6 +170,12 @@ impl Pipeline {
             members: members.clone(),
             ..self.provenance(due, &job, model, took.elapsed())
         };
+        self.follow(due, decision, &story);
+        Ok(true)
+    }
+
+    /// Puts the winner to work, or keeps the loser for the record.
+    fn follow(&self, due: &Due, decision: Decision, story: &dyn Fn(&Model) -> Provenance) {
         match decision {
             Decision::Promote(model, verdict) => {
                 let why = verdict.as_ref().map_or("there was none to compare with".into(), trial::words);
@@ -180,7 +191,6 @@ impl Pipeline {
                 self.dismiss(due, &challenger, &provenance);
             }
         }
-        Ok(true)
     }
 
     /// The network that a model is to share, and of a leader whose frames taught it.

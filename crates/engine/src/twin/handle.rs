@@ -209,6 +209,16 @@ impl Handle {
         newest.map(|us_per_s| us_per_s / 1e6).fold(machine, f64::min)
     }
 
+    /// The rehearsals that are remembered, oldest first.
+    pub(crate) fn rehearsals(&self) -> Vec<RehearsalView> {
+        self.wishes.shared().rehearsals.iter().cloned().collect()
+    }
+
+    /// Ends a rehearsal, unless it is over.
+    pub(crate) fn cancel_rehearsal(&self, number: u64) {
+        self.wishes.shared().cancel(number);
+    }
+
     /// A rehearsal that was asked for.
     ///
     /// # Errors

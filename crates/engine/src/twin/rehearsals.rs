@@ -25,6 +25,9 @@ impl Rehearsals {
     pub(super) fn specs(&mut self, wishes: &Wishes) -> Vec<Spec> {
         let mut shared = wishes.shared();
         while let Some((id, question)) = shared.rehearse.pop_front() {
+            if shared.cancelled(id) {
+                continue;
+            }
             match Rehearsal::new(question) {
                 Ok(rehearsal) => {
                     self.0.push(Running { id, rehearsal, began: Instant::now(), over: false });
@@ -50,6 +53,10 @@ impl Rehearsals {
     pub(super) fn watch(&mut self, statuses: &[Status], wishes: &Wishes) {
         let mut shared = wishes.shared();
         self.0.retain_mut(|running| {
+            // What is wished for no more is ended by the twins' keeper.
+            if shared.cancelled(running.id) {
+                return false;
+            }
             let status = statuses.iter().find(|status| status.label == running.rehearsal.spec().label);
             let elapsed_s = running.began.elapsed().as_secs_f64();
             if let Some(Activity::Ended(exit)) = status.map(|status| &status.activity) {
@@ -90,6 +97,20 @@ impl Shared {
         if let Some(view) = self.rehearsals.iter_mut().find(|view| view.id == id) {
             change(view);
         }
+    }
+
+    /// Whether a rehearsal is wished for no more.
+    fn cancelled(&self, id: u64) -> bool {
+        self.rehearsals.iter().any(|view| view.id == id && view.cancelled)
+    }
+
+    /// Takes the wish for a rehearsal back, unless it is over.
+    pub(super) fn cancel(&mut self, id: u64) {
+        self.update(id, |view| {
+            if !view.done {
+                (view.done, view.cancelled, view.message) = (true, true, "it was cancelled".into());
+            }
+        });
     }
 
     /// Remembers a rehearsal that was asked for, and lets the oldest go.

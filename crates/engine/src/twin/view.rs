@@ -143,6 +143,7 @@ impl RehearsalView {
             speed,
             progress: 0.0,
             done: false,
+            cancelled: false,
             fidelity: None,
             mode: None,
             after_s: None,
@@ -171,6 +172,8 @@ pub struct RehearsalView {
     pub progress: f64,
     /// Whether it is over.
     pub done: bool,
+    /// Whether it was ended on demand.
+    pub cancelled: bool,
     /// What it ran in.
     pub fidelity: Option<Fidelity>,
     /// How it first broke; none while it runs, or if nothing broke.

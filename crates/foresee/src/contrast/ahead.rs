@@ -161,7 +161,7 @@ impl Ahead {
     }
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
-        let mut moments = || Ok(Moments { xx: from.f64()?, xy: from.f64()? });
+        let mut moments = || -> Result<Moments, Error> { Ok(Moments { xx: from.f64()?, xy: from.f64()? }) };
         let relation = Relation { lasting: moments()?, recent: moments()? };
         let (peak, calm, stray, headroom) = (from.f64()?, from.f64()?, from.f64()?, from.f64()?);
         let fine = |of: Moments| of.xx >= 0.0 && of.xx.is_finite() && of.xy.is_finite();

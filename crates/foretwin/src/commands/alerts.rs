@@ -171,18 +171,8 @@ fn moment(value: &Value) -> String {
     value.as_i64().map_or_else(|| "?".into(), |at| Timestamp(at).to_string())
 }
 
-fn show(alert: &Value, coloured: bool) -> String {
-    let mut lines = vec![line(alert, coloured).trim_end().to_owned()];
-    let percent = |value: &Value| format!("{:.0} %", value.as_f64().unwrap_or(0.0) * 100.0);
-    lines.push(format!(
-        "  {} within {}, confidence {}; time to failure p10 {}, p50 {}, p90 {}",
-        percent(&alert["probability"]),
-        span(&alert["horizon_s"]),
-        percent(&alert["confidence"]),
-        span(&alert["time_to_failure"]["p10"]),
-        span(&alert["time_to_failure"]["p50"]),
-        span(&alert["time_to_failure"]["p90"]),
-    ));
+/// Why, and what to do.
+fn reasons(alert: &Value, lines: &mut Vec<String>) {
     if let Some(cause) = alert["cause"].as_object() {
         let place = text(&cause["place"]);
         lines.push(format!(
@@ -198,6 +188,24 @@ fn show(alert: &Value, coloured: bool) -> String {
         lines.push(format!("  do: {}", text(&action["description"])));
         lines.push(format!("    {}", text(&action["expected_effect"])));
     }
+}
+
+fn percent(value: &Value) -> String {
+    format!("{:.0} %", value.as_f64().unwrap_or(0.0) * 100.0)
+}
+
+fn show(alert: &Value, coloured: bool) -> String {
+    let mut lines = vec![line(alert, coloured).trim_end().to_owned()];
+    lines.push(format!(
+        "  {} within {}, confidence {}; time to failure p10 {}, p50 {}, p90 {}",
+        percent(&alert["probability"]),
+        span(&alert["horizon_s"]),
+        percent(&alert["confidence"]),
+        span(&alert["time_to_failure"]["p10"]),
+        span(&alert["time_to_failure"]["p50"]),
+        span(&alert["time_to_failure"]["p90"]),
+    ));
+    reasons(alert, &mut lines);
     if let Some(common) = alert["common"].as_str() {
         lines.push(format!("  in common: {common}"));
     }

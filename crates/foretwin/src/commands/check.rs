@@ -10,6 +10,7 @@ use crate::settings::Settings;
 pub fn check(args: &CheckArgs) -> Result<ExitCode> {
     let settings = Settings::load(Some(&args.config))?;
     settings.engine()?;
+    settings.serve.validate()?;
     if args.print {
         print!("{}", toml::to_string(&settings)?);
     } else {

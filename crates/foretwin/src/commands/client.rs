@@ -1,9 +1,45 @@
 //! Questions to a running node over HTTP.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use foretwin_engine::Credentials;
 use serde_json::Value;
+
+/// What secures the questions of this process: set once, before the first.
+static CREDENTIALS: OnceLock<Credentials> = OnceLock::new();
+/// The token itself, for where there is no file of it.
+const TOKEN: &str = "FORETWIN_TOKEN";
+
+/// Says what secures every question of this process, and whether the files for it are of use.
+pub fn secure(credentials: Credentials) -> Result<()> {
+    credentials.authorization().context("--token-file")?;
+    credentials.tls().context("--ca-file")?;
+    // Whoever was first has said it.
+    let _ = CREDENTIALS.set(credentials);
+    Ok(())
+}
+
+/// The header that shows the token, if there is one; the file stands over the environment.
+fn authorization() -> Result<Option<String>> {
+    let credentials = CREDENTIALS.get().cloned().unwrap_or_default();
+    let own = std::env::var(TOKEN).ok().filter(|token| !token.trim().is_empty());
+    Ok(credentials.authorization()?.or_else(|| own.map(|token| format!("Bearer {}", token.trim()))))
+}
+
+/// Shows the token with a request.
+fn shown(
+    mut request: ureq::http::Request<ureq::SendBody<'_>>,
+    next: ureq::middleware::MiddlewareNext<'_>,
+) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    let wrong = |error: &dyn std::fmt::Display| ureq::Error::Io(std::io::Error::other(error.to_string()));
+    if let Some(token) = authorization().map_err(|error| wrong(&error))? {
+        let value = token.parse().map_err(|_| wrong(&format!("{TOKEN} holds no token")))?;
+        request.headers_mut().insert(ureq::http::header::AUTHORIZATION, value);
+    }
+    next.handle(request)
+}
 
 /// A node.
 pub struct Client {
@@ -14,7 +50,11 @@ pub struct Client {
 impl Client {
     /// The node at a URL.
     pub fn new(server: &str) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let mut config = ureq::Agent::config_builder().http_status_as_error(false).middleware(shown);
+        match CREDENTIALS.get().cloned().unwrap_or_default().tls() {
+            Ok(tls) => config = config.tls_config(tls),
+            Err(error) => tracing::warn!("{error}; the certificates of the public web are trusted"),
+        }
         let http = config.timeout_global(Some(Duration::from_secs(60))).build().into();
         Self { base: server.trim_end_matches('/').to_owned(), http }
     }

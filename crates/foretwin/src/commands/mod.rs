@@ -14,6 +14,7 @@ pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod token;
 pub mod top;
 pub mod twin;
 pub mod whatif;

@@ -1,9 +1,11 @@
 //! `foretwin run`, `agent` and `server`: a node until SIGTERM or SIGINT.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use foretwin_engine::{Agent, Node, Roles};
+use foretwin_engine::{Agent, Credentials, Node, Roles};
+use foretwin_serve::Surface;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,7 +27,11 @@ pub fn run(args: &RunArgs, kind: Kind) -> Result<ExitCode> {
     if let Some(listen) = args.listen {
         settings.serve.listen = listen;
     }
+    let tls = &mut settings.serve.tls;
+    tls.certificate = args.tls_certificate.clone().unwrap_or_else(|| tls.certificate.clone());
+    tls.key = args.tls_key.clone().unwrap_or_else(|| tls.key.clone());
     let config = settings.engine()?;
+    let surface = Surface::open(&settings.serve, &config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // The address is taken before anything is started, so that a second node fails at once and in words.
     let listen = settings.serve.listen;
@@ -35,20 +41,30 @@ pub fn run(args: &RunArgs, kind: Kind) -> Result<ExitCode> {
     let roles = Roles { collect: kind == Kind::Everything };
     let node = Node::start(&config, roles)?;
     tracing::info!("data in {}", config.data_dir.display());
-    tracing::info!("listening on http://{listen}");
-    runtime.block_on(foretwin_serve::serve(listener, node.handle(), stopped()))?;
+    tracing::info!("listening on {}://{listen}", surface.scheme());
+    if let Some(warning) = surface.warning() {
+        tracing::warn!("{warning}");
+    }
+    runtime.block_on(surface.serve(listener, node.handle(), stopped()))?;
     tracing::info!("stopping");
     node.stop()?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn agent(args: &AgentArgs) -> Result<ExitCode> {
+pub fn agent(args: &AgentArgs, credentials: Credentials) -> Result<ExitCode> {
     let mut settings = Settings::load(args.config.as_deref())?;
     if let Some(dir) = &args.data_dir {
         settings.data_dir.clone_from(dir);
     }
     if let Some(server) = &args.server {
         settings.forward.server.clone_from(server);
+    }
+    let Credentials { token_file, ca_file } = credentials;
+    if token_file != Path::new("") {
+        settings.forward.token_file = token_file;
+    }
+    if ca_file != Path::new("") {
+        settings.forward.ca_file = ca_file;
     }
     let config = settings.engine()?;
     if config.forward.server.is_empty() {

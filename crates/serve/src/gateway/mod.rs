@@ -8,7 +8,6 @@ mod influx;
 mod otlp;
 mod remote;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -17,17 +16,17 @@ use foretwin_engine::{Handle, Protocol, Received};
 use foretwin_wire::compress;
 use foretwin_wire::series::Arrival;
 
-use crate::State;
 use crate::blocking::blocking;
 use crate::error::ApiError;
+use crate::routes::Routes;
 
 /// Most bytes of a request as it comes, and unpacked.
 const MOST_PACKED: usize = 16 << 20;
 const MOST_UNPACKED: usize = 32 << 20;
 
 /// Routes of receivers.
-pub(crate) fn routes() -> Router<State> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .route("/api/v1/write", post(remote::write))
         .route("/v1/metrics", post(otlp::metrics))
         .route(grpc::EXPORT, post(grpc::export))

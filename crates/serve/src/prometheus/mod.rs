@@ -11,10 +11,10 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::Json;
 use axum::extract::{DefaultBodyLimit, Path, State as Extract};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use foretwin_engine::Handle;
 use foretwin_query::{
     Answer, Error, Labels, Limits, Matcher, NAME, Source as _, Span, evaluate, parse, parse_selector,
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::State;
+use crate::routes::Routes;
 use answer::Failure;
 use parameters::Parameters;
 
@@ -36,8 +37,8 @@ static TURNS: Semaphore = Semaphore::const_new(4);
 const MOST_FORM: usize = 1 << 20;
 
 /// Routes of queries.
-pub(crate) fn routes() -> Router<State> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .route("/api/v1/query", get(instant).post(instant))
         .route("/api/v1/query_range", get(range).post(range))
         .route("/api/v1/series", get(series).post(series))

@@ -155,10 +155,8 @@ fn hostile_bodies_are_refused_and_the_service_goes_on() {
     }
     assert_eq!(send(server, "/api/v1/write", &[("content-type", "text/plain")], b"x").status, 415);
     assert_eq!(send(server, "/api/v1/write", &REMOTE[..1], b"x").status, 415);
-    let large =
-        b"POST /write HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20000000\r\n\r\n";
-    let answer = server.raw(large);
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    // Just beyond the limit, so that all of it is on its way before the server says no.
+    assert_eq!(send(server, "/write", &[], &vec![b'#'; (16 << 20) + 1000]).status, 413);
     // A page in a browser says where it comes from; senders do not.
     assert_eq!(send(server, "/write", &[("origin", "http://evil.example")], b"m v=1").status, 421);
     let nameless = ReadSeries { labels: labels("nameless", &[]), points: vec![(now_ms(), 1.0)] };

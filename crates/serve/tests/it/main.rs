@@ -4,8 +4,11 @@
 mod agents;
 mod alerts;
 mod bad_requests;
+mod document;
 mod forecasts;
 mod gateways;
+mod guarded;
+mod hostile;
 mod models;
 mod server;
 mod stop;

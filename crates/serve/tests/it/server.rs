@@ -56,6 +56,10 @@ impl Server {
         Self { address, _dir: dir }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -5,8 +5,6 @@ mod judge;
 mod plot;
 mod report;
 mod run;
-#[cfg(test)]
-mod tests;
 mod watch;
 mod world;
 
