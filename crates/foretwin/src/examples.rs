@@ -100,6 +100,9 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("foretwin notify test --config foretwin.toml --sink ops --json", "one of them"),
         ],
     ),
+    ("token create", &[("foretwin token create --name grafana --scope read", "it is shown only now")]),
+    ("token list", &[("foretwin token list", "")]),
+    ("token revoke", &[("foretwin token revoke grafana", "")]),
     (
         "check",
         &[
