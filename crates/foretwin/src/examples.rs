@@ -100,6 +100,9 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("foretwin notify test --config foretwin.toml --sink ops --json", "one of them"),
         ],
     ),
+    ("token create", &[("foretwin token create --name grafana --scope read", "it is shown only now")]),
+    ("token list", &[("foretwin token list", "")]),
+    ("token revoke", &[("foretwin token revoke grafana", "")]),
     (
         "check",
         &[
@@ -129,6 +132,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("foretwin evaluate forecast --data DATA/smd --out forecasts", ""),
             ("foretwin evaluate forecast --simulated 5 --out forecasts", "needs no data"),
         ],
+    ),
+    (
+        "evaluate fleet",
+        &[("foretwin evaluate fleet --instances 1000 --days 30 --plot said.svg", "needs no data")],
     ),
     ("evaluate contrast", &[("foretwin evaluate contrast --data campaign-1 campaign-2", "")]),
     ("evaluate rca", &[("foretwin evaluate rca --data DATA/rca --out ranks.json --json", "")]),

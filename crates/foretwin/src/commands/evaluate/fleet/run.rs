@@ -71,7 +71,7 @@ pub fn run(plan: Plan, learn_days: u32, config: &Config, mut day: impl FnMut(u32
             desk.fail(&world, ending);
         }
         seen = world.endings.len();
-        if minute >= learn_days * DAY && (minute - learn_days * DAY) % (LESSONS * DAY) == 0 {
+        if minute >= learn_days * DAY && (minute - learn_days * DAY).is_multiple_of(LESSONS * DAY) {
             lessons = desk.learn(&world, minute);
         }
         for (n, sample) in arrived.iter().enumerate() {
@@ -142,12 +142,12 @@ impl<'a> Desk<'a> {
     fn take(&mut self, world: &World, (minute, n): (u32, usize), sample: &Sample) {
         let seat = &mut self.seats[n];
         seat.watch.take(minute, sample);
-        if (minute + n as u32) % LOOK != 0 {
+        if !(minute + n as u32).is_multiple_of(LOOK) {
             return;
         }
         let seed = ((n as u64) << 32) ^ u64::from(minute);
         let anew = seat.watch.look(minute, self.config, seed);
-        let kept = (minute / LOOK + 7 * n as u32) % (KEPT / LOOK) == 0;
+        let kept = (minute / LOOK + 7 * n as u32).is_multiple_of(KEPT / LOOK);
         if !anew && !kept {
             return;
         }

@@ -143,7 +143,8 @@ fn disk(sort: usize, peak: f64, chance: &mut Chance) -> DiskTraits {
             traits.data = traits.merged_at * chance.log_between(1.0, 12.0) / day;
         }
         3 => {
-            traits.copied = Some((chance.below(DAY as usize) as u32, if chance.happens(0.5) { 1 } else { 7 }))
+            traits.copied =
+                Some((chance.below(DAY as usize) as u32, if chance.happens(0.5) { 1 } else { 7 }));
         }
         _ => {}
     }
