@@ -15,7 +15,7 @@ use crate::combine;
 use crate::growth::Growth;
 
 /// Features of one interval.
-const FEATURES: usize = 16;
+const FEATURES: usize = 18;
 /// Prior precision of the coefficients, of a mode's offset and of an identity's offset.
 const RIDGE: f64 = 1.0;
 const RIDGE_OFFSET: f64 = 4.0;
@@ -44,6 +44,8 @@ pub struct Situation {
     ground: Option<f64>,
     /// Probability within each horizon of first passage judged by how long trends last; empty where it was not asked.
     passage: Vec<f64>,
+    /// 1 right after a failure, fading to nothing within a day; 0 where none is known.
+    recent: f64,
 }
 
 impl Situation {
@@ -67,7 +69,16 @@ impl Situation {
             lasted_s: worst.map_or(0.0, |one| one.lasted_s),
             ground: worst.and_then(|one| one.ground),
             passage: Vec::new(),
+            recent: 0.0,
         }
+    }
+
+    /// The same, so long after its last failure: failures come in clusters while their cause is there, and a cluster is no
+    /// constant rate (self-exciting processes: Hawkes, Biometrika 58, 1971).
+    #[must_use]
+    pub fn after(mut self, failure_s: Option<f64>) -> Self {
+        self.recent = failure_s.map_or(0.0, |since| (-since.max(0.0) / FADES_S).exp());
+        self
     }
 
     /// The same, with what the [`risk`](crate::risk()) of each resource says beside it: an independent opinion.
@@ -91,6 +102,7 @@ impl Situation {
         if !self.passage.is_empty() {
             features[12] = Self::odds(&self.passage, index) - CALM;
         }
+        features[16] = self.recent;
         if !self.grows {
             features[index.min(2)] = 1.0;
             return (features, CALM);
@@ -104,6 +116,7 @@ impl Situation {
         features[9] = odds * (-self.lasted_s / horizons_s[index]).exp();
         features[10] = (-self.lasted_s / horizons_s[index]).exp();
         features[11] = self.slower + self.ended;
+        features[17] = self.recent * (odds - CALM);
         if let Some(ground) = self.ground {
             // What was reached on other days without harm is no news; what is above it is.
             features[13] = 1.0;
@@ -114,6 +127,8 @@ impl Situation {
     }
 }
 
+/// Seconds after which a failure is a third of the news that it was.
+const FADES_S: f64 = 21_600.0;
 /// Share of the limit by which a level must exceed what is known to be news.
 const NEWS: f64 = 0.01;
 /// Log odds of failure in an interval without growth before anything was learned.
@@ -302,6 +317,7 @@ mod tests {
             lasted_s: 100.0,
             ground: None,
             passage: Vec::new(),
+            recent: 0.0,
         }
     }
 
@@ -371,6 +387,21 @@ mod tests {
             hazard.within(&said, None)[1]
         };
         assert!(ask(0.3, 0.9) > 0.7 && ask(0.3, 0.1) < 0.45 && ask(-0.3, 0.9) < 0.3);
+    }
+
+    #[test]
+    fn failures_that_come_in_clusters_are_no_constant_rate() {
+        let said = |since_s| situation(0.3).after(since_s);
+        let (fresh, old) = (said(Some(600.0)), said(None));
+        let moment = |situation, failed| {
+            let left_s = if failed { 5.0 } else { 1e3 };
+            Moment { situation, identity: Some(1), left_s, failed, weight: 1.0 }
+        };
+        let mut moments: Vec<_> = (0..200).map(|n| moment(&fresh, n % 10 < 8)).collect();
+        moments.extend((0..2000).map(|n| moment(&old, n % 100 == 0)));
+        let hazard = Hazard::fit(&[10.0, 20.0], &moments);
+        let ask = |since_s| hazard.within(&said(since_s), Some(1))[1];
+        assert!(ask(Some(600.0)) > 0.6 && ask(Some(172_800.0)) < 0.05, "{}", ask(Some(172_800.0)));
     }
 
     #[test]

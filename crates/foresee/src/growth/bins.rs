@@ -155,8 +155,9 @@ fn edges(times: &[f64]) -> Vec<f64> {
     let mut at = times.len() - 1;
     loop {
         let age = ages[ages.len() - 1];
-        let two = last - times[at.saturating_sub(2)];
-        let next = two.max(age * (1.0 + growth));
+        let gap = |at: usize| times[at.max(1)] - times[at.max(1) - 1];
+        let two = 2.0 * gap(at).max(gap(at.saturating_sub(1)));
+        let next = age + two.max(age * growth);
         // A rest of less than half a bin belongs to the bin before it.
         if span - next <= 0.5 * (next - age) {
             break;

@@ -11,10 +11,12 @@ const TOP: f64 = 64.0;
 /// Height of the strip of counts.
 const COUNTS: f64 = 46.0;
 /// A cell with its labels.
-const CELL: (f64, f64) = (340.0, 404.0);
+const CELL: (f64, f64) = (340.0, 424.0);
 /// Shares at which the axes are labelled; they end a little beyond.
-const TICKS: [(f64, &str); 7] =
-    [(0.001, "0.1"), (0.01, "1"), (0.1, "10"), (0.3, "30"), (0.5, "50"), (0.9, "90"), (0.99, "99")];
+const TICKS: [(f64, &str); 6] =
+    [(0.001, "0.1"), (0.01, "1"), (0.1, "10"), (0.5, "50"), (0.9, "90"), (0.99, "99")];
+/// Statements from which on a point is filled and joined: fewer say little.
+const MANY: usize = 30;
 const ENDS: (f64, f64) = (0.0003, 0.997);
 const INK: &str = "#1f2933";
 const FAINT: &str = "#c3cad3";
@@ -104,23 +106,27 @@ fn marks(svg: &mut String, bins: &[Bin]) {
     let known: Vec<&Bin> = bins.iter().filter(|bin| bin.statements > 0).collect();
     let most = known.iter().map(|bin| bin.statements).max().unwrap_or(1) as f64;
     let mut line = String::new();
-    for (n, bin) in known.iter().enumerate() {
+    for bin in &known {
         let (x, y) = (LEFT + place(bin.said), bottom - place(bin.came));
         let (low, high) = interval(bin);
-        let _ = write!(line, "{}{x:.1} {y:.1}", if n == 0 { "M" } else { "L" });
+        let many = bin.statements >= MANY;
+        if many {
+            let _ = write!(line, "{}{x:.1} {y:.1}", if line.is_empty() { "M" } else { "L" });
+        }
+        let fill = if many { MARK } else { "#ffffff" };
         let tall = COUNTS * ((bin.statements as f64).ln_1p() / most.ln_1p()).max(0.04);
         let _ = writeln!(
             svg,
             "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"{MARK}\" stroke-width=\"1.4\"/>\
-             <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.4\" fill=\"{MARK}\"/>\
+             <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.4\" fill=\"{fill}\" stroke=\"{MARK}\"/>\
              <rect x=\"{:.1}\" y=\"{:.0}\" width=\"7\" height=\"{tall:.1}\" fill=\"{MARK}\" fill-opacity=\"0.45\"/>\
              <text transform=\"translate({:.1},{:.0}) rotate(90)\" font-size=\"9\">{}</text>",
             bottom - place(low),
             bottom - place(high),
-            x - 8.0,
+            x - 3.5,
             bottom + 38.0,
-            x + 1.5,
-            bottom + 38.0,
+            x - 3.0,
+            bottom + 41.0 + tall,
             bin.statements,
         );
     }

@@ -116,7 +116,7 @@ impl<'a> Desk<'a> {
     /// A failure ends a record, and is told to the policy.
     fn fail(&mut self, world: &World, ending: &Ending) {
         let seat = &mut self.seats[ending.instance];
-        seat.watch.fail(ending.mode);
+        seat.watch.fail(ending.minute, ending.mode);
         let outcome = Outcome { ended_s: 60.0 * f64::from(ending.minute), failed: true, onset_s: None };
         let identity = Some(world.instances[ending.instance].identity as u64);
         self.records.push(Record { identity, moments: std::mem::take(&mut seat.moments), outcome });

@@ -49,6 +49,7 @@ pub struct Watch {
     resources: [Resource; RESOURCES],
     requests: VecDeque<(Timestamp, f64)>,
     counter: Option<(Timestamp, f64)>,
+    failed: Option<u32>,
     /// How many growths were read.
     pub reads: u64,
 }
@@ -76,7 +77,8 @@ impl Watch {
     }
 
     /// It failed: what it reached before that is no known ground, and whatever grew began anew.
-    pub fn fail(&mut self, mode: FailureMode) {
+    pub fn fail(&mut self, minute: u32, mode: FailureMode) {
+        self.failed = Some(minute);
         for (resource, _) in self.resources.iter_mut().zip(MODES).filter(|(_, (own, _))| *own == mode) {
             resource.peaks.clear();
             resource.least = (0, f64::INFINITY);
@@ -87,8 +89,9 @@ impl Watch {
     /// Reads what has to be read anew; false if nothing had.
     pub fn look(&mut self, minute: u32, config: &Config, seed: u64) -> bool {
         let mut anew = false;
+        let fresh = self.failed.is_some_and(|at| minute - at < LOOKS[0]);
         for n in 0..RESOURCES {
-            if self.resources[n].is_stale(minute) {
+            if self.resources[n].is_stale(minute, fresh) {
                 self.read(n, minute, config, seed);
                 anew = true;
             }
@@ -123,14 +126,15 @@ impl Watch {
     pub fn situation(&self, minute: u32, config: &Config) -> Situation {
         let growths: Vec<Growth> = self.resources.iter().filter_map(|one| one.growth.clone()).collect();
         let mut situation = Situation::new(&growths, &config.horizons_s);
+        let failed_s = self.failed.map(|at| 60.0 * f64::from(minute - at));
         if growths.is_empty() {
-            return situation;
+            return situation.after(failed_s);
         }
         let finite = situation.arrivals.partition_point(|t| t.is_finite());
         let speaks = 2 * finite > situation.arrivals.len();
         let thinned = situation.arrivals.iter().skip(THINNED / 2).step_by(THINNED);
         situation.arrivals = thinned.filter(|_| speaks).copied().collect();
-        situation.beside(&self.risks(minute, config, u64::from(minute)), &config.horizons_s)
+        situation.beside(&self.risks(minute, config, u64::from(minute)), &config.horizons_s).after(failed_s)
     }
 
     /// The risks of what grows, by which the product names causes.
@@ -153,8 +157,12 @@ impl Resource {
         self.history.limit().zip(self.history.newest()).map_or(f64::NAN, |(limit, used)| limit - used)
     }
 
-    fn is_stale(&self, minute: u32) -> bool {
+    fn is_stale(&self, minute: u32, fresh: bool) -> bool {
         let Some(looked) = self.looked else { return self.history.len() >= 30 };
+        if fresh && self.likely[0] > NOTABLE[0] {
+            // What failed lately may fail again: its cause is likely there still.
+            return minute - looked >= LOOKS[2];
+        }
         let hot = NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count();
         // What stays below the levels of other days can wait.
         let every = if self.is_known() { 4 * LOOKS[hot] } else { LOOKS[hot] };
