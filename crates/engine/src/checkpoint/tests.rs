@@ -12,6 +12,9 @@ use crate::registry::Registry;
 const LEARNED: usize = 4000;
 const ALL: usize = 5000;
 
+/// What happens to a file.
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// One instance of two metrics in a directory, as several lives see it.
 struct Life {
     pipeline: Pipeline,
