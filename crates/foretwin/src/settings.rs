@@ -57,9 +57,10 @@ impl Settings {
 
     /// Who is told of alerts; links lead to where this node listens, unless told otherwise.
     pub fn receivers(&self) -> Vec<foretwin_notify::Sink> {
+        let scheme = if self.serve.has_tls() { "https" } else { "http" };
         let mut sinks = self.notify.clone();
         for sink in sinks.iter_mut().filter(|sink| sink.external_url.is_empty()) {
-            sink.external_url = format!("http://{}", self.serve.listen);
+            sink.external_url = format!("{scheme}://{}", self.serve.listen);
         }
         sinks
     }

@@ -112,7 +112,7 @@ impl Config {
     }
 
     /// Whether TLS is wanted.
-    pub(crate) fn has_tls(&self) -> bool {
+    pub fn has_tls(&self) -> bool {
         !self.tls.certificate.as_os_str().is_empty()
     }
 }

@@ -80,11 +80,13 @@ pub struct TwinsView {
 /// One instance and its twin.
 #[derive(Debug, Clone, Serialize)]
 pub struct TwinView {
-    /// Whose twin.
+    /// Whose twin; in JSON the contrast says it, and a name stands there once.
+    #[serde(skip)]
     pub instance: InstanceId,
     /// The instance that reports the probes of its host; none where no twin runs.
     pub probes: Option<InstanceId>,
-    /// What those run in.
+    /// What those run in; in JSON the contrast says it.
+    #[serde(skip)]
     pub fidelity: Option<Fidelity>,
     /// Its replay, where one was asked for.
     pub replay: Option<TwinStatus>,
