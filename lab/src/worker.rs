@@ -94,18 +94,7 @@ pub fn work(order: &str) -> Result<()> {
 fn follow(order: &Order) -> Result<Option<(FailureKind, String)>> {
     let (scenario, draw, change) = (order.plan.scenario, order.plan.draw(), order.plan.change);
     let mut load = Load::new(draw.load_seed);
-    let setting = Setting {
-        draw,
-        rng: Rng::new(draw.scenario_seed),
-        mean_load: load.mean(),
-        disk: order.disk.clone().unwrap_or_default(),
-        disk_bytes: order.plan.disk_bytes() as f64,
-        inodes: order.plan.inodes as f64,
-        descriptors: order.plan.descriptors as f64,
-        pids: order.plan.pids as f64,
-        scratch: order.scratch.clone(),
-    };
-    let begun = settle(order).and_then(|()| scenario.begin(setting));
+    let begun = settle(order).and_then(|()| scenario.begin(setting(order, load.mean())));
     let mut course = match begun {
         Ok(course) => course,
         Err(error) => return Ok(Some((FailureKind::Crash, format!("could not begin: {error}")))),
@@ -135,6 +124,22 @@ fn follow(order: &Order) -> Result<Option<(FailureKind, String)>> {
         }
     }
     Ok(None)
+}
+
+/// What the course is made from.
+fn setting(order: &Order, mean_load: f64) -> Setting {
+    let draw = order.plan.draw();
+    Setting {
+        draw,
+        rng: Rng::new(draw.scenario_seed),
+        mean_load,
+        disk: order.disk.clone().unwrap_or_default(),
+        disk_bytes: order.plan.disk_bytes() as f64,
+        inodes: order.plan.inodes as f64,
+        descriptors: order.plan.descriptors as f64,
+        pids: order.plan.pids as f64,
+        scratch: order.scratch.clone(),
+    }
 }
 
 /// Becomes a new process under the same number, with nothing of its memory; returns only if that failed.

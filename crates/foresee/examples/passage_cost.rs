@@ -36,8 +36,7 @@ fn grow(name: &str, seconds: u32, mut used: impl FnMut(f64) -> f64) {
     let (mut times, mut values) = (Vec::new(), Vec::new());
     history.series(&mut times, &mut values);
     let work: Vec<f64> = times.iter().map(|at| 1.0 + 0.5 * (at.seconds() / 20.0).sin()).collect();
-    let now = Timestamp::from_seconds(f64::from(seconds - 1));
-    let mode = FailureMode::MemoryExhaustion;
+    let (now, mode) = (Timestamp::from_seconds(f64::from(seconds - 1)), FailureMode::MemoryExhaustion);
     let series = Series { metric: "m", mode, times: &times, used: &values, limit: 256.0 };
     let read = |seed: u32| Growth::read(&Evidence { series, work: &work }, now, 86_400.0, u64::from(seed));
     let begin = Instant::now();
@@ -49,18 +48,18 @@ fn grow(name: &str, seconds: u32, mut used: impl FnMut(f64) -> f64) {
     let ask_us = begin.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS);
     let (host, config) = (std::collections::BTreeMap::new(), Config::default());
     let more = Scenario { memory: Some(Change::Times(1.5)), ..Scenario::default() };
+    let grounds = Grounds {
+        growths: &[],
+        highest_load: 1.0,
+        knows_work: true,
+        processors: None,
+        host: &host,
+        horizon_s: 3600.0,
+    };
     let begin = Instant::now();
     for growth in &growths {
         let growths = std::slice::from_ref(growth);
-        let grounds = Grounds {
-            growths,
-            highest_load: 1.0,
-            knows_work: true,
-            processors: None,
-            host: &host,
-            horizon_s: 3600.0,
-        };
-        std::hint::black_box(what_if(&grounds, &more, &config));
+        std::hint::black_box(what_if(&Grounds { growths, ..grounds }, &more, &config));
     }
     let what_us = begin.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS);
     let mean = sum / f64::from(CALLS) / horizons.len() as f64;

@@ -127,6 +127,13 @@ impl Lags {
         self.by_ms.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
+    fn print(&self) {
+        let [half, most, nearly, all] = [0.5, 0.99, 0.999, 1.0].map(|share| self.within(share));
+        println!("lag ms: p50 {half}, p99 {most}, p99.9 {nearly}, max {all}");
+        println!("longest lag of each minute, ms: {:?}", self.longest_ms);
+        println!("longest time of each minute until durable, ms: {:?}", self.durable_ms);
+    }
+
     /// Milliseconds within which this share of the scores came.
     fn within(&self, share: f64) -> usize {
         let wanted = (share * self.count() as f64).ceil() as u64;
@@ -263,11 +270,8 @@ fn measure(handle: &Handle, fleet: &Fleet, (plan, senders): (&Plan, usize)) -> O
     let sum = |part: fn(&Sent) -> f64| sent.iter().map(part).sum::<f64>();
     println!("frames {frames}, scored {scored}, missed {}", frames.saturating_sub(scored));
     if !plan.flat {
-        let [half, most, nearly, all] = [0.5, 0.99, 0.999, 1.0].map(|share| lags.within(share));
-        let busy = sum(|sent| sent.busy as f64);
-        println!("lag ms: p50 {half}, p99 {most}, p99.9 {nearly}, max {all}; the log was busy {busy} times");
-        println!("longest lag of each minute, ms: {:?}", lags.longest_ms);
-        println!("longest time of each minute until durable, ms: {:?}", lags.durable_ms);
+        lags.print();
+        println!("the log was busy {} times", sum(|sent| sent.busy as f64));
         println!("cores that others took in each minute: {:.2?}", others.cores());
     }
     println!(

@@ -209,19 +209,25 @@ impl World {
                 io: 1e5,
                 throttled: 0.0,
             },
-            kernel: Kernel {
-                parent_throttled: 0.0,
-                cpu_stall: if on_disk { 0.05 } else { stalled },
-                memory_stall: 0.0,
-                io_stall: if on_disk { 0.01 + 0.1 * shortage } else { 0.01 },
-                run_delay: if on_disk { 0.05 } else { stalled },
-                refaults: 0.0,
-                steal: 0.005 * self.rng.uniform(),
-                ..Kernel::UNKNOWN
-            },
+            kernel: self.kernel(stalled, on_disk.then_some(shortage)),
             neighbours,
             twin: Some(twin),
             twin_score: f64::NAN,
+        }
+    }
+
+    /// What the kernel counts: on the processors, or on the disk where that is short.
+    fn kernel(&mut self, stalled: f64, disk: Option<f64>) -> Kernel {
+        let processors = if disk.is_some() { 0.05 } else { stalled };
+        Kernel {
+            parent_throttled: 0.0,
+            cpu_stall: processors,
+            memory_stall: 0.0,
+            io_stall: 0.01 + 0.1 * disk.unwrap_or(0.0),
+            run_delay: processors,
+            refaults: 0.0,
+            steal: 0.005 * self.rng.uniform(),
+            ..Kernel::UNKNOWN
         }
     }
 
