@@ -129,7 +129,9 @@ fn pages_of_instances_show_each_once() {
     for n in 0..7 {
         assert_eq!(server.ingest(&format!("paged-{n}"), 2, |n| n as f64).status, 200);
     }
-    server.wait_until("listed", || server.get("/api/v1/instances/paged-6").status == 200);
+    // Two workers apply what was sent, each half of the partitions.
+    let listed = |n: usize| server.get(&format!("/api/v1/instances/paged-{n}")).status == 200;
+    server.wait_until("listed", || (0..7).all(listed));
     let (mut seen, mut path) = (Vec::new(), "/api/v1/instances?limit=3".to_owned());
     loop {
         let page = server.get(&path).json();

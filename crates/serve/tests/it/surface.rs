@@ -130,7 +130,7 @@ fn the_page_is_there() {
     let server = server();
     let page = server.get("/");
     assert!(page.status == 200 && page.body.contains("<html"));
-    for file in ["app.js", "model.js", "style.css"] {
+    for file in ["app.js", "app.css"] {
         assert_eq!(server.get(&format!("/{file}")).status, 200, "{file}");
     }
 }
