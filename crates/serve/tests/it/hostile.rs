@@ -43,9 +43,15 @@ fn exchange(server: &Server, request: &[u8]) -> String {
     socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
     // A server that refuses early closes before all of it is sent.
     let _ = socket.write_all(request);
-    let mut answer = Vec::new();
-    let _ = socket.take(1 << 20).read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    let (mut answer, mut chunk) = (String::new(), [0; 1 << 16]);
+    while let Ok(read) = socket.read(&mut chunk) {
+        answer.push_str(&String::from_utf8_lossy(&chunk[..read]));
+        // A stream of events has no end: that it begins is the answer.
+        if read == 0 || answer.len() > 1 << 20 || answer.contains("text/event-stream") {
+            break;
+        }
+    }
+    answer
 }
 
 fn status(answer: &str) -> Option<u16> {
