@@ -147,6 +147,7 @@ fn responses(endpoint: &Endpoint) -> Map<String, Value> {
         let about = "An error as the protocol has it; of access and limits as everywhere here";
         responses.insert("default".into(), json!({"description": about, "content": content(Sort::Foreign)}));
         responses.insert(endpoint.status.to_owned(), answer(endpoint.about));
+        responses.insert("204".into(), json!({"description": "Done, and nothing to say"}));
         return responses;
     }
     for (status, _) in ERRORS {
