@@ -66,7 +66,9 @@ impl Pipeline {
         };
         for (id, known) in pipeline.store.instances() {
             let mut shard = pipeline.shard(id.partition());
-            shard.watch(&id, || known.instance).0.vanished = known.vanished;
+            let watched = shard.watch(&id, || known.instance).0;
+            watched.vanished = known.vanished;
+            watched.noticed = known.vanished.unwrap_or_default();
         }
         // Agents do not say again who is whose twin.
         let known = pipeline.described();
@@ -136,6 +138,7 @@ impl Pipeline {
                 // Frames that came meanwhile are the better proof.
                 if let Some(watched) = shard.watched.get_mut(instance).filter(|one| one.last() <= *at) {
                     watched.vanished = Some(*at);
+                    watched.noticed = crate::handle::wall_clock();
                     self.detected.add(watched.main().and_then(|feed| feed.detector.ended(instance)));
                     self.contrasts.vanished(&watched.instance);
                 }

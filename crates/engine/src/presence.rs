@@ -9,7 +9,7 @@ use crate::shard::Watched;
 
 /// Silence of an instance, while its host speaks, after which it is gone.
 const SILENCE_US: i64 = 60 * SECOND_US;
-/// How long the gone are kept at hand; the store keeps their history.
+/// How long the gone are kept at hand, from when this node noticed; the store keeps their history.
 const REMEMBERED_US: i64 = HOUR_US;
 
 impl Pipeline {
@@ -37,9 +37,9 @@ impl Pipeline {
     /// Lets go of instances that have been gone for long.
     pub(crate) fn forget(&self, now: Timestamp) {
         for partition in Partition::all() {
-            let long_gone = |at: Timestamp| now.0.saturating_sub(at.0) > REMEMBERED_US;
             self.shard(partition).watched.retain(|_, watched| {
-                let forgotten = watched.vanished.is_some_and(long_gone);
+                let long_gone = now.0.saturating_sub(watched.noticed.0) > REMEMBERED_US;
+                let forgotten = watched.vanished.is_some() && long_gone;
                 if forgotten {
                     self.registry.retire(&watched.instance);
                 }

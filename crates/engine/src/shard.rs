@@ -33,6 +33,8 @@ pub(crate) struct Shard {
 pub(crate) struct Watched {
     pub(crate) instance: Instance,
     pub(crate) vanished: Option<Timestamp>,
+    /// When this node took note of that, by its own clock: telemetry may be of long ago.
+    pub(crate) noticed: Timestamp,
     /// Time of the last frame that was not late; goes back when the clock was set back.
     pub(crate) newest: Timestamp,
     pub(crate) feeds: Vec<Feed>,
@@ -98,6 +100,7 @@ impl Watched {
             cohort: cohort(&instance),
             instance,
             vanished: None,
+            noticed: Timestamp::default(),
             newest: Timestamp::default(),
             feeds: Vec::new(),
             gathers: HashMap::new(),

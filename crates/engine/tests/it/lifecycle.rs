@@ -149,3 +149,22 @@ fn a_changed_schema_keeps_the_history_of_its_series() {
     assert!(memory.trend.span_s > 150.0 && memory.at(3600.0) > 0.5, "{memory:?}");
     node.stop().unwrap();
 }
+
+#[test]
+fn who_fell_silent_long_ago_is_kept_at_hand_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = quiet(dir.path());
+    let handle = node.handle();
+    // Telemetry of years ago, of one host: one of its instances ends early.
+    for (id, frames) in [("ended", 2), ("went-on", 200)] {
+        let window = recording(id, (0..frames).map(f64::from));
+        handle.ingest(records(&window, Origin::default())).unwrap();
+    }
+    let ended = InstanceId::new("ended");
+    until("gone", || handle.instance(&ended).is_ok_and(|one| !one.alive));
+    // Who is gone is looked through every second.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert!(!handle.instance(&ended).unwrap().alive);
+    assert!(handle.instance(&InstanceId::new("went-on")).unwrap().alive);
+    node.stop().unwrap();
+}

@@ -161,7 +161,8 @@ impl Server {
             Metric::gauge("used", "By", Role::Utilization).stored(Storage::F64).against("limit", mode);
         let limit = Metric::gauge("limit", "By", Role::Limit).stored(Storage::F64);
         let schema = Schema::new(vec![gauge, limit]);
-        let instance = Instance::new(id, InstanceKind::Application, "elsewhere", id);
+        // Each on a host of its own: who is silent while others of a host speak counts as gone.
+        let instance = Instance::new(id, InstanceKind::Application, id, id);
         let mut batch = Batch::new(schema.id(), 2);
         for n in frames {
             let at = start + n as i64 * 1_000_000;
