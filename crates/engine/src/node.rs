@@ -68,6 +68,7 @@ impl Node {
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
         pipeline.contrasts.recall(disk.clone(), &config.data_dir);
+        reports.recall(&pipeline.past)?;
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();

@@ -6,6 +6,9 @@ use crate::{Statement, combine};
 
 /// Probabilities are believed between these odds.
 const LEAST: f64 = 1e-4;
+/// Log odds are moved by at most this, which is found to within this many halvings.
+const MOST: f64 = 20.0;
+const HALVINGS: u32 = 40;
 /// A risk that has less than this at the longest horizon is not what a learned probability speaks of.
 const NOTABLE: f64 = 1e-3;
 
@@ -14,7 +17,7 @@ const NOTABLE: f64 = 1e-3;
 pub struct Blend {
     /// Horizon in seconds and probability, ascending in both.
     pub within: Vec<(f64, f64)>,
-    /// By how much the log odds of first passage were moved at each horizon.
+    /// By how much the log odds of each risk were moved at each horizon.
     shifts: Vec<(f64, f64)>,
 }
 
@@ -36,12 +39,17 @@ pub fn blend(risks: &mut [Risk], learned: &Statement, horizons_s: &[f64]) -> Ble
         // Without weight nothing is touched, not even by rounding.
         let together = if weight > 0.0 { moved(passage, shift) } else { passage };
         within.push((horizon_s, together.max(before)));
-        shifts.push((horizon_s, shift));
+        shifts.push((
+            horizon_s,
+            if weight > 0.0 { common(risks, horizon_s, together.max(before)) } else { 0.0 },
+        ));
     }
-    let blend = Blend { within, shifts };
+    let mut blend = Blend { within, shifts };
     let furthest = horizons_s.last().copied().unwrap_or(0.0);
     if combine(risks, furthest) >= NOTABLE {
         risks.iter_mut().for_each(|risk| blend.apply(risk));
+        // What the risks say together is the statement: nothing may be said twice and differently.
+        blend.within.iter_mut().for_each(|(horizon_s, p)| *p = combine(risks, *horizon_s));
         if let Some(first) = risks.first_mut().filter(|_| learned.abstains.is_none()) {
             first.time_to_failure = sooner(learned.time_to_failure, first.time_to_failure);
         }
@@ -60,6 +68,10 @@ impl Blend {
             }
             before = *p;
         }
+        let last = self.shifts.last().map_or(0.0, |&(_, shift)| shift);
+        if last != 0.0 {
+            risk.never = (1.0 - moved(1.0 - risk.never, last)).min(1.0 - before);
+        }
     }
 
     fn shift(&self, horizon_s: f64) -> f64 {
@@ -77,6 +89,22 @@ impl Blend {
 /// What was learned of the time, where it says anything.
 fn sooner(learned: Quantiles, passage: Quantiles) -> Quantiles {
     if learned.p50.is_some() { learned } else { passage }
+}
+
+/// The amount by which the log odds of every risk must move so that together they say `wanted`, by bisection; of one
+/// risk the difference.
+fn common(risks: &[Risk], horizon_s: f64, wanted: f64) -> f64 {
+    if let [only] = risks {
+        return log_odds(wanted) - log_odds(only.at(horizon_s));
+    }
+    let together =
+        |shift| 1.0 - risks.iter().map(|risk| 1.0 - moved(risk.at(horizon_s), shift)).product::<f64>();
+    let (mut low, mut high) = (-MOST, MOST);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if together(middle) < wanted { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 fn log_odds(p: f64) -> f64 {
@@ -111,6 +139,22 @@ mod tests {
         }
         assert_eq!(said[0], passage);
         assert!(said.windows(2).all(|pair| pair[1] < pair[0]) && (said[3] - 0.1).abs() < 1e-9, "{said:?}");
+    }
+
+    #[test]
+    fn several_risks_are_moved_to_what_they_say_together() {
+        let horizons = [900.0, 3600.0, 86_400.0];
+        for said in [0.05, 0.5, 0.97] {
+            let mut risks = [leak(0.8), leak(0.3), leak(0.0)];
+            let learned =
+                Statement { within: vec![said; 3], confidence: vec![1.0; 3], ..statement(said, 1.0) };
+            let together = blend(&mut risks, &learned, &horizons);
+            assert!((together.at(3600.0) - said).abs() < 1e-3, "{said}: {together:?}");
+            for horizon_s in horizons {
+                assert!((combine(&risks, horizon_s) - together.at(horizon_s)).abs() < 1e-12);
+            }
+            assert!(risks[0].at(3600.0) > risks[1].at(3600.0) && 1.0 - risks[0].never >= risks[0].at(3600.0));
+        }
     }
 
     #[test]

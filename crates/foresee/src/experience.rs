@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foretwin_core::{FailureMode, Quantiles};
+use foretwin_core::{FailureMode, Quantiles, probability_at};
 
 use crate::hazard::{Hazard, Moment, Situation};
 use crate::interval::Interval;
@@ -43,6 +43,24 @@ pub struct Statement {
     pub confidence: Vec<f64>,
     /// Why nothing should be concluded, where that is so.
     pub abstains: Option<String>,
+}
+
+impl Statement {
+    /// The same at other horizons than the `made_s` that it was made for: linear between them, constant beyond. Support is
+    /// that of the next horizon that it is known for.
+    #[must_use]
+    pub fn at(&self, made_s: &[f64], horizons_s: &[f64]) -> Self {
+        let known: Vec<(f64, f64)> = made_s.iter().copied().zip(self.within.iter().copied()).collect();
+        let support = |horizon_s: f64| {
+            let next = made_s.partition_point(|&made| made < horizon_s).min(self.confidence.len().max(1) - 1);
+            self.confidence.get(next).copied().unwrap_or(0.0)
+        };
+        Self {
+            within: horizons_s.iter().map(|&horizon_s| probability_at(&known, horizon_s)).collect(),
+            confidence: horizons_s.iter().map(|&horizon_s| support(horizon_s)).collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// The learned model of failure.

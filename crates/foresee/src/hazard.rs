@@ -5,18 +5,22 @@
 //! "Discrete-time methods for the analysis of event histories", Sociological Methodology 13, 1982). An interval counts only
 //! where it was seen to its end or to the failure, so censored instances say what they know and no more. Coefficients
 //! shrink towards "the futures are right"; instances of one workload identity share an offset that shrinks towards
-//! none, as in a random-effects model, so a rare workload borrows from all others.
+//! none, as in a random-effects model, so a rare workload borrows from all others. So does every known issue that a
+//! report has: an issue that came before no more failures than others keeps an offset of nearly nothing.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use foretwin_core::{FailureMode, Risk};
 
 use crate::combine;
 use crate::growth::Growth;
+use crate::signs::{SIGNS, Signs};
 
-/// Features of one interval.
-const FEATURES: usize = 18;
-/// Prior precision of the coefficients, of a mode's offset and of an identity's offset.
+/// Features of one interval: those of what grows, then the signs beside it.
+const GROWING: usize = 18;
+const FEATURES: usize = GROWING + SIGNS;
+/// Prior precision of the coefficients, and of the offset of a mode, an identity or a known issue.
 const RIDGE: f64 = 1.0;
 const RIDGE_OFFSET: f64 = 4.0;
 /// The drawn futures are so many.
@@ -46,6 +50,7 @@ pub struct Situation {
     passage: Vec<f64>,
     /// 1 right after a failure, fading to nothing within a day; 0 where none is known.
     recent: f64,
+    signs: Signs,
 }
 
 impl Situation {
@@ -70,7 +75,15 @@ impl Situation {
             ground: worst.and_then(|one| one.ground),
             passage: Vec::new(),
             recent: 0.0,
+            signs: Signs::default(),
         }
+    }
+
+    /// The same, amid these signs of trouble.
+    #[must_use]
+    pub fn amid(mut self, signs: Signs) -> Self {
+        self.signs = signs;
+        self
     }
 
     /// The same, so long after its last failure: failures come in clusters while their cause is there, and a cluster is no
@@ -103,6 +116,7 @@ impl Situation {
             features[12] = Self::odds(&self.passage, index) - CALM;
         }
         features[16] = self.recent;
+        features[GROWING..].copy_from_slice(&self.signs.features());
         if !self.grows {
             features[index.min(2)] = 1.0;
             return (features, CALM);
@@ -135,11 +149,12 @@ const NEWS: f64 = 0.01;
 const CALM: f64 = -6.0;
 
 /// An interval that was seen to its end, or to the failure in it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Exposure {
     features: [f64; FEATURES],
     offset: f64,
-    group: [usize; 2],
+    /// Columns of the offsets that it shares with others: of its mode, its identity and its known issues.
+    groups: Rc<[usize]>,
     failed: bool,
     weight: f64,
 }
@@ -151,6 +166,7 @@ pub struct Hazard {
     coefficients: Vec<f64>,
     modes: BTreeMap<FailureMode, usize>,
     identities: BTreeMap<u64, usize>,
+    issues: BTreeMap<u64, usize>,
     /// Intervals and failures seen, by horizon, without and with growth.
     support: Vec<[(f64, f64); 2]>,
 }
@@ -179,26 +195,22 @@ impl Hazard {
         for moment in moments {
             hazard.expose(moment, &mut exposures);
         }
-        let groups = hazard.modes.len() + hazard.identities.len();
-        hazard.coefficients = newton(&exposures, FEATURES + groups);
+        hazard.coefficients = newton(&exposures, FEATURES + hazard.offsets());
         hazard
     }
 
     /// Adds the intervals of one moment that were seen to their end.
     fn expose(&mut self, moment: &Moment<'_>, exposures: &mut Vec<Exposure>) {
         let situation = moment.situation;
-        let groups = self.modes.len() + self.identities.len();
-        let mode = *self.modes.entry(situation.mode).or_insert(groups);
-        let groups = self.modes.len() + self.identities.len();
-        let identity = moment.identity.map(|identity| *self.identities.entry(identity).or_insert(groups));
+        let groups = self.groups(moment);
         for index in 0..self.horizons_s.len() {
             let failed = moment.failed && moment.left_s <= self.horizons_s[index];
             if !failed && moment.left_s < self.horizons_s[index] {
                 break;
             }
             let (features, offset) = situation.features(index, &self.horizons_s);
-            let group = [FEATURES + mode, identity.map_or(usize::MAX, |group| FEATURES + group)];
-            exposures.push(Exposure { features, offset, group, failed, weight: moment.weight });
+            let (groups, weight) = (groups.clone(), moment.weight);
+            exposures.push(Exposure { features, offset, groups, failed, weight });
             let support = &mut self.support[index][usize::from(situation.grows)];
             support.0 += moment.weight;
             support.1 += moment.weight * f64::from(u8::from(failed));
@@ -208,12 +220,34 @@ impl Hazard {
         }
     }
 
+    /// How many offsets there are.
+    fn offsets(&self) -> usize {
+        self.modes.len() + self.identities.len() + self.issues.len()
+    }
+
+    /// Columns of the offsets of a moment; those that are new get one.
+    fn groups(&mut self, moment: &Moment<'_>) -> Rc<[usize]> {
+        let fresh = self.offsets();
+        let mut columns = vec![FEATURES + *self.modes.entry(moment.situation.mode).or_insert(fresh)];
+        if let Some(identity) = moment.identity {
+            let fresh = self.offsets();
+            columns.push(FEATURES + *self.identities.entry(identity).or_insert(fresh));
+        }
+        for &issue in &moment.situation.signs.issues {
+            let fresh = self.offsets();
+            columns.push(FEATURES + *self.issues.entry(issue).or_insert(fresh));
+        }
+        columns.into()
+    }
+
     /// Calibrated probabilities within each horizon.
     #[must_use]
     pub fn within(&self, situation: &Situation, identity: Option<u64>) -> Vec<f64> {
         let group = |found: Option<&usize>| found.map_or(0.0, |&group| self.coefficients[FEATURES + group]);
+        let issues = situation.signs.issues.iter().map(|issue| group(self.issues.get(issue)));
         let offset = group(self.modes.get(&situation.mode))
-            + group(identity.and_then(|identity| self.identities.get(&identity)));
+            + group(identity.and_then(|identity| self.identities.get(&identity)))
+            + issues.sum::<f64>();
         let mut survives = 1.0;
         (0..self.horizons_s.len())
             .map(|index| {
@@ -277,7 +311,7 @@ fn newton(exposures: &[Exposure], width: usize) -> Vec<f64> {
 /// The features of an exposure that are not zero, with their columns.
 fn entries(one: &Exposure) -> Vec<(usize, f64)> {
     let own = one.features.iter().copied().enumerate().filter(|(_, x)| *x != 0.0);
-    own.chain(one.group.iter().filter(|&&group| group != usize::MAX).map(|&group| (group, 1.0))).collect()
+    own.chain(one.groups.iter().map(|&group| (group, 1.0))).collect()
 }
 
 /// Solves a positive definite system by elimination.
@@ -318,6 +352,7 @@ mod tests {
             ground: None,
             passage: Vec::new(),
             recent: 0.0,
+            signs: Signs::default(),
         }
     }
 
@@ -402,6 +437,47 @@ mod tests {
         let hazard = Hazard::fit(&[10.0, 20.0], &moments);
         let ask = |since_s| hazard.within(&said(since_s), Some(1))[1];
         assert!(ask(Some(600.0)) > 0.6 && ask(Some(172_800.0)) < 0.05, "{}", ask(Some(172_800.0)));
+    }
+
+    /// Signs that come before failures, and signs that come as often before none.
+    #[test]
+    fn signs_that_precede_failures_raise_the_hazard_and_others_leave_it() {
+        let mut rng = Rng::new(6);
+        let amid = |anomaly: f64, infrastructure: f64, issues: &[u64]| {
+            let signs = Signs {
+                anomaly: Some(anomaly),
+                infrastructure: Some(infrastructure),
+                issues: issues.to_vec(),
+            };
+            situation(0.1).amid(signs)
+        };
+        let drawn: Vec<_> = (0..4000)
+            .map(|n| {
+                let issues: Vec<u64> =
+                    [(n % 5 == 0).then_some(11), (n % 4 == 0).then_some(22)].into_iter().flatten().collect();
+                let (anomaly, infrastructure) = (if n % 7 == 0 { 4.0 } else { 0.5 }, rng.uniform());
+                let chance = 0.1 + if n % 5 == 0 { 0.5 } else { 0.0 } + if n % 7 == 0 { 0.3 } else { 0.0 };
+                (amid(anomaly, infrastructure, &issues), rng.uniform() < chance)
+            })
+            .collect();
+        let moments: Vec<_> = drawn
+            .iter()
+            .map(|(situation, failed)| {
+                let left_s = if *failed { 15.0 } else { 1e3 };
+                Moment { situation, identity: None, left_s, failed: *failed, weight: 1.0 }
+            })
+            .collect();
+        let hazard = Hazard::fit(&[10.0, 20.0], &moments);
+        let ask = |anomaly, infrastructure, issues: &[u64]| {
+            hazard.within(&amid(anomaly, infrastructure, issues), None)[1]
+        };
+        let (calm, flagged) = (ask(0.5, 0.0, &[]), ask(0.5, 0.0, &[11]));
+        assert!((calm - 0.1).abs() < 0.04 && (flagged - 0.6).abs() < 0.08, "{calm} {flagged}");
+        assert!(ask(4.0, 0.0, &[]) > calm + 0.15, "an anomaly comes before failures: {}", ask(4.0, 0.0, &[]));
+        // One that comes before none, one that nobody has seen, and a contrast that says nothing.
+        for same in [ask(0.5, 0.0, &[22]), ask(0.5, 0.0, &[99]), ask(0.5, 1.0, &[])] {
+            assert!((same - calm).abs() < 0.03, "{same} {calm}");
+        }
     }
 
     #[test]

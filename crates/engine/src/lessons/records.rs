@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use foretwin_core::{Instance, InstanceId, Maintenance, SECOND_US, Timestamp};
+use foretwin_core::{Instance, InstanceId, Maintenance, Risk, SECOND_US, Schema, Timestamp};
 use foretwin_foresee::{Growth, Outcome, Record, Situation};
+use foretwin_store::Query;
 
 use crate::feed::Feed;
+use crate::ground::{self, Place};
 use crate::outputs;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, SPEAKS_S};
 use crate::shard::cohort;
+use crate::situation::{self, Seen};
 
 /// Failures that are learned from, the latest; and instances without one beside them.
 const FAILURES: usize = 100;
@@ -108,18 +111,45 @@ fn record(pipeline: &Pipeline, instance: &Instance, life: &Life, work: &[Mainten
 }
 
 /// The situation of an instance as it would have been seen at a moment of its past; nothing later is read.
-fn situation(pipeline: &Pipeline, instance: &Instance, at: Timestamp) -> Situation {
+pub(super) fn situation(pipeline: &Pipeline, instance: &Instance, at: Timestamp) -> Situation {
     let config = &pipeline.config.foresee;
-    let mut growths: Vec<Growth> = Vec::new();
+    let (mut growths, mut risks): (Vec<Growth>, Vec<Risk>) = (Vec::new(), Vec::new());
     for schema in pipeline.store.schemas(&instance.id) {
         let mut feed = Feed::new(&schema);
         if schema.id() == outputs::schema().id() || feed.remembered().is_empty() {
             continue;
         }
-        pipeline.recall(&instance.id, &mut feed, at);
+        pipeline.recall(&instance.id, &mut feed, at + 1);
         growths.extend(feed.growths((at, &instance.id), config, &|_| f64::NAN));
+        risks.extend(feed.risks(at, config, &instance.id));
     }
-    Situation::new(&growths, &config.horizons_s)
+    let said = |schema: &Schema, key: &str| said(pipeline, (&instance.id, at), (schema, key));
+    let seen = Seen {
+        instance: &instance.id,
+        at,
+        growths,
+        risks: &risks,
+        anomaly: said(outputs::schema(), outputs::SCORE),
+        infrastructure: said(outputs::contrast(), outputs::INFRASTRUCTURE),
+    };
+    let ground = |place: Place<'_>| ground::known(pipeline, place, at);
+    situation::situation(seen, &pipeline.past, &ground, &config.horizons_s)
+}
+
+/// The latest that was stored of an output at a moment, if it was recent.
+fn said(
+    pipeline: &Pipeline,
+    (id, at): (&InstanceId, Timestamp),
+    (schema, key): (&Schema, &str),
+) -> Option<f64> {
+    let query = Query {
+        schema: Some(schema.id()),
+        metrics: Some(vec![key.to_owned()]),
+        ..Query::new(id.clone(), at - (SPEAKS_S * 1e6) as i64, at + 1)
+    };
+    let windows = pipeline.store.read(&query).unwrap_or_default();
+    let numbers = windows.iter().filter_map(|window| window.numbers(key)).flatten();
+    numbers.filter(|number| number.is_finite()).last()
 }
 
 /// How many observations a moment of a record counts for: the span of time it stands for against the shortest horizon,
