@@ -237,14 +237,15 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
     ("Profile", "The newest captured profile; null while too little was seen.", "profile: object?"),
     (
         "RehearsalRequest",
-        "How far ahead, how much faster, in what.",
-        "ahead: span, speed?: factor, level?: 'model'|'process'|'container'|'microvm'",
+        "How far ahead, how much faster, in what; with a scenario, what a what-if says of it is verified.",
+        "ahead: span, speed?: factor, level?: 'model'|'process'|'container'|'microvm', scenario?: Scenario",
     ),
     (
         "Rehearsal",
         "What came of a rehearsal, so far.",
         "id: integer, instance: string, asked_us: integer, ahead_s: number, speed: number, progress: number, \
-      done: boolean, fidelity: string?, mode: string?, after_s: number?, message: string",
+      done: boolean, fidelity: string?, mode: string?, after_s: number?, message: string, scenario?: string, \
+      verified?: string",
     ),
     (
         "Task",
