@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Id};
-use crate::paging::{Paging, page};
+use crate::paging::{Paging, answer};
 use crate::{State, when};
 
 /// Points of a series if none are asked for, and at most.
@@ -28,11 +28,7 @@ pub(crate) async fn instances(
     Asked(paging): Asked<Paging>,
 ) -> Result<Json<Value>, ApiError> {
     let instances = blocking(&state.handle, |handle| Ok(handle.instances())).await?;
-    if !paging.is_asked() {
-        return Ok(Json(json!({"instances": instances, "next_cursor": null})));
-    }
-    let (instances, next_cursor) = page(instances, &paging, |one| one.instance.id.as_str().to_owned())?;
-    Ok(Json(json!({"instances": instances, "next_cursor": next_cursor})))
+    Ok(Json(answer("instances", instances, &paging, |one| one.instance.id.as_str().to_owned())?))
 }
 
 /// `GET /api/v1/instances/{id}`

@@ -3,7 +3,9 @@
 //! A cursor names the last member that was seen, not a count: what is added or goes between two pages is neither shown
 //! twice nor makes another be left out.
 
-use serde::Deserialize;
+use foretwin_core::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::access::hex;
 use crate::error::ApiError;
@@ -22,6 +24,11 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
+    /// Of a list that is also asked for other things.
+    pub(crate) fn new(limit: Option<String>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// Whether pages are asked for at all.
     pub(crate) fn is_asked(&self) -> bool {
         self.limit.is_some() || self.cursor.is_some()
@@ -31,6 +38,13 @@ impl Paging {
     pub(crate) fn or_limit(mut self, limit: usize) -> Self {
         self.limit.get_or_insert_with(|| limit.to_string());
         self
+    }
+
+    /// Refuses a larger limit.
+    pub(crate) fn at_most(self, most: usize) -> Result<Self, ApiError> {
+        let few = self.limit()? <= most;
+        let wrong = || ApiError::field("limit", format!("limit must be at most {most} for so many cells"));
+        few.then_some(self).ok_or_else(wrong)
     }
 
     fn limit(&self) -> Result<usize, ApiError> {
@@ -74,6 +88,22 @@ pub(crate) fn page<T>(
     let next = members.last().filter(|_| more);
     let next = next.map(|member| format!("{VERSION}{}", hex(key(member).as_bytes())));
     Ok((members, next))
+}
+
+/// The answer of a list: all members as they come, or where a limit or a cursor is given, a page of them by key.
+pub(crate) fn answer<T: Serialize>(
+    name: &str,
+    members: Vec<T>,
+    paging: &Paging,
+    key: impl Fn(&T) -> String,
+) -> Result<Value, ApiError> {
+    let (members, next) = if paging.is_asked() { page(members, paging, key)? } else { (members, None) };
+    Ok(json!({name: members, "next_cursor": next}))
+}
+
+/// A key that brings the latest first, and then goes by name.
+pub(crate) fn latest_first(at: Timestamp, name: &str) -> String {
+    format!("{} {name}", descending(&format!("{:020}", at.0.max(0))))
 }
 
 /// A key of ASCII text of one length turned round, so that the greatest comes first.
