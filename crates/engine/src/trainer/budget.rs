@@ -49,13 +49,13 @@ impl<'a> Budget<'a> {
 
     /// Hears how far a fit is, and goes on like [`Budget::allow`].
     pub(crate) fn hear(&self, progress: Progress) -> ControlFlow<()> {
-        let (begins, takes) = match progress.stage {
+        let (begins, takes): (f64, f64) = match progress.stage {
             Stage::Features => (0.0, 0.05),
             Stage::Linear => (0.05, 0.15),
             Stage::Lstm => (0.2, 0.75),
             Stage::Threshold => (0.95, 0.05),
         };
-        self.hear_share(takes.mul_add(progress.done.clamp(0.0, 1.0), begins))
+        self.hear_share(begins + takes * progress.done.clamp(0.0, 1.0))
     }
 
     /// The same of work that has no stages. Where it begins anew another fit has begun.
