@@ -28,6 +28,9 @@ const LONG_MS: i64 = 6 * 3_600_000;
 /// Points of what is expected.
 const EXPECTED_POINTS: usize = 11_000;
 
+/// What is looked at first where only the newest point counts: most of it is still in memory.
+const RECENT_MS: i64 = 30_000;
+
 const EXPECTED: [&str; 2] = ["foretwin_expected", "foretwin_expected_scale"];
 const RISK: &str = "foretwin_risk_probability";
 
@@ -170,6 +173,14 @@ impl Handle {
         (schema, columns): (&Schema, &[Column]),
         need: &Need,
     ) -> Result<Vec<Window>, Error> {
+        if need.newest && need.to_ms - need.from_ms > RECENT_MS {
+            // Where the newest frame of the last seconds has all that is asked for, nothing before it counts.
+            let recent = Need { from_ms: need.to_ms - RECENT_MS, newest: false, ..need.clone() };
+            let found = self.windows(id, (schema, columns), &recent)?;
+            if found.iter().any(|window| is_whole(window, columns)) {
+                return Ok(found);
+            }
+        }
         let (from, to) = (micros(need.from_ms), micros(need.to_ms) + 1000);
         let mut keys: Vec<String> = columns.iter().map(|column| column.key.clone()).collect();
         if is_received(schema) {
@@ -310,6 +321,17 @@ fn columns(schema: &Schema, identity: &Labels, matchers: &[Matcher]) -> Vec<Colu
         }
     }
     columns
+}
+
+/// Whether the last frame of a window has a value in each column.
+fn is_whole(window: &Window, columns: &[Column]) -> bool {
+    let last = window.len().checked_sub(1);
+    last.is_some_and(|last| {
+        columns.iter().all(|column| {
+            let at = window.schema.column(&column.key);
+            at.is_some_and(|at| !window.columns[at][last].is_missing())
+        })
+    })
 }
 
 /// The points of a column. Of a schema whose frames have parts, a value that two later frames lack has ended.

@@ -5,12 +5,11 @@ use axum::extract::State as Extract;
 use foretwin_core::{Alert, AlertId, AlertState, Feedback, InstanceId, Rating};
 use foretwin_engine::AlertQuery;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Segment};
-use crate::paging::{Paging, answer, descending};
+use crate::paging::{Listed, Paging, answer, descending};
 use crate::{State, when};
 
 /// Longest note that is kept.
@@ -34,7 +33,7 @@ pub(crate) struct Filter {
 pub(crate) async fn list(
     Extract(state): Extract<State>,
     Asked(filter): Asked<Filter>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<Alert>>, ApiError> {
     let now = state.handle.now();
     let states = filter.state.as_deref().unwrap_or_default();
     let query = AlertQuery {
@@ -44,7 +43,7 @@ pub(crate) async fn list(
     };
     let alerts = blocking(&state.handle, move |handle| Ok(handle.alerts(&query))).await?;
     let paging = Paging::new(filter.limit, filter.cursor);
-    Ok(Json(answer("alerts", alerts, &paging, |alert| descending(&alert.id.0))?))
+    answer("alerts", alerts, &paging, |alert| descending(&alert.id.0))
 }
 
 fn named(name: &str) -> Result<AlertState, ApiError> {

@@ -4,8 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use foretwin_core::{InstanceId, Timestamp};
 use foretwin_engine::{FleetQuery, Output};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::blocking::blocking;
 use crate::error::ApiError;
@@ -83,7 +82,7 @@ fn step_us(text: &str) -> Result<i64, ApiError> {
 pub(crate) async fn history(
     Extract(state): Extract<State>,
     Asked(query): Asked<Query>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Matrix>, ApiError> {
     let metric = query.metric()?;
     let (from, step_us, cells) = query.cells(state.handle.now())?;
     let most = (MOST_VALUES / cells).clamp(1, 1000);
@@ -96,12 +95,27 @@ pub(crate) async fn history(
         Ok((asked, rows))
     })
     .await?;
-    let values: Vec<Vec<Option<f64>>> =
-        rows.iter().map(|row| row.iter().map(|&x| short(x)).collect()).collect();
-    Ok(Json(json!({
-        "metric": metric, "from_us": from, "step_us": step_us, "cells": cells,
-        "instances": asked.instances, "values": values, "next_cursor": next_cursor,
-    })))
+    Ok(Json(Matrix {
+        metric,
+        from_us: from,
+        step_us,
+        cells,
+        instances: asked.instances,
+        values: rows.into_iter().map(|row| row.into_iter().map(short).collect()).collect(),
+        next_cursor,
+    }))
+}
+
+/// A row for each instance.
+#[derive(Debug, Serialize)]
+pub(crate) struct Matrix {
+    metric: Output,
+    from_us: Timestamp,
+    step_us: i64,
+    cells: usize,
+    instances: Vec<InstanceId>,
+    values: Vec<Vec<Option<f64>>>,
+    next_cursor: Option<String>,
 }
 
 /// Four digits behind the point are more than a colour shows; null where nothing was said.

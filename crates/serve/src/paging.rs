@@ -3,9 +3,10 @@
 //! A cursor names the last member that was seen, not a count: what is added or goes between two pages is neither shown
 //! twice nor makes another be left out.
 
+use axum::Json;
 use foretwin_core::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::access::hex;
 use crate::error::ApiError;
@@ -90,15 +91,42 @@ pub(crate) fn page<T>(
     Ok((members, next))
 }
 
-/// The answer of a list: all members as they come, or where a limit or a cursor is given, a page of them by key.
-pub(crate) fn answer<T: Serialize>(
-    name: &str,
+/// The answer of a list. Written as it stands: a tree of values in between would cost several times as much.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    name: &'static str,
+    members: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T: Serialize> Serialize for Listed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(self.name, &self.members)?;
+        map.serialize_entry("next_cursor", &self.next_cursor)?;
+        map.end()
+    }
+}
+
+/// All members as they come, or where a limit or a cursor is given, a page of them by key.
+pub(crate) fn answer<T>(
+    name: &'static str,
     members: Vec<T>,
     paging: &Paging,
     key: impl Fn(&T) -> String,
-) -> Result<Value, ApiError> {
-    let (members, next) = if paging.is_asked() { page(members, paging, key)? } else { (members, None) };
-    Ok(json!({name: members, "next_cursor": next}))
+) -> Result<Json<Listed<T>>, ApiError> {
+    let (members, next_cursor) =
+        if paging.is_asked() { page(members, paging, key)? } else { (members, None) };
+    Ok(Json(Listed { name, members, next_cursor }))
+}
+
+/// A page of those that have ids: what is shown of them is made for these only.
+pub(crate) fn made<I, T>(
+    name: &'static str,
+    (ids, next_cursor): (Vec<I>, Option<String>),
+    make: impl FnMut(I) -> Option<T>,
+) -> Json<Listed<T>> {
+    Json(Listed { name, members: ids.into_iter().filter_map(make).collect(), next_cursor })
 }
 
 /// A key that brings the latest first, and then goes by name.

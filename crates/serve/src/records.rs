@@ -5,12 +5,11 @@ use axum::extract::State as Extract;
 use foretwin_core::{Failure, InstanceId, Timestamp};
 use foretwin_engine::MaintenanceView;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Segment};
-use crate::paging::{Paging, answer, latest_first};
+use crate::paging::{Listed, Paging, answer, latest_first};
 use crate::{State, when};
 
 /// What may be asked of failures.
@@ -29,7 +28,7 @@ pub(crate) struct FailureFilter {
 pub(crate) async fn failures(
     Extract(state): Extract<State>,
     Asked(filter): Asked<FailureFilter>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<Failure>>, ApiError> {
     let now = state.handle.now();
     let since = filter.since.as_deref().map(|since| when::moment("since", since, now)).transpose()?;
     let id = filter.instance.as_deref().map(InstanceId::new);
@@ -38,7 +37,7 @@ pub(crate) async fn failures(
     // What was recorded twice alike is one.
     let key = |one: &Failure| latest_first(one.at, &format!("{} {} {}", one.instance, one.mode, one.note));
     failures.dedup_by_key(|one| key(one));
-    Ok(Json(answer("failures", failures, &Paging::new(filter.limit, filter.cursor), key)?))
+    answer("failures", failures, &Paging::new(filter.limit, filter.cursor), key)
 }
 
 /// What may be asked of planned work.
@@ -55,12 +54,12 @@ pub(crate) struct WorkFilter {
 pub(crate) async fn maintenance(
     Extract(state): Extract<State>,
     Asked(filter): Asked<WorkFilter>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<MaintenanceView>>, ApiError> {
     let mut work = blocking(&state.handle, |handle| Ok(handle.maintenance())).await?;
     let wanted = filter.instance.as_deref();
     work.retain(|view| wanted.is_none_or(|id| view.work.instance.as_str() == id));
     let paging = Paging::new(filter.limit, filter.cursor);
-    Ok(Json(answer("maintenance", work, &paging, |view| latest_first(view.work.from, &view.id))?))
+    answer("maintenance", work, &paging, |view| latest_first(view.work.from, &view.id))
 }
 
 /// `DELETE /api/v1/maintenance/{id}`: ends it now, or calls it off; answers what it is then.

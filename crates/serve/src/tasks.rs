@@ -5,21 +5,20 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use foretwin_engine::TaskView;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::State;
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Segment};
-use crate::paging::{Paging, answer, latest_first};
+use crate::paging::{Listed, Paging, answer, latest_first};
 
 /// `GET /api/v1/tasks?limit=..&cursor=..`: newest first.
 pub(crate) async fn list(
     Extract(state): Extract<State>,
     Asked(paging): Asked<Paging>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<TaskView>>, ApiError> {
     let tasks = blocking(&state.handle, |handle| Ok(handle.tasks())).await?;
-    Ok(Json(answer("tasks", tasks, &paging, |task| latest_first(task.asked_us, &task.id))?))
+    answer("tasks", tasks, &paging, |task| latest_first(task.asked_us, &task.id))
 }
 
 /// What may be begun here; rehearsals begin at their twin, trainings by themselves.
