@@ -275,23 +275,30 @@ impl Handle {
 impl Source for Handle {
     fn read(&self, need: &Need) -> Result<Vec<Series>, Error> {
         let mut found = self.expected(need)?;
-        let (mut samples, within) = (0, need.from_ms..=need.to_ms);
-        for (id, identity) in self.candidates(&need.matchers) {
+        let (mut read, mut samples, mut series) = (Vec::new(), 0, found.len());
+        let within = need.from_ms..=need.to_ms;
+        // Those that lie side by side in the files are read one after another.
+        let mut candidates = self.candidates(&need.matchers);
+        candidates.sort_by(|(a, _), (b, _)| (a.partition().0, a).cmp(&(b.partition().0, b)));
+        for (id, identity) in candidates {
             let mut some = self.stored(&id, &identity, need)?;
             some.extend(self.risks_of(&id, &identity, &need.matchers));
             some.retain(|series| series.points.iter().any(|(at, _)| within.contains(at)));
             samples += some.iter().map(|series| series.points.len()).sum::<usize>();
-            found.extend(some);
+            series += some.len();
+            read.push((id, some));
             if samples > MOST_SAMPLES {
                 let why = format!(
                     "a selector brings more than {MOST_SAMPLES} samples; ask for less time or fewer series"
                 );
                 return Err(Error::TooMuch(why));
             }
-            if found.len() > MOST_SERIES {
+            if series > MOST_SERIES {
                 return Err(too_many());
             }
         }
+        read.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.extend(read.into_iter().flat_map(|(_, some)| some));
         Ok(found)
     }
 }
