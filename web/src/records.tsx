@@ -91,7 +91,7 @@ function Planned(props: { id: string }) {
       <p>While it lasts nobody is told of what happens here and on what runs inside, and none of it is learned.</p>
       <Sending label="Plan the work" send={send}>
         <label>From (empty: now)<input type="datetime-local" name="from" /></label>
-        <label>For<select name="duration"><For each={LONG}>{([key, name]) => <option value={key} selected={key === '1h'}>{name}</option>}</For></select></label>
+        <label>For<select name="duration"><For each={LONG}>{([key, name]) => <option value={key} ref={(one) => { one.defaultSelected = key === '1h'; }}>{name}</option>}</For></select></label>
       </Sending>
       <p class="small warn" role="status">{said()}</p>
       <Show when={list.data?.maintenance.length} fallback={<p class="dim">{list.data ? 'None is planned.' : 'Asking …'}</p>}>
