@@ -87,6 +87,14 @@ impl Handle {
         views
     }
 
+    /// Who there is, in no order.
+    #[must_use]
+    pub fn instance_ids(&self) -> Vec<InstanceId> {
+        let mut ids = Vec::new();
+        self.pipeline.each(|watched| ids.push(watched.instance.id.clone()));
+        ids
+    }
+
     /// One instance.
     ///
     /// # Errors

@@ -19,8 +19,10 @@ mod error;
 mod events;
 mod exposition;
 mod feed;
+mod fleet;
 mod forecast;
 mod gather;
+mod gauge;
 mod ground;
 mod handle;
 mod history;
@@ -59,6 +61,7 @@ pub use alerts::{AlertQuery, MaintenanceView};
 pub use config::{Config, Forward, Training};
 pub use error::Error;
 pub use events::Listener;
+pub use fleet::{FleetQuery, Output};
 pub use forecast::{
     CandidateView, ChoiceView, ForecastQuery, ForecastView, LeadView, MetricForecast, OutlookView, PathView,
 };

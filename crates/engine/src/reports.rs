@@ -215,8 +215,13 @@ impl Handle {
     /// # Errors
     /// If the node does not collect, or the disk refuses.
     pub fn make_report(&self) -> Result<ReportView, Error> {
+        self.make_report_telling(&|_| ())
+    }
+
+    /// The same, telling how far it is.
+    pub(crate) fn make_report_telling(&self, told: &dyn Fn(f64)) -> Result<ReportView, Error> {
         let host = self.own_host()?;
-        let mut document = foretwin_collect::report::gather(host.as_str(), self.now());
+        let mut document = foretwin_collect::report::gather_telling(host.as_str(), self.now(), told);
         document["telemetry"] = self.summary(&host);
         self.keep_report(&document)
     }
