@@ -92,7 +92,7 @@ export interface Expected { probability: number; within: [number, number][]; tim
 export interface Effect {
   title: string; before: Expected; after: Expected; probability_change: Estimate; delay_s: Estimate | null;
   verdict: string; on_host?: [string, number, number][]; assumptions: string[]; beyond_experience: string[];
-  verified?: boolean | null | { agrees?: boolean | null; fidelity?: string | null; message?: string | null };
+  scenario: unknown;
 }
 export interface WhatIf { horizon_s: number; effects: Effect[]; abstains: string | null }
 
@@ -120,7 +120,7 @@ export interface Alert {
 export interface Rehearsal {
   id: number; instance: string; asked_us: number; ahead_s: number; speed: number; progress: number; done: boolean;
   fidelity: string | null; mode: string | null; after_s: number | null; resolution_s: number | null; message: string;
-  comparable: string[]; not_comparable: string[];
+  comparable: string[]; not_comparable: string[]; scenario?: string; verified?: string;
 }
 
 export interface Failed { instance: string; at_us: number; mode: string; note: string }

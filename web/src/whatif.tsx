@@ -52,24 +52,53 @@ function Outcome(props: { name: string; of: Expected }) {
   );
 }
 
-/** Whether a twin was asked, what it said, and more of that. */
-function proofWords({ verified }: Effect): [string, 'calm' | 'hot' | 'none', string] {
-  if (!verified) return ['not verified in a twin', 'none', ''];
-  const { agrees, fidelity, message } = verified === true ? {} : verified;
-  const where = fidelity ? ` (${words(fidelity)})` : '';
-  return agrees === false ? [`a twin${where} says otherwise`, 'hot', message ?? ''] : [`verified in a twin${where}`, 'calm', message ?? ''];
+/** A rehearsal under way: begun, followed to its end, and what was said of it. */
+function useRehearsal(id: string) {
+  const [run, setRun] = createSignal<Rehearsal | null>(null);
+  const [said, setSaid] = createSignal('');
+  let timer: ReturnType<typeof setTimeout>;
+  onCleanup(() => clearTimeout(timer));
+  async function follow(number: number): Promise<void> {
+    try {
+      setRun(await get<Rehearsal>(`rehearsals/${number}`));
+    } catch (error) {
+      return void setSaid((error as Error).message);
+    }
+    if (!run()!.done) timer = setTimeout(() => void follow(number), 1000);
+  }
+  async function start(body: { ahead: string; scenario?: unknown }) {
+    setSaid('');
+    try {
+      const asked = await post<Rehearsal>(`twins/${encodeURIComponent(id)}/rehearsals`, body);
+      setRun(asked);
+      void follow(asked.id);
+    } catch (error) {
+      setSaid(`Not rehearsed: ${(error as Error).message}`);
+    }
+  }
+  return { run, said, start, busy: () => !!run() && !run()!.done };
 }
 
-function EffectCard(props: { effect: Effect; subject: Subject }) {
+/** Whether a twin was asked about a scenario, and what it said. */
+function proofWords(run: Rehearsal | null): [string, 'calm' | 'warm' | 'hot' | 'none'] {
+  if (run && !run.done) return [`a twin tries it, ${percent(run.progress)}`, 'none'];
+  if (!run?.verified?.startsWith('verified')) return ['not verified in a twin', 'none'];
+  if (run.verified.endsWith('it ends so')) return ['tried in a twin', 'warm'];
+  return run.verified.endsWith('it agrees') ? ['verified in a twin', 'calm'] : ['a twin says otherwise', 'hot'];
+}
+
+function EffectCard(props: { effect: Effect; subject: Subject; horizon: string }) {
   const verdict = () => VERDICTS[props.effect.verdict] ?? [words(props.effect.verdict), 'none'];
   const change = () => props.effect.probability_change;
-  const proof = () => proofWords(props.effect);
+  const { run, said, start, busy } = useRehearsal(props.subject.id);
+  const proof = () => proofWords(run());
   return (
     <article class="effect">
       <h3>{sentence(props.effect.title)} <span class="tag" data-level={verdict()[1]}>{verdict()[0]}</span>
         <span class="tag" data-level={proof()[1]} title="A rehearsal runs the forecast in a twin; scenarios are replayed futures of the model.">
-          {proof()[0]}</span></h3>
-      <Show when={proof()[2]}><p class="small">{proof()[2]}</p></Show>
+          {proof()[0]}</span>{' '}
+        <button class="plain" disabled={busy()} onClick={() => void start({ ahead: props.horizon, scenario: props.effect.scenario })}>Verify in a twin</button></h3>
+      <p class="small" role="status">{said() || (run()?.done ? sentence(run()!.verified ?? run()!.message) : '')}</p>
       <div class="halves tight"><Outcome name="Before" of={props.effect.before} /><Outcome name="After" of={props.effect.after} /></div>
       <p>Probability {points(change().value)} points <span class="dim">(eight in ten: {points(change().low)} to {change().high == null ? 'any' : points(change().high!)})</span>
         <Show when={props.effect.delay_s}>{(delay) => <> · failure later by {span(Math.abs(delay().value))}
@@ -87,32 +116,11 @@ function EffectCard(props: { effect: Effect; subject: Subject }) {
 }
 
 function Rehearse(props: { subject: Subject; horizon: string }) {
-  const [run, setRun] = createSignal<Rehearsal | null>(null);
-  const [said, setSaid] = createSignal('');
-  let timer: ReturnType<typeof setTimeout>;
-  onCleanup(() => clearTimeout(timer));
-  async function follow(id: number): Promise<void> {
-    try {
-      setRun(await get<Rehearsal>(`rehearsals/${id}`));
-    } catch (error) {
-      return void setSaid((error as Error).message);
-    }
-    if (!run()!.done) timer = setTimeout(() => void follow(id), 1000);
-  }
-  async function start() {
-    setSaid('');
-    try {
-      const asked = await post<Rehearsal>(`twins/${encodeURIComponent(props.subject.id)}/rehearsals`, { ahead: props.horizon });
-      setRun(asked);
-      void follow(asked.id);
-    } catch (error) {
-      setSaid(`Not rehearsed: ${(error as Error).message}`);
-    }
-  }
+  const { run, said, start, busy } = useRehearsal(props.subject.id);
   return (
     <Panel title="The forecast, rehearsed in a twin" class="gap">
       <p>A rehearsal replays what is forecast, much faster than real time, in a confined twin on this machine, and tells what breaks
-        first. It verifies the “before” of the scenarios. <button onClick={() => void start()} disabled={!!run() && !run()!.done}>Rehearse {props.horizon} ahead</button></p>
+        first. It verifies the “before” of the scenarios. <button onClick={() => void start({ ahead: props.horizon })} disabled={busy()}>Rehearse {props.horizon} ahead</button></p>
       <Show when={run()}>{(now) => <>
         <p><Meter share={now().progress} level="calm" label={percent(now().progress)} /> {now().done ? 'Done' : `Running, ${percent(now().progress)}`}
           {now().fidelity ? ` as ${now().fidelity}` : ''}, {now().speed} times faster. <b>{now().mode
@@ -185,7 +193,7 @@ export function WhatIfView(props: { subject: Subject }) {
     <Panel title="Before and after" class="gap">
       <Show when={answer()?.abstains}>{(why) => <p class="warn">Nothing should be concluded: {why()}</p>}</Show>
       <Show when={answer()} fallback={<p class="dim">{said() || 'Asking …'}</p>}>{(data) =>
-        <div class="effects"><For each={data().effects}>{(effect) => <EffectCard effect={effect} subject={props.subject} />}</For></div>}</Show>
+        <div class="effects"><For each={data().effects}>{(effect) => <EffectCard effect={effect} subject={props.subject} horizon={horizon()} />}</For></div>}</Show>
     </Panel>
     <Rehearse subject={props.subject} horizon={horizon()} />
   </>;

@@ -133,6 +133,31 @@ test('keys are told, the theme turns', () => look('', async (page) => {
   assert.notEqual(await ground(), light);
 }));
 
+/** As `engine::RehearsalView` is written; a real one needs twenty minutes of telemetry before it. */
+const REHEARSAL = { id: 7, instance: 'x', asked_us: 1.7e15, ahead_s: 3600, speed: 60, progress: 1, done: true, fidelity: 'process', mode: null, after_s: null,
+  resolution_s: null, message: 'nothing broke', comparable: [], not_comparable: [], scenario: 'memory 1.5x',
+  verified: 'verified in a process twin: nothing broke within 60 min, foreseen not at all, more likely than not: it agrees' };
+
+test('a scenario is verified in a twin', () => {
+  let asked = null;
+  return look(instance('what-if'), async (page) => {
+    const effect = page.locator('article.effect').first();
+    await effect.getByText('not verified in a twin').waitFor();
+    await effect.getByRole('button', { name: 'Verify in a twin' }).click();
+    await effect.getByText('verified in a twin', { exact: true }).waitFor();
+    await effect.getByText('Verified in a process twin: nothing broke').waitFor();
+    assert.deepEqual(asked, { ahead: '1h', scenario: { memory: '1.5x' } });
+  }, {
+    before: async (page) => {
+      await page.route('**/api/v1/twins/*/rehearsals', (route) => {
+        asked = route.request().postDataJSON();
+        return route.fulfill({ status: 202, json: { ...REHEARSAL, progress: 0, done: false, verified: undefined } });
+      });
+      await page.route('**/api/v1/rehearsals/7', (route) => route.fulfill({ json: REHEARSAL }));
+    },
+  });
+});
+
 test('a failure and planned work are recorded, and the work is ended', () => look(instance('records'), async (page) => {
   const failures = page.getByRole('region', { name: 'Failures', exact: true });
   await failures.getByLabel('What').selectOption('latency_breach');
