@@ -1,11 +1,12 @@
 //! What recorded failures and survivals taught, and what it says of a situation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foretwin_core::{FailureMode, Quantiles};
 
-use crate::hazard::{Hazard, Moment, Situation};
+use crate::hazard::{Hazard, Moment};
 use crate::interval::Interval;
+use crate::situation::{Cause, Situation};
 
 /// Fewest failures of a kind from which its own intervals are learned; others use those of all.
 const OWN_FAILURES: usize = 40;
@@ -17,6 +18,8 @@ pub struct Outcome {
     pub ended_s: f64,
     /// Whether it failed then; otherwise the record is censored.
     pub failed: bool,
+    /// How it failed, if anybody knows.
+    pub mode: Option<FailureMode>,
     /// When the trouble began, if anybody knows.
     pub onset_s: Option<f64>,
 }
@@ -41,8 +44,21 @@ pub struct Statement {
     pub time_to_failure: Quantiles,
     /// How much was seen of the like, for each horizon, 0 to 1.
     pub confidence: Vec<f64>,
+    /// The same for each mode that has something to say, the likeliest first.
+    pub modes: Vec<Foretold>,
     /// Why nothing should be concluded, where that is so.
     pub abstains: Option<String>,
+}
+
+/// What is said of one way to fail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foretold {
+    /// Which.
+    pub mode: FailureMode,
+    /// Calibrated probability within each horizon, if nothing else comes before.
+    pub within: Vec<f64>,
+    /// Time to failure.
+    pub time_to_failure: Quantiles,
 }
 
 /// The learned model of failure.
@@ -74,28 +90,38 @@ impl Experience {
     ) -> Self {
         let mut moments = Vec::new();
         for record in records {
-            let Outcome { ended_s, failed, .. } = record.outcome;
+            let Outcome { ended_s, failed, mode, .. } = record.outcome;
             for (index, (at, situation)) in record.moments.iter().enumerate() {
                 if *at < ended_s {
                     let (left_s, weight) = (ended_s - at, weight(record, index));
-                    moments.push(Moment { situation, identity: record.identity, left_s, failed, weight });
+                    let identity = record.identity;
+                    moments.push(Moment { situation, identity, left_s, failed, mode, weight });
                 }
             }
         }
         let failing = |mode: Option<FailureMode>| {
             let known = records.iter().filter(|record| record.outcome.failed);
-            known.flat_map(move |record| {
+            let of = known.filter(move |record| {
+                mode.is_none() || record.outcome.mode.is_none_or(|of| Some(of) == mode)
+            });
+            of.flat_map(move |record| {
                 let Outcome { ended_s, onset_s, .. } = record.outcome;
                 let during = move |at: f64| at < ended_s && onset_s.is_none_or(|onset| at >= onset);
                 let moments = record.moments.iter().filter(move |(at, _)| during(*at));
                 moments
-                    .filter(move |(_, situation)| mode.is_none_or(|mode| situation.mode == mode))
+                    .filter_map(move |(at, situation)| {
+                        let ended = record.outcome.mode;
+                        // Of an unknown end the likeliest mode is blamed.
+                        let blamed = mode.is_none() || ended.is_some() || mode == Some(situation.mode);
+                        Some((*at, situation.arrivals(mode.or(ended)).filter(|_| blamed)?))
+                    })
                     // Where nobody knows when the trouble began, silence may have been right.
-                    .filter(move |(_, situation)| onset_s.is_some() || Interval::speaks(&situation.arrivals))
-                    .map(move |(at, situation)| (situation.arrivals.as_slice(), ended_s - at))
+                    .filter(move |(_, arrivals)| onset_s.is_some() || Interval::speaks(arrivals))
+                    .map(move |(at, arrivals)| (arrivals, ended_s - at))
             })
         };
-        let modes = [FailureMode::MemoryExhaustion, FailureMode::DiskFull, FailureMode::DescriptorExhaustion];
+        let modes: BTreeSet<FailureMode> =
+            moments.iter().flat_map(|moment| moment.situation.modes()).collect();
         let by_mode = modes.iter().filter(|&&mode| failing(Some(mode)).count() >= OWN_FAILURES);
         Self {
             hazard: Hazard::fit(horizons_s, &moments),
@@ -114,13 +140,19 @@ impl Experience {
     /// Judges a situation.
     #[must_use]
     pub fn judge(&self, situation: &Situation, identity: Option<u64>) -> Statement {
-        let interval = self.by_mode.get(&situation.mode).unwrap_or(&self.interval);
+        let interval = |mode: FailureMode| self.by_mode.get(&mode).unwrap_or(&self.interval);
+        let foretell = |cause: &Cause| Foretold {
+            mode: cause.mode,
+            within: self.hazard.of_cause(cause, situation, identity),
+            time_to_failure: interval(cause.mode).around(&cause.arrivals),
+        };
         let confidence = |index| self.hazard.confidence(situation, index);
         let abstains = (self.failures < LEAST_FAILURES)
             .then(|| format!("{} recorded failures are too few to calibrate on: record more", self.failures));
         Statement {
             within: self.hazard.within(situation, identity),
-            time_to_failure: interval.around(&situation.arrivals),
+            time_to_failure: interval(situation.mode).around(&situation.arrivals),
+            modes: situation.causes.iter().map(foretell).collect(),
             confidence: (0..situation.raw.len()).map(confidence).collect(),
             abstains,
         }

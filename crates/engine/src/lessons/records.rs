@@ -103,7 +103,7 @@ fn record(pipeline: &Pipeline, instance: &Instance, life: &Life, work: &[Mainten
         .filter(|(_, at)| !planned(*at))
         .map(|(place_s, at)| (place_s, situation(pipeline, instance, at)))
         .collect();
-    let outcome = Outcome { ended_s: lasted_s, failed: life.failed, onset_s: None };
+    let outcome = Outcome { ended_s: lasted_s, failed: life.failed, mode: None, onset_s: None };
     (!moments.is_empty()).then(|| Record { identity: Some(cohort(instance)), moments, outcome })
 }
 
@@ -146,7 +146,7 @@ mod tests {
     fn moments_count_by_the_time_they_stand_for() {
         let calm = Situation::new(&[], &[900.0]);
         let moments = vec![(0.0, calm.clone()), (3600.0, calm.clone()), (7100.0, calm)];
-        let outcome = Outcome { ended_s: 7200.0, failed: false, onset_s: None };
+        let outcome = Outcome { ended_s: 7200.0, failed: false, mode: None, onset_s: None };
         let record = Record { identity: None, moments, outcome };
         let weights: Vec<f64> = (0..3).map(|index| weight(&record, index, 900.0)).collect();
         assert!(
