@@ -16,8 +16,16 @@ pub struct Blend {
     pub within: Vec<(f64, f64)>,
     /// By how much the log odds of first passage were moved at each horizon.
     shifts: Vec<(f64, f64)>,
-    /// The same of modes that something was learned of, with their time to failure.
-    modes: Vec<(FailureMode, Vec<(f64, f64)>, Quantiles)>,
+    /// The same of modes that something was learned of.
+    modes: Vec<OfMode>,
+}
+
+/// What was learned of one way to fail.
+#[derive(Debug, Clone, PartialEq)]
+struct OfMode {
+    mode: FailureMode,
+    shifts: Vec<(f64, f64)>,
+    time_to_failure: Quantiles,
 }
 
 /// Blends in log odds: with the weight c that a horizon's confidence gives, c of what was learned and 1 − c of the first
@@ -39,38 +47,41 @@ pub fn blend(risks: &mut [Risk], learned: &Statement, horizons_s: &[f64]) -> Ble
         each.collect()
     };
     let shifts = moves(risks, &learned.within);
-    let mut within: Vec<(f64, f64)> = Vec::with_capacity(horizons_s.len());
-    for &(horizon_s, shift) in &shifts {
-        let passage = combine(risks, horizon_s);
-        let before = within.last().map_or(0.0, |&(_, p)| p);
-        // Without weight nothing is touched, not even by rounding.
-        let together = if shift == 0.0 { passage } else { moved(passage, shift) };
-        within.push((horizon_s, together.max(before)));
-    }
+    let within = together(risks, &shifts);
     let of_mode = |told: &Foretold| {
         let own: Vec<Risk> = risks.iter().filter(|risk| risk.mode == told.mode).cloned().collect();
-        (told.mode, moves(&own, &told.within), told.time_to_failure)
+        let (mode, time_to_failure) = (told.mode, told.time_to_failure);
+        OfMode { mode, shifts: moves(&own, &told.within), time_to_failure }
     };
     let modes = learned.modes.iter().map(of_mode).collect();
     let blend = Blend { within, shifts, modes };
     let furthest = horizons_s.last().copied().unwrap_or(0.0);
     if combine(risks, furthest) >= NOTABLE {
         risks.iter_mut().for_each(|risk| blend.apply(risk));
-        let known = |risk: &Risk| blend.modes.iter().find(|(mode, ..)| *mode == risk.mode);
-        for (index, risk) in risks.iter_mut().enumerate().filter(|_| learned.abstains.is_none()) {
-            let all = (index == 0).then_some(learned.time_to_failure);
-            let told = known(risk).map(|(.., time)| *time).or(all);
-            risk.time_to_failure = sooner(told.unwrap_or_default(), risk.time_to_failure);
+        if learned.abstains.is_none() {
+            blend.time(risks, learned.time_to_failure);
         }
     }
     blend
 }
 
+/// All risks as one, with its log odds moved at each horizon.
+fn together(risks: &[Risk], shifts: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut before: f64 = 0.0;
+    let at = |&(horizon_s, shift): &(f64, f64)| {
+        let passage = combine(risks, horizon_s);
+        // Without weight nothing is touched, not even by rounding.
+        before = if shift == 0.0 { passage } else { moved(passage, shift) }.max(before);
+        (horizon_s, before)
+    };
+    shifts.iter().map(at).collect()
+}
+
 impl Blend {
     /// Moves a risk as all were moved together; between the horizons the shift is interpolated.
     fn apply(&self, risk: &mut Risk) {
-        let own = self.modes.iter().find(|(mode, ..)| *mode == risk.mode);
-        let shifts = own.map_or(&self.shifts, |(_, shifts, _)| shifts);
+        let own = self.modes.iter().find(|one| one.mode == risk.mode);
+        let shifts = own.map_or(&self.shifts, |one| &one.shifts);
         let mut before: f64 = 0.0;
         for (horizon_s, p) in &mut risk.within {
             let shift = shift(shifts, *horizon_s);
@@ -78,6 +89,15 @@ impl Blend {
                 *p = moved(*p, shift).max(before);
             }
             before = *p;
+        }
+    }
+
+    /// Tells risks the time to failure that was learned of their mode; without one the foremost that of all.
+    fn time(&self, risks: &mut [Risk], all: Quantiles) {
+        for (index, risk) in risks.iter_mut().enumerate() {
+            let own = self.modes.iter().find(|one| one.mode == risk.mode).map(|one| one.time_to_failure);
+            let told = own.or((index == 0).then_some(all)).unwrap_or_default();
+            risk.time_to_failure = sooner(told, risk.time_to_failure);
         }
     }
 

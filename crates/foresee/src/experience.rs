@@ -99,34 +99,13 @@ impl Experience {
                 }
             }
         }
-        let failing = |mode: Option<FailureMode>| {
-            let known = records.iter().filter(|record| record.outcome.failed);
-            let of = known.filter(move |record| {
-                mode.is_none() || record.outcome.mode.is_none_or(|of| Some(of) == mode)
-            });
-            of.flat_map(move |record| {
-                let Outcome { ended_s, onset_s, .. } = record.outcome;
-                let during = move |at: f64| at < ended_s && onset_s.is_none_or(|onset| at >= onset);
-                let moments = record.moments.iter().filter(move |(at, _)| during(*at));
-                moments
-                    .filter_map(move |(at, situation)| {
-                        let ended = record.outcome.mode;
-                        // Of an unknown end the likeliest mode is blamed.
-                        let blamed = mode.is_none() || ended.is_some() || mode == Some(situation.mode);
-                        Some((*at, situation.arrivals(mode.or(ended)).filter(|_| blamed)?))
-                    })
-                    // Where nobody knows when the trouble began, silence may have been right.
-                    .filter(move |(_, arrivals)| onset_s.is_some() || Interval::speaks(arrivals))
-                    .map(move |(at, arrivals)| (arrivals, ended_s - at))
-            })
-        };
         let modes: BTreeSet<FailureMode> =
             moments.iter().flat_map(|moment| moment.situation.modes()).collect();
-        let by_mode = modes.iter().filter(|&&mode| failing(Some(mode)).count() >= OWN_FAILURES);
+        let by_mode = modes.iter().filter(|&&mode| failing(records, Some(mode)).count() >= OWN_FAILURES);
         Self {
             hazard: Hazard::fit(horizons_s, &moments),
-            interval: Interval::fit(failing(None)),
-            by_mode: by_mode.map(|&mode| (mode, Interval::fit(failing(Some(mode))))).collect(),
+            interval: Interval::fit(failing(records, None)),
+            by_mode: by_mode.map(|&mode| (mode, Interval::fit(failing(records, Some(mode))))).collect(),
             failures: records.iter().filter(|record| record.outcome.failed).count(),
         }
     }
@@ -157,4 +136,26 @@ impl Experience {
             abstains,
         }
     }
+}
+
+/// The futures at the moments of records that failed by a mode, or by any, and the seconds that were left.
+fn failing(records: &[Record], mode: Option<FailureMode>) -> impl Iterator<Item = (&[f64], f64)> {
+    let known = records.iter().filter(move |record| {
+        let ended = record.outcome.mode;
+        record.outcome.failed && (mode.is_none() || ended.is_none() || ended == mode)
+    });
+    known.flat_map(move |record| {
+        let Outcome { ended_s, onset_s, mode: ended, .. } = record.outcome;
+        let during = move |at: f64| at < ended_s && onset_s.is_none_or(|onset| at >= onset);
+        let moments = record.moments.iter().filter(move |(at, _)| during(*at));
+        moments
+            .filter_map(move |(at, situation)| {
+                // Of an unknown end the likeliest mode is blamed.
+                let blamed = mode.is_none() || ended.is_some() || mode == Some(situation.mode);
+                let arrivals = situation.arrivals(mode.or(ended)).filter(|_| blamed)?;
+                Some((arrivals, ended_s - at))
+            })
+            // Where nobody knows when the trouble began, silence may have been right.
+            .filter(move |(arrivals, _)| onset_s.is_some() || Interval::speaks(arrivals))
+    })
 }

@@ -94,7 +94,7 @@ impl Hazard {
         let width = FEATURES + seen.identities.len();
         let precision = |i: usize| if i < FEATURES { RIDGE } else { RIDGE_OFFSET };
         let prior: Vec<(f64, f64)> = (0..width).map(|i| (0.0, precision(i))).collect();
-        let all = regress(seen.of_causes.iter().map(|(_, trial)| trial), &prior);
+        let all = regress(&seen.of_causes.iter().map(|(_, trial)| trial), &prior);
         hazard.identities = seen.identities.iter().map(|(&id, &at)| (id, all[FEATURES + at])).collect();
         // Of a mode only how it differs is learned; what its instances share is known by then.
         let own: Vec<(f64, f64)> = all[..FEATURES].iter().map(|&mean| (mean, RIDGE_MODE)).collect();
@@ -104,10 +104,10 @@ impl Hazard {
         let modes: BTreeSet<FailureMode> = seen.of_causes.iter().map(|(mode, _)| *mode).collect();
         for mode in modes {
             let trials = seen.of_causes.iter().filter(|(of, _)| *of == mode).map(|(_, trial)| trial);
-            hazard.modes.insert(mode, regress(trials, &own));
+            hazard.modes.insert(mode, regress(&trials, &own));
         }
         hazard.shared = all[..FEATURES].to_vec();
-        hazard.unforeseen = regress(seen.of_none.iter(), &[(0.0, RIDGE); UNFORESEEN]);
+        hazard.unforeseen = regress(&seen.of_none.iter(), &[(0.0, RIDGE); UNFORESEEN]);
         hazard
     }
 

@@ -37,7 +37,10 @@ pub(crate) fn logistic(x: f64) -> f64 {
 }
 
 /// The coefficients that are likeliest, each with its prior's mean and precision.
-pub(crate) fn regress<'a>(trials: impl Iterator<Item = &'a Trial> + Clone, prior: &[(f64, f64)]) -> Vec<f64> {
+pub(crate) fn regress<'a>(
+    trials: &(impl Iterator<Item = &'a Trial> + Clone),
+    prior: &[(f64, f64)],
+) -> Vec<f64> {
     let width = prior.len();
     let mut beta: Vec<f64> = prior.iter().map(|(mean, _)| *mean).collect();
     for _ in 0..ITERATIONS {
@@ -123,10 +126,10 @@ mod tests {
             Trial::new(&[1.0, x], (-1.0, (group == 1).then_some(2)), (happened, 1.0))
         };
         let trials: Vec<Trial> = (0..20_000).map(trial).collect();
-        let found = regress(trials.iter(), &[(0.0, 1.0); 3]);
+        let found = regress(&trials.iter(), &[(0.0, 1.0); 3]);
         assert!(found[0].abs() < 0.2 && (found[1] - 3.0).abs() < 0.3, "{found:?}");
         assert!((found[2] - 2.0).abs() < 0.2, "{found:?}");
-        let shrunk = regress(trials[..2].iter(), &[(0.0, 1e9), (5.0, 1e9), (0.0, 1e9)]);
+        let shrunk = regress(&trials[..2].iter(), &[(0.0, 1e9), (5.0, 1e9), (0.0, 1e9)]);
         assert!((shrunk[1] - 5.0).abs() < 1e-6, "{shrunk:?}");
     }
 }

@@ -164,15 +164,20 @@ impl Cause {
         self.ground = self.ground.into_iter().chain(growth.ground).reduce(f64::max);
     }
 
+    /// How far it is below, without, and above known ground; they sum to 1.
+    fn stance(&self) -> [f64; 3] {
+        let Some(ground) = self.ground else { return [0.0, 1.0, 0.0] };
+        let news = (ground / NEWS).clamp(0.0, 1.0);
+        [1.0 - news, 0.0, news]
+    }
+
     /// The features of interval `index`, and the log odds that are believed before anything was learned. `recent` as in
     /// [`Situation`].
     pub(crate) fn features(&self, index: usize, horizon_s: f64, recent: f64) -> ([f64; FEATURES], f64) {
         let futures = if self.grows { odds(&self.raw, index) - CALM } else { 0.0 };
         let passage = if self.passage.is_empty() { futures } else { odds(&self.passage, index) - CALM };
         let odds = 0.5 * (futures + passage);
-        let news = self.ground.map_or(0.0, |ground| (ground / NEWS).clamp(0.0, 1.0));
-        let unknown = f64::from(u8::from(self.ground.is_none()));
-        let below = 1.0 - news - unknown;
+        let [below, unknown, news] = self.stance();
         let ground = self.ground.unwrap_or(0.0);
         let crowded = -(1.0 - self.level).clamp(0.01, 1.0).ln();
         let young = if self.grows { (-self.lasted_s / horizon_s).exp() } else { 0.0 };
