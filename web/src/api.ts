@@ -6,7 +6,7 @@ import { createStore, reconcile } from 'solid-js/store';
 const API = 'api/v1';
 const KEY = 'foretwin.token';
 const PATIENCE_MS = 10_000;
-const LONG_MS = 120_000;
+export const LONG_MS = 120_000;
 
 /** An answer that is an error, or no answer (status 0). */
 export class ApiError extends Error {
@@ -93,10 +93,11 @@ async function request<T>(path: string, options: RequestInit = {}, patience = PA
   }
 }
 
-export const get = <T>(path: string) => request<T>(path, { headers: headers() });
+export const get = <T>(path: string, patience?: number) => request<T>(path, { headers: headers() }, patience);
 export const post = <T>(path: string, body: unknown, long = false) => request<T>(path, {
   method: 'POST', headers: headers({ 'content-type': 'application/json' }), body: JSON.stringify(body),
 }, long ? LONG_MS : PATIENCE_MS);
+export const del = <T>(path: string) => request<T>(path, { method: 'DELETE', headers: headers() });
 export const at = (id: string) => `instances/${encodeURIComponent(id)}`;
 
 /** A file of the API, which a link could not fetch with a token. */

@@ -1,9 +1,9 @@
 // The fleet: what is in danger first, every instance by time, and the whole at a glance.
 
-import { createEffect, createMemo, createSignal, For, onCleanup, onMount, Show } from 'solid-js';
+import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from 'solid-js';
 import { every, get, listen, nowUs } from './api';
-import { arrange, AT_RISK, matches, Row, SHOWS, silence, type Item, type Show as Shown, type Sort } from './fleet';
-import { CELLS, drawFleet, drawStrip, type By } from './heat';
+import { arrange, AT_RISK, fill, matches, Row, SHOWS, silence, type Item, type Show as Shown, type Sort } from './fleet';
+import { CELLS, drawFleet, drawStrip, Strip, type By } from './heat';
 import { Choice, Empty, Meter } from './parts';
 import { route, setParams, toInstance } from './route';
 import { paletteVersion } from './theme';
@@ -45,7 +45,7 @@ function Learning(props: { view: Instance }) {
     <Meter share={props.view.learning.progress} /></Show></span>;
 }
 
-function InstanceRow(props: { row: Row; inner: boolean; tick: () => number; by: By; seed: (row: Row) => void }) {
+function InstanceRow(props: { row: Row; inner: boolean; tick: () => number; by: By }) {
   let canvas!: HTMLCanvasElement;
   const view = () => (props.tick(), { ...props.row.view });
   const names = () => shortName(props.row.view);
@@ -55,7 +55,6 @@ function InstanceRow(props: { row: Row; inner: boolean; tick: () => number; by: 
     return silence(now) > 30 ? `silent for ${span(silence(now))}` : riskWords(now.top_risk, props.row.quantiles);
   };
   onMount(() => {
-    if (!props.row.seeded) props.seed(props.row);
     const seen = new ResizeObserver(() => drawStrip(canvas, props.row.strip, nowUs(), props.by));
     seen.observe(canvas);
     onCleanup(() => seen.disconnect());
@@ -190,32 +189,20 @@ export function Fleet() {
     });
   }, []);
 
-  const waiting: Row[] = [];
-  let asking = 0;
-  async function seedNext(): Promise<void> {
-    if (asking >= 4) return;
-    const row = waiting.shift();
-    if (!row) return;
-    if (row.seeded) return seedNext();
-    asking += 1;
-    await row.seed(seconds(), CELLS);
-    asking -= 1;
-    dirty = true;
-    void seedNext();
-  }
-  const seed = (row: Row) => {
-    waiting.push(row);
-    if (waiting.length > 80) waiting.shift();
-    void seedNext();
-  };
-  createEffect(() => {
+  // The past of all strips, asked for at once whenever another is looked at.
+  let asked = 0;
+  const [back, setBack] = createSignal(0);
+  // Nothing is heard while the page is hidden.
+  const onBack = () => { if (!document.hidden) setBack((n) => n + 1); };
+  document.addEventListener('visibilitychange', onBack);
+  createEffect(on([cellUs, by, loaded, back], () => {
+    const own = asked += 1;
     const us = cellUs();
-    for (const row of rows.values()) if (row.strip.cellUs !== us) {
-      row.strip = new (row.strip.constructor as new (us: number) => typeof row.strip)(us);
-      row.seeded = false;
-    }
-    for (const { item } of kept()) if (item.row && !item.row.seeded) seed(item.row);
-  });
+    for (const row of rows.values()) if (row.strip.cellUs !== us) row.strip = new Strip(us);
+    if (!loaded()) return;
+    // What fails here is told by the list, and strips then start with what arrives live.
+    fill(rows, by(), us, () => own !== asked, () => { dirty = true; }).catch(() => {});
+  }));
 
   const refresh = every(() => (rows.size > MANY ? 20_000 : 5000), async () => {
     const { instances } = await get<{ instances: Instance[] }>('instances');
@@ -257,6 +244,7 @@ export function Fleet() {
     clearTimeout(sooner);
     moved.disconnect();
     removeEventListener('scroll', onScroll);
+    document.removeEventListener('visibilitychange', onBack);
     narrow.removeEventListener('change', onNarrow);
   });
 
@@ -320,7 +308,7 @@ export function Fleet() {
               classList={{ host: !item.row, machine: item.row?.view.kind === 'host', gone: (tick(), item.row?.view.alive === false) }}
               data-level={(tick(), item.row ? levelOf(item.row.view) : 'none')}
               style={{ transform: `translateY(${index() * height()}px)`, height: `${height()}px` }}>
-              {item.row ? <InstanceRow row={item.row} inner={item.inner} tick={tick} by={by()} seed={seed} />
+              {item.row ? <InstanceRow row={item.row} inner={item.inner} tick={tick} by={by()} />
                 : <b class="id" role="cell">{item.host}</b>}
             </div>
           )}</For>

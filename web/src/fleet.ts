@@ -1,8 +1,8 @@
 // The instances of a fleet as they change: kept outside the view's signals, since thousands report every second.
 
-import { at, get, nowUs } from './api';
-import { Strip, type By } from './heat';
-import type { Instance, Quantiles, Risk, ScoreEvent, Window } from './types';
+import { at, get, LONG_MS, nowUs } from './api';
+import { CELLS, Strip, type By } from './heat';
+import type { FleetHistory, Instance, Quantiles, Risk, ScoreEvent } from './types';
 
 export const AT_RISK = 0.1;
 export type Sort = 'risk' | 'score' | 'name';
@@ -17,7 +17,6 @@ export type Show = keyof typeof SHOWS;
 /** One instance with its recent history. */
 export class Row {
   strip: Strip;
-  seeded = false;
   quantiles: Quantiles | null = null;
   spreadAt = 0;
 
@@ -41,22 +40,6 @@ export class Row {
     return by === 'score' ? this.view.score ?? NaN : this.view.failure_probability;
   }
 
-  /** Fetches the past of the strip. */
-  async seed(spanS: number, cells: number) {
-    this.seeded = true;
-    const query = new URLSearchParams([['metric', 'foretwin.anomaly.score'],
-      ['metric', 'foretwin.failure.probability{horizon=1h}'], ['from', `-${spanS}s`], ['to', 'now'],
-      ['points', String(cells * 2)]]);
-    const strip = this.strip;
-    try {
-      const window = await get<Window>(`${at(this.view.id)}/window?${query}`);
-      window.series.forEach(({ at_us, observed, metric }) => at_us.forEach((time, i) =>
-        metric.startsWith('foretwin.anomaly') ? strip.add(time, observed[i], null) : strip.add(time, null, observed[i])));
-    } catch {
-      // The strip then starts with what arrives live.
-    }
-  }
-
   /** The spread of the time to failure of who is in danger. */
   async spread() {
     if (Date.now() - this.spreadAt < 15_000) return;
@@ -64,6 +47,24 @@ export class Row {
     const { risks } = await get<{ risks: Risk[] }>(`${at(this.view.id)}/risks`);
     const { mode, metric } = this.view.top_risk ?? {};
     this.quantiles = risks.find((risk) => risk.mode === mode && risk.metric === metric)?.time_to_failure ?? null;
+  }
+}
+
+/** Fills the strips with what is stored, a thousand instances or so at once. `stale` ends it. */
+export async function fill(rows: Map<string, Row>, by: By, cellUs: number, stale: () => boolean, filled: () => void) {
+  for (let cursor: string | null = ''; cursor != null;) {
+    // Exactly the cells of a strip: they begin at multiples of their length here and there.
+    const from = (Math.floor(nowUs() / cellUs) - CELLS + 1) * cellUs;
+    const query = new URLSearchParams({ metric: by, from: String(from / 1e6), step: String(cellUs / 1e6), ...(cursor && { cursor }) });
+    const page: FleetHistory = await get<FleetHistory>(`fleet/history?${query}`, LONG_MS);
+    if (stale()) return;
+    page.instances.forEach((id, i) => {
+      const strip = rows.get(id)?.strip;
+      if (strip?.cellUs !== cellUs) return;
+      page.values[i].forEach((value, cell) => strip.add(page.from_us + cell * page.step_us, by === 'score' ? value : null, by === 'risk' ? value : null));
+    });
+    filled();
+    cursor = page.next_cursor;
   }
 }
 

@@ -8,6 +8,7 @@ import { Failure } from './failure';
 import { useKeys } from './keys';
 import { Models } from './models';
 import { Empty, InstanceLink, Meter } from './parts';
+import { Records } from './records';
 import { InstanceReport } from './report';
 import { route, setParams, toInstance } from './route';
 import { RANGE_KEYS, setRelative } from './time';
@@ -19,7 +20,7 @@ import { WhatIfView } from './whatif';
 
 const TABS: [string, string][] = [
   ['', 'Overview'], ['failure', 'Failure'], ['causes', 'Causes'], ['twin', 'Twin'], ['what-if', 'What if'],
-  ['models', 'Models'], ['report', 'Report'],
+  ['models', 'Models'], ['report', 'Report'], ['records', 'Records'],
 ];
 
 /** What the parts of an instance share. */
@@ -157,6 +158,7 @@ export function InstanceView(props: { id: string }) {
           <Match when={tab() === 'what-if'}><WhatIfView subject={subject} /></Match>
           <Match when={tab() === 'models'}><Models subject={subject} /></Match>
           <Match when={tab() === 'report'}><InstanceReport id={props.id} /></Match>
+          <Match when={tab() === 'records'}><Records subject={subject} /></Match>
         </Switch>
       </Show>
     </Show>

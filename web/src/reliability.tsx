@@ -60,7 +60,7 @@ export function Predictions() {
     <h1>Predictions against outcomes</h1>
     <div class="bar">
       <p class="dim grow">Every stored probability that is old enough is held against what was recorded. A dot on the diagonal was said as often as
-        it came. Failures enter by detection or by <code>POST /api/v1/failures</code>.</p>
+        it came. Failures enter by detection, under “Records” of an instance, or by <code>POST /api/v1/failures</code>.</p>
       <Choice legend="Of the last" options={FROM} value={from()} onChange={(to) => { setParams({ from: to === '-7d' ? undefined : to }); now(); }} />
     </div>
     <Show when={asked.data} fallback={<p class="dim">Asking …</p>}>{(data) =>

@@ -92,7 +92,7 @@ export interface Expected { probability: number; within: [number, number][]; tim
 export interface Effect {
   title: string; before: Expected; after: Expected; probability_change: Estimate; delay_s: Estimate | null;
   verdict: string; on_host?: [string, number, number][]; assumptions: string[]; beyond_experience: string[];
-  verified?: unknown;
+  verified?: boolean | null | { agrees?: boolean | null; fidelity?: string | null; message?: string | null };
 }
 export interface WhatIf { horizon_s: number; effects: Effect[]; abstains: string | null }
 
@@ -121,6 +121,13 @@ export interface Rehearsal {
   id: number; instance: string; asked_us: number; ahead_s: number; speed: number; progress: number; done: boolean;
   fidelity: string | null; mode: string | null; after_s: number | null; resolution_s: number | null; message: string;
   comparable: string[]; not_comparable: string[];
+}
+
+export interface Failed { instance: string; at_us: number; mode: string; note: string }
+export interface Work { id: string; instance: string; from_us: number; to_us: number; note: string; active: boolean }
+export interface FleetHistory {
+  metric: 'score' | 'risk'; from_us: number; step_us: number; cells: number; instances: string[]; values: (number | null)[][];
+  next_cursor: string | null;
 }
 
 export interface ScoreEvent { instance: string; at_us: number; score: number | null; failure_probability: number }

@@ -52,14 +52,24 @@ function Outcome(props: { name: string; of: Expected }) {
   );
 }
 
+/** Whether a twin was asked, what it said, and more of that. */
+function proofWords({ verified }: Effect): [string, 'calm' | 'hot' | 'none', string] {
+  if (!verified) return ['not verified in a twin', 'none', ''];
+  const { agrees, fidelity, message } = verified === true ? {} : verified;
+  const where = fidelity ? ` (${words(fidelity)})` : '';
+  return agrees === false ? [`a twin${where} says otherwise`, 'hot', message ?? ''] : [`verified in a twin${where}`, 'calm', message ?? ''];
+}
+
 function EffectCard(props: { effect: Effect; subject: Subject }) {
   const verdict = () => VERDICTS[props.effect.verdict] ?? [words(props.effect.verdict), 'none'];
   const change = () => props.effect.probability_change;
+  const proof = () => proofWords(props.effect);
   return (
     <article class="effect">
       <h3>{sentence(props.effect.title)} <span class="tag" data-level={verdict()[1]}>{verdict()[0]}</span>
-        <span class="tag" title="A rehearsal runs the forecast in a twin; scenarios are replayed futures of the model.">
-          {props.effect.verified ? 'verified in a twin' : 'not verified in a twin'}</span></h3>
+        <span class="tag" data-level={proof()[1]} title="A rehearsal runs the forecast in a twin; scenarios are replayed futures of the model.">
+          {proof()[0]}</span></h3>
+      <Show when={proof()[2]}><p class="small">{proof()[2]}</p></Show>
       <div class="halves tight"><Outcome name="Before" of={props.effect.before} /><Outcome name="After" of={props.effect.after} /></div>
       <p>Probability {points(change().value)} points <span class="dim">(eight in ten: {points(change().low)} to {change().high == null ? 'any' : points(change().high!)})</span>
         <Show when={props.effect.delay_s}>{(delay) => <> · failure later by {span(Math.abs(delay().value))}

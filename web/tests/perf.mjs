@@ -40,6 +40,16 @@ function window(id, query) {
   return { from_us: from, to_us: now, series };
 }
 
+function history(query) {
+  const [from, step, now] = [Number(query.get('from')) * 1e6, Number(query.get('step')) * 1e6, Date.now() * 1000];
+  const cells = Math.ceil((now - from) / step);
+  const first = Number(query.get('cursor') ?? 0);
+  const ids = Array.from({ length: 1000 }, (_, i) => first + i);
+  const of = (i, at) => Number((query.get('metric') === 'risk' ? riskOf(i) : scoreOf(i, at)).toFixed(4));
+  return { metric: query.get('metric'), from_us: from, step_us: step, cells, instances: ids.map((i) => `m-${i}`),
+    values: ids.map((i) => Array.from({ length: cells }, (_, k) => of(i, from + k * step))), next_cursor: first + 1000 < FLEET ? String(first + 1000) : null };
+}
+
 function answer(url, response) {
   const path = url.pathname.replace('/api/v1/', '');
   const json = (body) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -57,6 +67,7 @@ function answer(url, response) {
     return response.on('close', () => clearInterval(timer));
   }
   if (path === 'instances') return json({ instances: Array.from({ length: FLEET }, (_, i) => instance(`m-${i}`, i)) });
+  if (path === 'fleet/history') return json(history(url.searchParams));
   if (path.endsWith('/window')) return json(window(path.replace(/\D/g, ''), url.searchParams));
   if (path.endsWith('/metrics')) return json({ metrics: METRICS.map((key) => ({ key, kind: 'gauge', unit: '1', role: 'utilization' })) });
   if (/^instances\/[^/]+$/.test(path)) return json(instance('m-1', 1));

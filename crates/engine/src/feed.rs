@@ -330,6 +330,26 @@ impl Feed {
         config: &foretwin_foresee::Config,
         work: &dyn Fn(Timestamp) -> f64,
     ) -> Vec<Growth> {
+        self.read((now, owner), config, work, |growth, _| growth)
+    }
+
+    /// The same, each expected to go on for as long as its risk has it.
+    pub(crate) fn lasting_growths(
+        &self,
+        (now, owner): (Timestamp, &InstanceId),
+        config: &foretwin_foresee::Config,
+        work: &dyn Fn(Timestamp) -> f64,
+    ) -> Vec<Growth> {
+        self.read((now, owner), config, work, |growth, series| growth.lasting(series, now, config))
+    }
+
+    fn read(
+        &self,
+        (now, owner): (Timestamp, &InstanceId),
+        config: &foretwin_foresee::Config,
+        work: &dyn Fn(Timestamp) -> f64,
+        finish: impl Fn(Growth, &Series<'_>) -> Growth,
+    ) -> Vec<Growth> {
         let mut room = Room::default();
         let read = |resource: &Resource| {
             let limit = resource.history.limit()?;
@@ -338,7 +358,9 @@ impl Feed {
             let work: Vec<f64> = times.iter().map(|&at| work(at)).collect();
             let (metric, mode) = (resource.metric.as_str(), resource.capacity.mode);
             let series = Series { metric, mode, times, used, limit };
-            Growth::read(&Evidence { series, work: &work }, now, config.lookback_s, seed(owner, now))
+            let evidence = Evidence { series, work: &work };
+            let growth = Growth::read(&evidence, now, config.lookback_s, seed(owner, now));
+            growth.map(|growth| finish(growth, &series))
         };
         self.resources.iter().filter_map(read).collect()
     }

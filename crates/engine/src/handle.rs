@@ -87,6 +87,14 @@ impl Handle {
         views
     }
 
+    /// Who there is, in no order.
+    #[must_use]
+    pub fn instance_ids(&self) -> Vec<InstanceId> {
+        let mut ids = Vec::new();
+        self.pipeline.each(|watched| ids.push(watched.instance.id.clone()));
+        ids
+    }
+
     /// One instance.
     ///
     /// # Errors
@@ -151,17 +159,7 @@ impl Handle {
     /// # Errors
     /// If nobody knows the instance.
     pub fn risks(&self, id: &InstanceId) -> Result<Vec<Risk>, Error> {
-        self.pipeline.with(id, |watched| match watched.vanished {
-            Some(_) => Vec::new(),
-            None => {
-                let (now, config) = (watched.last(), &self.pipeline.config.foresee);
-                let mut risks = watched.assess(now, config);
-                if let Some(taught) = self.pipeline.lessons.taught() {
-                    watched.learned(&taught, &mut risks, (now, config));
-                }
-                risks
-            }
-        })
+        self.pipeline.with(id, |watched| watched.spoken(&self.pipeline, &self.pipeline.config.foresee).0)
     }
 
     /// Where its trouble comes from: itself, what it runs on, or what runs on it.
@@ -246,13 +244,9 @@ impl Handle {
 /// The answer of [`Handle::predict`], for whoever has a pipeline.
 pub(crate) fn predict(pipeline: &Pipeline, id: &InstanceId, horizon_s: f64) -> Result<Prediction, Error> {
     let config = pipeline.config.foresee.clone().with_horizon(horizon_s);
-    let taught = pipeline.lessons.taught();
     let mut prediction = pipeline.with(id, |watched| {
         let at = watched.last();
-        let gone = watched.vanished.is_some();
-        let mut risks = if gone { Vec::new() } else { watched.assess(at, &config) };
-        let learned = taught.as_deref().filter(|_| !gone);
-        let learned = learned.map(|taught| watched.learned(taught, &mut risks, (at, &config)));
+        let (risks, learned) = watched.spoken(pipeline, &config);
         let question = Question {
             instance: id.clone(),
             at,

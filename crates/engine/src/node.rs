@@ -68,6 +68,7 @@ impl Node {
         let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
         pipeline.contrasts.recall(disk.clone(), &config.data_dir);
+        reports.recall(&pipeline.past)?;
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
@@ -215,12 +216,14 @@ fn train_once(pipeline: &Pipeline, stop: &AtomicBool) {
     };
     if let Some(due) = pipeline.due() {
         let task = pipeline.tasks.begin("training", Some(due.instance()), wall_clock());
-        let done = pipeline.train(&due, &Budget::new(stop, share).also(task.cancelled()));
+        let budget = Budget::new(stop, share).also(task.cancelled()).telling(task.gauge(), due.fits());
+        let done = pipeline.train(&due, &budget);
         task.end(ended(&done));
         told(&due, done);
     } else if let Some(due) = pipeline.due_outlook() {
         let task = pipeline.tasks.begin("training", Some(due.instance()), wall_clock());
-        let done = pipeline.learn_outlook(&due, &Budget::new(stop, share).also(task.cancelled()));
+        let budget = Budget::new(stop, share).also(task.cancelled()).telling(task.gauge(), 2);
+        let done = pipeline.learn_outlook(&due, &budget);
         task.end(ended(&done));
         told(&due, done);
     } else {

@@ -11,6 +11,9 @@ pub(crate) const HORIZONS: [(&str, f64); 4] =
 /// Key of the stored anomaly score.
 pub(crate) const SCORE: &str = "foretwin.anomaly.score";
 
+/// Key of the stored probability that the machine underneath is in trouble.
+pub(crate) const INFRASTRUCTURE: &str = "foretwin.contrast.infrastructure";
+
 static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     // Outputs are commands in the sense of the roles: known to the model's owner, never scored again.
     let output = |name: &str| Metric::gauge(name, "1", Role::Command).stored(Storage::F64);
@@ -19,6 +22,15 @@ static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
         HORIZONS.map(|(label, _)| output("foretwin.failure.probability").with("horizon", label));
     Schema::new(std::iter::once(score).chain(probability).collect())
 });
+
+static CONTRAST: LazyLock<Arc<Schema>> = LazyLock::new(|| {
+    Schema::new(vec![Metric::gauge(INFRASTRUCTURE, "1", Role::Command).stored(Storage::F64)])
+});
+
+/// The schema of what the contrast says of an instance: apart, since most of a fleet has none.
+pub(crate) fn contrast() -> &'static Arc<Schema> {
+    &CONTRAST
+}
 
 /// The schema of the outputs.
 pub(crate) fn schema() -> &'static Arc<Schema> {

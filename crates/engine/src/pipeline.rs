@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foretwin_core::{
-    Batch, DAY_US, Failure, HOUR_US, InstanceId, PARTITIONS, Partition, Position, Record, Risk, Schema,
-    SchemaId, Score, Timestamp, Value,
+    Batch, DAY_US, Failure, HOUR_US, Instance, InstanceId, PARTITIONS, Partition, Position, Record, Risk,
+    Schema, SchemaId, Score, Timestamp, Value,
 };
 use foretwin_store::{Query, Statistic, Store};
 
@@ -15,8 +15,10 @@ use crate::counters::Counters;
 use crate::detect::{BOOT_ID, Detected, rebooted};
 use crate::error::Chain;
 use crate::events::Events;
+use crate::ground::Grounds;
 use crate::lessons::Lessons;
 use crate::pace::Pace;
+use crate::past::Past;
 use crate::registry::Registry;
 use crate::shard::{Shard, Watched};
 use crate::twin::Contrasts;
@@ -27,6 +29,8 @@ use crate::{Error, outputs};
 /// After a restart foresight recalls the last hour as it was, and peaks of the day before it.
 const RECENT_US: i64 = HOUR_US;
 const RECALL_POINTS: usize = 1000;
+/// A contrast or an anomaly score that is older says nothing of a moment.
+pub(crate) const SPEAKS_S: f64 = 60.0;
 /// Frames that warm a new model's state.
 const WARM: u32 = 120;
 
@@ -41,6 +45,8 @@ pub(crate) struct Pipeline {
     pub(crate) tasks: crate::tasks::Tasks,
     pub(crate) detected: Detected,
     pub(crate) lessons: Lessons,
+    pub(crate) past: Past,
+    pub(crate) grounds: Grounds,
     pub(crate) checkpoints: Checkpoints,
     shards: Vec<Mutex<Shard>>,
     schemas: RwLock<HashMap<SchemaId, Arc<Schema>>>,
@@ -60,6 +66,8 @@ impl Pipeline {
             tasks: crate::tasks::Tasks::default(),
             detected: Detected::default(),
             lessons: Lessons::default(),
+            past: Past::default(),
+            grounds: Grounds::default(),
             checkpoints: Checkpoints::default(),
             schemas: RwLock::default(),
             store,
@@ -70,6 +78,7 @@ impl Pipeline {
             watched.vanished = known.vanished;
             watched.noticed = known.vanished.unwrap_or_default();
         }
+        pipeline.store.failures().iter().for_each(|failure| pipeline.past.fail(failure));
         // Agents do not say again who is whose twin.
         let known = pipeline.described();
         for twin in known.iter().filter(|instance| instance.twin_of.is_some()) {
@@ -146,13 +155,14 @@ impl Pipeline {
                 let (instance, at_us) = (instance.clone(), *at);
                 self.events.publish(|| Event::Vanished { instance, at_us });
             }
-            // The store keeps failures and maintenance; what learns from them reads them there.
-            Record::Failure(_) | Record::Maintenance(_) => {}
+            // The store keeps failures and maintenance, too; what learns from them reads them there.
+            Record::Failure(failure) => self.past.fail(failure),
+            Record::Maintenance(_) => {}
         }
     }
 
     /// All instances as they are described.
-    fn described(&self) -> Vec<foretwin_core::Instance> {
+    fn described(&self) -> Vec<Instance> {
         let mut all = Vec::new();
         self.each(|watched| all.push(watched.instance.clone()));
         all
@@ -185,7 +195,8 @@ impl Pipeline {
             self.counters.duplicates.add(1);
             return;
         }
-        let mut verdicts = Verdicts::of(batch);
+        let mut verdicts = Verdicts::of(batch, outputs::schema());
+        let mut contrasts = self.contrasts.any().then(|| Verdicts::of(batch, outputs::contrast()));
         for (row, (id, at, values)) in batch.rows().iter().zip(batch.frames()) {
             let (watched, pace) =
                 shard.watch(id, || self.store.instance(id).and_then(|known| known.instance));
@@ -197,10 +208,15 @@ impl Pipeline {
                 self.assess(watched, pace, at);
                 if let Some(frame) = verdict(watched, &schema) {
                     verdicts.add(row.instance, at, &frame);
+                    let said = contrasts.as_mut().zip(self.infrastructure(&watched.instance, at));
+                    said.into_iter().for_each(|(all, p)| all.add(row.instance, at, &[Value::float(p)]));
                 }
             }
         }
-        self.publish(partition, verdicts);
+        if let Some(outputs) = self.keep(partition, (verdicts, outputs::schema())) {
+            self.events.publish_all(verdicts::events(&outputs));
+        }
+        contrasts.and_then(|all| self.keep(partition, (all, outputs::contrast())));
     }
 
     /// Takes a frame; false if it is late.
@@ -261,23 +277,30 @@ impl Pipeline {
     fn assess(&self, watched: &mut Watched, pace: &mut Pace, at: Timestamp) {
         if pace.is_due(at, watched.assessed, watched.within_the_hour()) {
             let taught = self.lessons.taught();
-            let count = watched.reassess(at, &self.config.foresee, taught.as_deref());
+            let count = watched.reassess(at, &self.config.foresee, taught.as_deref().map(|one| (one, self)));
             pace.spend(count);
             self.counters.assessed.add(count as u64);
         }
     }
 
-    /// Stores and announces what is now thought of the instances of a batch.
-    fn publish(&self, partition: Partition, verdicts: Verdicts<'_>) {
+    /// Stores what is now thought of the instances of a batch, if anything is.
+    fn keep(&self, partition: Partition, (verdicts, schema): (Verdicts<'_>, &Arc<Schema>)) -> Option<Batch> {
         // Verdicts have the width of their schema.
-        let Ok(outputs) = verdicts.batch() else { return };
-        if outputs.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.append_derived(partition, outputs::schema(), &outputs) {
+        let outputs = verdicts.batch().ok().filter(|outputs| !outputs.is_empty())?;
+        if let Err(error) = self.store.append_derived(partition, schema, &outputs) {
             tracing::debug!("scores of partition {} are not stored: {}", partition.0, Chain(&error));
         }
-        self.events.publish_all(verdicts::events(&outputs));
+        Some(outputs)
+    }
+
+    /// Probability that the machine underneath is in trouble, by a contrast that speaks for a moment.
+    pub(crate) fn infrastructure(&self, instance: &Instance, at: Timestamp) -> Option<f64> {
+        if !self.contrasts.any() {
+            return None;
+        }
+        let contrast = self.contrasts.contrast(instance)?;
+        let fresh = at.since(contrast.at).abs() <= SPEAKS_S;
+        fresh.then(|| foretwin_foresee::policy::infrastructure(&contrast.verdict))
     }
 
     /// Gives foresight the recent history from before a restart.

@@ -16,9 +16,13 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::handle::Handle;
+use crate::past::Past;
 
 /// The folder of reports below the data directory.
 const FOLDER: &str = "reports";
+
+/// Reports whose known issues are signs after a start: reading more would delay it.
+const RECALLED: usize = 200;
 
 /// What is known of issues, and how many reports are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,6 +130,16 @@ impl Reports {
         Ok(())
     }
 
+    /// Has `past` know what the latest reports flag; one that cannot be read flags nothing.
+    pub(crate) fn recall(&self, past: &Past) -> Result<(), Error> {
+        for name in self.names()?.into_iter().rev().take(RECALLED) {
+            if let Ok(view) = self.get(&ReportId(name)) {
+                past.report(&view.instance, view.at_us, &view.flags);
+            }
+        }
+        Ok(())
+    }
+
     /// Oldest first.
     fn names(&self) -> Result<Vec<String>, Error> {
         let prefix = format!("{FOLDER}/");
@@ -201,10 +215,15 @@ impl Handle {
     /// # Errors
     /// If the node does not collect, or the disk refuses.
     pub fn make_report(&self) -> Result<ReportView, Error> {
+        self.make_report_telling(&|_| ())
+    }
+
+    /// The same, telling how far it is.
+    pub(crate) fn make_report_telling(&self, told: &dyn Fn(f64)) -> Result<ReportView, Error> {
         let host = self.own_host()?;
-        let mut document = foretwin_collect::report::gather(host.as_str(), self.now());
+        let mut document = foretwin_collect::report::gather_telling(host.as_str(), self.now(), told);
         document["telemetry"] = self.summary(&host);
-        self.reports.keep(&document)
+        self.keep_report(&document)
     }
 
     /// Takes a report that was made elsewhere.
@@ -213,7 +232,14 @@ impl Handle {
     /// If it does not say of whom and when it is, or the disk refuses.
     pub fn submit_report(&self, mut document: Value) -> Result<ReportView, Error> {
         foretwin_collect::report::redact(&mut document);
-        self.reports.keep(&document)
+        self.keep_report(&document)
+    }
+
+    /// Keeps a report; what it flags is a sign for what learns from failures.
+    fn keep_report(&self, document: &Value) -> Result<ReportView, Error> {
+        let view = self.reports.keep(document)?;
+        self.pipeline.past.report(&view.instance, view.at_us, &view.flags);
+        Ok(view)
     }
 
     /// A report by its name.

@@ -28,6 +28,9 @@ const LONG_MS: i64 = 6 * 3_600_000;
 /// Points of what is expected.
 const EXPECTED_POINTS: usize = 11_000;
 
+/// What is looked at first where only the newest point counts: most of it is still in memory.
+const RECENT_MS: i64 = 30_000;
+
 const EXPECTED: [&str; 2] = ["foretwin_expected", "foretwin_expected_scale"];
 const RISK: &str = "foretwin_risk_probability";
 
@@ -170,6 +173,14 @@ impl Handle {
         (schema, columns): (&Schema, &[Column]),
         need: &Need,
     ) -> Result<Vec<Window>, Error> {
+        if need.newest && need.to_ms - need.from_ms > RECENT_MS {
+            // Where the newest frame of the last seconds has all that is asked for, nothing before it counts.
+            let recent = Need { from_ms: need.to_ms - RECENT_MS, newest: false, ..need.clone() };
+            let found = self.windows(id, (schema, columns), &recent)?;
+            if found.iter().any(|window| is_whole(window, columns)) {
+                return Ok(found);
+            }
+        }
         let (from, to) = (micros(need.from_ms), micros(need.to_ms) + 1000);
         let mut keys: Vec<String> = columns.iter().map(|column| column.key.clone()).collect();
         if is_received(schema) {
@@ -264,23 +275,30 @@ impl Handle {
 impl Source for Handle {
     fn read(&self, need: &Need) -> Result<Vec<Series>, Error> {
         let mut found = self.expected(need)?;
-        let (mut samples, within) = (0, need.from_ms..=need.to_ms);
-        for (id, identity) in self.candidates(&need.matchers) {
+        let (mut read, mut samples, mut series) = (Vec::new(), 0, found.len());
+        let within = need.from_ms..=need.to_ms;
+        // Those that lie side by side in the files are read one after another.
+        let mut candidates = self.candidates(&need.matchers);
+        candidates.sort_by(|(a, _), (b, _)| (a.partition().0, a).cmp(&(b.partition().0, b)));
+        for (id, identity) in candidates {
             let mut some = self.stored(&id, &identity, need)?;
             some.extend(self.risks_of(&id, &identity, &need.matchers));
             some.retain(|series| series.points.iter().any(|(at, _)| within.contains(at)));
             samples += some.iter().map(|series| series.points.len()).sum::<usize>();
-            found.extend(some);
+            series += some.len();
+            read.push((id, some));
             if samples > MOST_SAMPLES {
                 let why = format!(
                     "a selector brings more than {MOST_SAMPLES} samples; ask for less time or fewer series"
                 );
                 return Err(Error::TooMuch(why));
             }
-            if found.len() > MOST_SERIES {
+            if series > MOST_SERIES {
                 return Err(too_many());
             }
         }
+        read.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.extend(read.into_iter().flat_map(|(_, some)| some));
         Ok(found)
     }
 }
@@ -310,6 +328,17 @@ fn columns(schema: &Schema, identity: &Labels, matchers: &[Matcher]) -> Vec<Colu
         }
     }
     columns
+}
+
+/// Whether the last frame of a window has a value in each column.
+fn is_whole(window: &Window, columns: &[Column]) -> bool {
+    let last = window.len().checked_sub(1);
+    last.is_some_and(|last| {
+        columns.iter().all(|column| {
+            let at = window.schema.column(&column.key);
+            at.is_some_and(|at| !window.columns[at][last].is_missing())
+        })
+    })
 }
 
 /// The points of a column. Of a schema whose frames have parts, a value that two later frames lack has ended.

@@ -10,15 +10,17 @@ use foretwin_core::{
     SchemaId, Timestamp, Value,
 };
 
-use foretwin_foresee::Blend;
+use foretwin_foresee::{Blend, Situation};
 
 use crate::config::Training;
 use crate::feed::Feed;
 use crate::gather::Gather;
+use crate::ground::Place;
 use crate::lessons::Taught;
 use crate::outputs::HORIZONS;
 use crate::pace::Pace;
-use crate::pipeline::within;
+use crate::pipeline::{Pipeline, within};
+use crate::situation::{Seen, situation};
 
 /// All instances of a partition.
 #[derive(Default)]
@@ -207,7 +209,7 @@ impl Watched {
         &mut self,
         now: Timestamp,
         config: &foretwin_foresee::Config,
-        taught: Option<&Taught>,
+        taught: Option<(&Taught, &Pipeline)>,
     ) -> usize {
         self.assessed = now;
         let (newest, owner) = (self.newest, &self.instance.id);
@@ -218,9 +220,9 @@ impl Watched {
             self.risks = self.current().flat_map(Feed::assessed).cloned().collect();
             sort(&mut self.risks);
             self.probabilities = HORIZONS.map(|(_, horizon_s)| within(&self.risks, horizon_s));
-            if let Some(taught) = taught {
+            if let Some((taught, pipeline)) = taught {
                 let mut risks = std::mem::take(&mut self.risks);
-                let (blended, calibration) = self.learned(taught, &mut risks, (now, config));
+                let (blended, calibration) = self.learned((taught, pipeline), &mut risks, (now, config));
                 self.risks = risks;
                 self.probabilities = HORIZONS.map(|(_, horizon_s)| blended.at(horizon_s));
                 self.calibration = Some(calibration);
@@ -232,14 +234,51 @@ impl Watched {
     /// Moves risks as recorded failures taught.
     pub(crate) fn learned(
         &self,
-        taught: &Taught,
+        (taught, pipeline): (&Taught, &Pipeline),
         risks: &mut [Risk],
         (now, config): (Timestamp, &foretwin_foresee::Config),
     ) -> (Blend, Calibration) {
+        let situation = self.situation(pipeline, (risks, taught.horizons_s()), (now, config));
+        taught.apply(risks, (&situation, self.cohort), &config.horizons_s)
+    }
+
+    /// Its situation now, given its first passages.
+    pub(crate) fn situation(
+        &self,
+        pipeline: &Pipeline,
+        (risks, horizons_s): (&[Risk], &[f64]),
+        (now, config): (Timestamp, &foretwin_foresee::Config),
+    ) -> Situation {
         let unknown = |_: Timestamp| f64::NAN;
-        let growths =
-            self.current().flat_map(|feed| feed.growths((now, &self.instance.id), config, &unknown));
-        taught.apply(risks, &growths.collect::<Vec<_>>(), self.cohort)
+        let instance = &self.instance.id;
+        let growths = self.current().flat_map(|feed| feed.growths((now, instance), config, &unknown));
+        let seen = Seen {
+            instance,
+            at: now,
+            growths: growths.collect(),
+            risks,
+            anomaly: self.score(),
+            infrastructure: pipeline.infrastructure(&self.instance, now),
+        };
+        let ground = |place: Place<'_>| pipeline.grounds.known(pipeline, place, now);
+        situation(seen, &pipeline.past, &ground, horizons_s)
+    }
+
+    /// What is said of it as of now: risks after all calibration, likeliest first, and what they come to by any mode if that
+    /// was learned.
+    pub(crate) fn spoken(
+        &self,
+        pipeline: &Pipeline,
+        config: &foretwin_foresee::Config,
+    ) -> (Vec<Risk>, Option<(Blend, Calibration)>) {
+        if self.vanished.is_some() {
+            return (Vec::new(), None);
+        }
+        let now = self.last();
+        let mut risks = self.assess(now, config);
+        let taught = pipeline.lessons.taught();
+        let learned = taught.map(|taught| self.learned((&taught, pipeline), &mut risks, (now, config)));
+        (risks, learned)
     }
 
     /// The probability that anything runs out within the hour.

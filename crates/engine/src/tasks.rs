@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::error::Chain;
+use crate::gauge::Gauge;
 use crate::handle::{Handle, wall_clock};
 use crate::twin::RehearsalView;
 
@@ -76,6 +77,18 @@ struct List {
 struct Entry {
     view: TaskView,
     cancel: Arc<AtomicBool>,
+    done: Arc<Gauge>,
+}
+
+impl Entry {
+    /// As it stands now.
+    fn view(&self) -> TaskView {
+        let mut view = self.view.clone();
+        if !view.state.is_over() {
+            view.progress = self.done.read();
+        }
+        view
+    }
 }
 
 /// A task under way; forgotten without a word, it has failed.
@@ -83,6 +96,7 @@ pub(crate) struct UnderWay<'t> {
     tasks: &'t Tasks,
     id: String,
     cancel: Arc<AtomicBool>,
+    done: Arc<Gauge>,
 }
 
 impl Tasks {
@@ -111,19 +125,19 @@ impl Tasks {
             message: String::new(),
             result: None,
         };
-        let cancel = Arc::new(AtomicBool::new(false));
-        list.entries.push_back(Entry { view, cancel: cancel.clone() });
+        let (cancel, done) = (Arc::new(AtomicBool::new(false)), Arc::new(Gauge::default()));
+        list.entries.push_back(Entry { view, cancel: cancel.clone(), done: done.clone() });
         let own = |entry: &Entry| entry.view.kind == kind;
         if list.entries.iter().filter(|entry| own(entry)).count() > MOST
             && let Some(oldest) = list.entries.iter().position(own)
         {
             list.entries.remove(oldest);
         }
-        UnderWay { tasks: self, id, cancel }
+        UnderWay { tasks: self, id, cancel, done }
     }
 
     fn views(&self) -> Vec<TaskView> {
-        self.list().entries.iter().map(|entry| entry.view.clone()).collect()
+        self.list().entries.iter().map(Entry::view).collect()
     }
 
     /// Asks a task to end; what may be asked so is cancellable.
@@ -145,6 +159,11 @@ impl UnderWay<'_> {
     /// Turns true when somebody wants it to end.
     pub(crate) fn cancelled(&self) -> &AtomicBool {
         &self.cancel
+    }
+
+    /// Where to tell how far it is.
+    pub(crate) fn gauge(&self) -> &Gauge {
+        &self.done
     }
 
     /// What came of it: a word and the path of a result, or why there is none.
@@ -240,7 +259,7 @@ impl Handle {
             let task = handle.pipeline.tasks.begin("report", None, wall_clock());
             // The asker waits for the name, and for nothing else.
             let _ = send.send(task.id.clone());
-            let made = handle.make_report();
+            let made = handle.make_report_telling(&|share| task.gauge().tell(share));
             task.end(made.map_err(|error| Chain(&error).to_string()).map(|report| {
                 (
                     format!("{} known issues", report.flags.len()),
@@ -267,6 +286,9 @@ mod tests {
         let first = tasks.begin("training", Some(&id), Timestamp(1));
         let second = tasks.begin("training", Some(&id), Timestamp(2));
         drop(tasks.begin("report", None, Timestamp(3)));
+        second.gauge().tell(0.25);
+        let told: Vec<Option<f64>> = tasks.views().iter().map(|view| view.progress).collect();
+        assert_eq!(told, [None, Some(0.25), None]);
         tasks.cancel(&second.id);
         assert!(second.cancelled().load(Ordering::Relaxed) && !first.cancelled().load(Ordering::Relaxed));
         first.end(Ok(("learned".into(), None)));

@@ -1,8 +1,7 @@
 //! What one batch led to, gathered so that it is stored and announced in one go.
 
-use foretwin_core::{Batch, BatchError, InstanceId, Origin, Row, Timestamp, Value};
+use foretwin_core::{Batch, BatchError, InstanceId, Origin, Row, Schema, Timestamp, Value};
 
-use crate::outputs;
 use crate::view::Event;
 
 /// No verdict on an instance yet.
@@ -12,6 +11,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Verdicts<'a> {
     /// The instances of the batch, and where they are among those with a verdict.
     known: &'a [InstanceId],
+    schema: &'a Schema,
     place_of: Vec<u32>,
     instances: Vec<InstanceId>,
     rows: Vec<Row>,
@@ -19,19 +19,20 @@ pub(crate) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    pub(crate) fn of(batch: &'a Batch) -> Self {
+    pub(crate) fn of(batch: &'a Batch, schema: &'a Schema) -> Self {
         let (known, frames) = (batch.instances(), batch.rows().len());
         Self {
             known,
+            schema,
             place_of: vec![NONE; known.len()],
             instances: Vec::with_capacity(known.len()),
             rows: Vec::with_capacity(frames),
-            values: Vec::with_capacity(frames * outputs::WIDTH),
+            values: Vec::with_capacity(frames * schema.width()),
         }
     }
 
-    /// Adds what is thought of an instance, by its number in the batch.
-    pub(crate) fn add(&mut self, instance: u32, at: Timestamp, frame: &[Value; outputs::WIDTH]) {
+    /// Adds what is thought of an instance, by its number in the batch: a value for each metric of the schema.
+    pub(crate) fn add(&mut self, instance: u32, at: Timestamp, frame: &[Value]) {
         let place = &mut self.place_of[instance as usize];
         if *place == NONE {
             *place = self.instances.len() as u32;
@@ -43,7 +44,7 @@ impl<'a> Verdicts<'a> {
 
     /// As telemetry.
     pub(crate) fn batch(self) -> Result<Batch, BatchError> {
-        let head = (Origin::default(), outputs::schema().id(), outputs::WIDTH);
+        let head = (Origin::default(), self.schema.id(), self.schema.width());
         Batch::from_parts(head, self.instances, self.rows, self.values)
     }
 }

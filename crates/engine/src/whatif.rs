@@ -1,11 +1,12 @@
-//! What if: reads how an instance grows, and what may drive it, and has foresight replay scenarios.
+//! What if: reads how an instance grows, and what may drive it, and has foresight replay scenarios from where the
+//! prediction stands.
 
 use std::collections::BTreeMap;
 
 use foretwin_core::{
-    Action, FailureMode, InstanceId, MINUTE_US, Prediction, Role, Scenario, Timestamp, WhatIf,
+    Action, FailureMode, InstanceId, MINUTE_US, Prediction, Risk, Role, Scenario, Timestamp, WhatIf,
 };
-use foretwin_foresee::{Config, Grounds, Growth, Processors};
+use foretwin_foresee::{Config, Grounds, Growth, Processors, combine};
 
 use crate::Error;
 use crate::pipeline::Pipeline;
@@ -22,6 +23,8 @@ const DRIVERS: usize = 12;
 struct Grown {
     at: Timestamp,
     growths: Vec<Growth>,
+    /// What is stated of failure by any mode, after all calibration: horizon and probability.
+    stated: Vec<(f64, f64)>,
     /// The highest rate of the driver over its mean, and whether there is one.
     highest_load: f64,
     driven: bool,
@@ -57,7 +60,15 @@ pub(crate) fn sharpen(pipeline: &Pipeline, prediction: &mut Prediction) {
     }
     let config = pipeline.config.foresee.clone().with_horizon(prediction.horizon_s);
     // Without history the actions keep the effect that follows from the rate.
-    let Ok(grown) = grown(pipeline, &prediction.instance, &config) else { return };
+    let Ok(mut grown) = grown(pipeline, &prediction.instance, &config) else { return };
+    // What is promised is counted from this very prediction, not from one a moment later.
+    let mut stated: Vec<(f64, f64)> =
+        prediction.probabilities.iter().map(|one| (one.horizon_s, one.probability)).collect();
+    if !stated.iter().any(|(horizon_s, _)| *horizon_s == prediction.horizon_s) {
+        stated.push((prediction.horizon_s, prediction.failure_probability));
+        stated.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    grown.hold(&prediction.risks, stated);
     let none = BTreeMap::new();
     let grounds = grown.grounds(&none, prediction.horizon_s);
     let Prediction { recommended_actions, risks, .. } = prediction;
@@ -75,9 +86,23 @@ pub(crate) fn sharpen(pipeline: &Pipeline, prediction: &mut Prediction) {
 }
 
 impl Grown {
+    /// Has what is foreseen begin with what is stated.
+    fn hold(&mut self, risks: &[Risk], stated: Vec<(f64, f64)>) {
+        let held = |growth: Growth| {
+            let same = |risk: &&Risk| risk.metric == growth.metric && risk.mode == growth.mode;
+            match risks.iter().find(same) {
+                Some(risk) => growth.stated(risk),
+                None => growth,
+            }
+        };
+        self.growths = std::mem::take(&mut self.growths).into_iter().map(held).collect();
+        self.stated = stated;
+    }
+
     fn grounds<'a>(&'a self, host: &'a BTreeMap<FailureMode, (f64, f64)>, horizon_s: f64) -> Grounds<'a> {
         Grounds {
             growths: &self.growths,
+            stated: &self.stated,
             highest_load: self.highest_load,
             knows_work: self.driven,
             processors: self.processors,
@@ -101,21 +126,49 @@ fn grown(pipeline: &Pipeline, id: &InstanceId, config: &Config) -> Result<Grown,
         })
     };
     let idle = read(&|_| f64::NAN)?;
-    let mut best = Grown { at, growths: idle, highest_load: 1.0, driven: false, processors: None };
     // Nothing that grows needs no driver, and no time to work in.
-    if keys.is_empty() || best.growths.iter().all(|growth| growth.lasted_s <= 0.0) {
-        return Ok(best);
+    if keys.is_empty() || idle.iter().all(|growth| growth.lasted_s <= 0.0) {
+        return foreseen(pipeline, id, config, (None, None));
     }
-    best.processors = processors(pipeline, (id, at))?;
+    let processors = processors(pipeline, (id, at))?;
     let (instance, from) = (id.clone(), at - DRIVEN_US);
     let query = WindowQuery { instance, metrics: keys, from, to: at, points: POINTS };
+    let (mut most, mut driver) = (driven(&idle), None);
     for series in pipeline.window(&query)?.series {
-        let growths = read(&|moment| rate_at(&series, moment))?;
-        if driven(&growths) > driven(&best.growths) {
-            best = Grown { growths, highest_load: highest(&series), driven: true, ..best };
+        let share = driven(&read(&|moment| rate_at(&series, moment))?);
+        if share > most {
+            (most, driver) = (share, Some(series));
         }
     }
-    Ok(best)
+    foreseen(pipeline, id, config, (driver, processors))
+}
+
+/// Growths with their driver, and what is stated of them, of one and the same moment.
+fn foreseen(
+    pipeline: &Pipeline,
+    id: &InstanceId,
+    config: &Config,
+    (driver, processors): (Option<SeriesView>, Option<Processors>),
+) -> Result<Grown, Error> {
+    let work = |moment: Timestamp| driver.as_ref().map_or(f64::NAN, |series| rate_at(series, moment));
+    pipeline.with(id, |watched| {
+        let (at, (risks, learned)) = (watched.last(), watched.spoken(pipeline, config));
+        let any = |horizon_s: f64| match &learned {
+            Some((blended, _)) => blended.at(horizon_s),
+            None => combine(&risks, horizon_s),
+        };
+        let current = watched.current().filter(|_| watched.vanished.is_none());
+        let mut grown = Grown {
+            at,
+            growths: current.flat_map(|feed| feed.lasting_growths((at, id), config, &work)).collect(),
+            stated: Vec::new(),
+            highest_load: driver.as_ref().map_or(1.0, highest),
+            driven: driver.is_some(),
+            processors,
+        };
+        grown.hold(&risks, config.horizons_s.iter().map(|&horizon_s| (horizon_s, any(horizon_s))).collect());
+        grown
+    })
 }
 
 /// Processor time used and to be had, on average over the last hour; nothing where either is not measured.

@@ -50,6 +50,7 @@ fn grow(name: &str, seconds: u32, mut used: impl FnMut(f64) -> f64) {
     let more = Scenario { memory: Some(Change::Times(1.5)), ..Scenario::default() };
     let grounds = Grounds {
         growths: &[],
+        stated: &[],
         highest_load: 1.0,
         knows_work: true,
         processors: None,

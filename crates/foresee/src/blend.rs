@@ -6,6 +6,9 @@ use crate::{Foretold, Statement, combine};
 
 /// Probabilities are believed between these odds.
 const LEAST: f64 = 1e-4;
+/// Log odds are moved by at most this, which is found to within this many halvings.
+const MOST: f64 = 20.0;
+const HALVINGS: u32 = 40;
 /// A risk that has less than this at the longest horizon is not what a learned probability speaks of.
 const NOTABLE: f64 = 1e-3;
 
@@ -14,7 +17,7 @@ const NOTABLE: f64 = 1e-3;
 pub struct Blend {
     /// Horizon in seconds and probability, ascending in both.
     pub within: Vec<(f64, f64)>,
-    /// By how much the log odds of first passage were moved at each horizon.
+    /// By how much the log odds of each risk were moved at each horizon.
     shifts: Vec<(f64, f64)>,
     /// The same of modes that something was learned of.
     modes: Vec<OfMode>,
@@ -40,24 +43,28 @@ pub fn blend(risks: &mut [Risk], learned: &Statement, horizons_s: &[f64]) -> Ble
     };
     let moves = |risks: &[Risk], within: &[f64]| -> Vec<(f64, f64)> {
         let each = horizons_s.iter().enumerate().map(|(index, &horizon_s)| {
-            let passage = combine(risks, horizon_s);
+            let (weight, passage) = (weight(index), combine(risks, horizon_s));
             let said = within.get(index).copied().unwrap_or(passage);
-            (horizon_s, weight(index) * (log_odds(said) - log_odds(passage)))
+            let wanted = moved(passage, weight * (log_odds(said) - log_odds(passage)));
+            // Without weight nothing is touched, not even by rounding.
+            (horizon_s, if weight > 0.0 { common(risks, horizon_s, wanted) } else { 0.0 })
         });
         each.collect()
     };
     let shifts = moves(risks, &learned.within);
-    let within = together(risks, &shifts);
+    let within = together(risks, (&learned.within, horizons_s), weight);
     let of_mode = |told: &Foretold| {
         let own: Vec<Risk> = risks.iter().filter(|risk| risk.mode == told.mode).cloned().collect();
         let (mode, time_to_failure) = (told.mode, told.time_to_failure);
         OfMode { mode, shifts: moves(&own, &told.within), time_to_failure }
     };
     let modes = learned.modes.iter().map(of_mode).collect();
-    let blend = Blend { within, shifts, modes };
+    let mut blend = Blend { within, shifts, modes };
     let furthest = horizons_s.last().copied().unwrap_or(0.0);
     if combine(risks, furthest) >= NOTABLE {
         risks.iter_mut().for_each(|risk| blend.apply(risk));
+        // What the risks say together is the statement: nothing may be said twice and differently.
+        blend.within.iter_mut().for_each(|(horizon_s, p)| *p = combine(risks, *horizon_s));
         if learned.abstains.is_none() {
             blend.time(risks, learned.time_to_failure);
         }
@@ -65,16 +72,21 @@ pub fn blend(risks: &mut [Risk], learned: &Statement, horizons_s: &[f64]) -> Ble
     blend
 }
 
-/// All risks as one, with its log odds moved at each horizon.
-fn together(risks: &[Risk], shifts: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// All risks as one, blended with what was learned of them at each horizon.
+fn together(
+    risks: &[Risk],
+    (learned, horizons_s): (&[f64], &[f64]),
+    weight: impl Fn(usize) -> f64,
+) -> Vec<(f64, f64)> {
     let mut before: f64 = 0.0;
-    let at = |&(horizon_s, shift): &(f64, f64)| {
+    let at = |(index, &horizon_s): (usize, &f64)| {
         let passage = combine(risks, horizon_s);
-        // Without weight nothing is touched, not even by rounding.
-        before = if shift == 0.0 { passage } else { moved(passage, shift) }.max(before);
+        let said = learned.get(index).copied().unwrap_or(passage);
+        let blended = moved(passage, weight(index) * (log_odds(said) - log_odds(passage)));
+        before = if weight(index) > 0.0 { blended } else { passage }.max(before);
         (horizon_s, before)
     };
-    shifts.iter().map(at).collect()
+    horizons_s.iter().enumerate().map(at).collect()
 }
 
 impl Blend {
@@ -89,6 +101,10 @@ impl Blend {
                 *p = moved(*p, shift).max(before);
             }
             before = *p;
+        }
+        let last = shifts.last().map_or(0.0, |&(_, shift)| shift);
+        if last != 0.0 {
+            risk.never = (1.0 - moved(1.0 - risk.never, last)).min(1.0 - before);
         }
     }
 
@@ -117,6 +133,24 @@ fn shift(shifts: &[(f64, f64)], horizon_s: f64) -> f64 {
 /// What was learned of the time, where it says anything.
 fn sooner(learned: Quantiles, passage: Quantiles) -> Quantiles {
     if learned.p50.is_some() { learned } else { passage }
+}
+
+/// The amount by which the log odds of every risk must move so that together they say `wanted`, by bisection; of one
+/// risk the difference.
+fn common(risks: &[Risk], horizon_s: f64, wanted: f64) -> f64 {
+    match risks {
+        [] => return 0.0,
+        [only] => return log_odds(wanted) - log_odds(only.at(horizon_s)),
+        _ => {}
+    }
+    let together =
+        |shift| 1.0 - risks.iter().map(|risk| 1.0 - moved(risk.at(horizon_s), shift)).product::<f64>();
+    let (mut low, mut high) = (-MOST, MOST);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if together(middle) < wanted { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 fn log_odds(p: f64) -> f64 {
@@ -160,6 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn several_risks_are_moved_to_what_they_say_together() {
+        let horizons = [900.0, 3600.0, 86_400.0];
+        for said in [0.05, 0.5, 0.97] {
+            let mut risks = [leak(0.8), leak(0.3), leak(0.0)];
+            let learned =
+                Statement { within: vec![said; 3], confidence: vec![1.0; 3], ..statement(said, 1.0) };
+            let together = blend(&mut risks, &learned, &horizons);
+            assert!((together.at(3600.0) - said).abs() < 1e-3, "{said}: {together:?}");
+            for horizon_s in horizons {
+                assert!((combine(&risks, horizon_s) - together.at(horizon_s)).abs() < 1e-12);
+            }
+            assert!(risks[0].at(3600.0) > risks[1].at(3600.0) && 1.0 - risks[0].never >= risks[0].at(3600.0));
+        }
+    }
+
+    #[test]
     fn who_abstains_changes_nothing() {
         let mut risks = [leak(0.8)];
         let abstains = Statement { abstains: Some("too few".into()), ..statement(0.1, 0.9) };
@@ -184,7 +234,8 @@ mod tests {
         };
         let modes = vec![told(FailureMode::MemoryExhaustion, 0.9), told(FailureMode::DiskFull, 0.01)];
         let mut risks = [leaking, filling];
-        blend(&mut risks, &Statement { modes, ..statement(0.9, 1.0) }, &horizons);
+        let together = blend(&mut risks, &Statement { modes, ..statement(0.9, 1.0) }, &horizons);
+        assert!((together.at(3600.0) - combine(&risks, 3600.0)).abs() < 1e-9);
         assert!((risks[0].at(3600.0) - 0.9).abs() < 1e-9 && (risks[1].at(3600.0) - 0.01).abs() < 1e-9);
         assert_eq!(risks[1].time_to_failure.p50, Some(7.0));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foretwin_core::{FailureMode, Quantiles};
+use foretwin_core::{FailureMode, Quantiles, probability_at};
 
 use crate::hazard::{Hazard, Moment};
 use crate::interval::Interval;
@@ -59,6 +59,29 @@ pub struct Foretold {
     pub within: Vec<f64>,
     /// Time to failure.
     pub time_to_failure: Quantiles,
+}
+
+impl Statement {
+    /// The same at other horizons than the `made_s` that it was made for: linear between them, constant beyond. Support is
+    /// that of the next horizon that it is known for.
+    #[must_use]
+    pub fn at(&self, made_s: &[f64], horizons_s: &[f64]) -> Self {
+        let anew = |within: &[f64]| -> Vec<f64> {
+            let known: Vec<(f64, f64)> = made_s.iter().copied().zip(within.iter().copied()).collect();
+            horizons_s.iter().map(|&horizon_s| probability_at(&known, horizon_s)).collect()
+        };
+        let told = |one: &Foretold| Foretold { within: anew(&one.within), ..one.clone() };
+        let support = |horizon_s: f64| {
+            let next = made_s.partition_point(|&made| made < horizon_s).min(self.confidence.len().max(1) - 1);
+            self.confidence.get(next).copied().unwrap_or(0.0)
+        };
+        Self {
+            within: anew(&self.within),
+            modes: self.modes.iter().map(told).collect(),
+            confidence: horizons_s.iter().map(|&horizon_s| support(horizon_s)).collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// The learned model of failure.

@@ -7,13 +7,16 @@
 //! where it was seen to its end or to the failure, so censored instances say what they know and no more. Coefficients
 //! shrink towards "the futures are right"; those of a failure mode towards those of all modes; instances of one workload
 //! identity share an offset that shrinks towards none, as in a random-effects model, so a rare workload borrows from all
-//! others.
+//! others. So does every known issue that a report has: an issue that came before no more failures than others keeps an
+//! offset of nearly nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use foretwin_core::FailureMode;
 
 use crate::logistic::{Trial, logistic, regress};
+use crate::signs::SIGNS;
 use crate::situation::{CALM, Cause, FEATURES, Situation};
 
 /// Prior precision of the coefficients of all modes, of how far those of one mode lie from them, and of an identity's
@@ -21,8 +24,9 @@ use crate::situation::{CALM, Cause, FEATURES, Situation};
 const RIDGE: f64 = 1.0;
 const RIDGE_MODE: f64 = 1.0;
 const RIDGE_OFFSET: f64 = 4.0;
-/// Features of what no cause announces.
-const UNFORESEEN: usize = 4;
+/// Features of what no cause announces: the interval, whether it failed lately, and the signs.
+const LATELY: usize = 3;
+const UNFORESEEN: usize = LATELY + 1 + SIGNS;
 
 /// The learned model.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,8 +37,8 @@ pub struct Hazard {
     modes: BTreeMap<FailureMode, Vec<f64>>,
     /// Coefficients of what no cause announces.
     unforeseen: Vec<f64>,
-    /// Offsets.
-    identities: BTreeMap<u64, f64>,
+    /// Offsets of whom it shares with, of a cause and of what no cause announces.
+    groups: BTreeMap<Group, [f64; 2]>,
     /// Intervals and failures seen, by horizon, without and with growth.
     support: Vec<[(f64, f64); 2]>,
 }
@@ -71,12 +75,46 @@ impl Moment<'_> {
     }
 }
 
+/// What instances have in common beyond what grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// A workload.
+    Identity(u64),
+    /// A known issue.
+    Issue(u64),
+}
+
+/// The groups of a situation.
+fn groups(situation: &Situation, identity: Option<u64>) -> impl Iterator<Item = Group> {
+    identity.map(Group::Identity).into_iter().chain(situation.signs.issues.iter().copied().map(Group::Issue))
+}
+
 /// What a fit learns from.
 #[derive(Default)]
 struct Seen {
     of_causes: Vec<(FailureMode, Trial)>,
     of_none: Vec<Trial>,
-    identities: BTreeMap<u64, usize>,
+    groups: BTreeMap<Group, usize>,
+}
+
+impl Seen {
+    /// Columns of the groups of a moment after those of the features; new ones get one.
+    fn columns(&mut self, moment: &Moment<'_>) -> [Rc<[usize]>; 2] {
+        let mut all: Vec<usize> = Vec::new();
+        for group in groups(moment.situation, moment.identity) {
+            let next = self.groups.len();
+            all.push(*self.groups.entry(group).or_insert(next));
+        }
+        all.sort_unstable();
+        all.dedup();
+        [FEATURES, UNFORESEEN].map(|width| all.iter().map(|at| width + at).collect())
+    }
+}
+
+/// Means and precisions of coefficients that shrink towards nothing.
+fn prior(features: usize, groups: usize) -> Vec<(f64, f64)> {
+    let precision = |i: usize| if i < features { RIDGE } else { RIDGE_OFFSET };
+    (0..features + groups).map(|i| (0.0, precision(i))).collect()
 }
 
 impl Hazard {
@@ -91,15 +129,16 @@ impl Hazard {
         for moment in moments {
             hazard.expose(moment, &mut seen);
         }
-        let width = FEATURES + seen.identities.len();
-        let precision = |i: usize| if i < FEATURES { RIDGE } else { RIDGE_OFFSET };
-        let prior: Vec<(f64, f64)> = (0..width).map(|i| (0.0, precision(i))).collect();
-        let all = regress(&seen.of_causes.iter().map(|(_, trial)| trial), &prior);
-        hazard.identities = seen.identities.iter().map(|(&id, &at)| (id, all[FEATURES + at])).collect();
+        let all =
+            regress(&seen.of_causes.iter().map(|(_, trial)| trial), &prior(FEATURES, seen.groups.len()));
+        let none = regress(&seen.of_none.iter(), &prior(UNFORESEEN, seen.groups.len()));
+        let offsets = |at: usize| [all[FEATURES + at], none[UNFORESEEN + at]];
+        hazard.groups = seen.groups.iter().map(|(&group, &at)| (group, offsets(at))).collect();
         // Of a mode only how it differs is learned; what its instances share is known by then.
         let own: Vec<(f64, f64)> = all[..FEATURES].iter().map(|&mean| (mean, RIDGE_MODE)).collect();
         for (_, trial) in &mut seen.of_causes {
-            trial.offset += trial.group.take().map_or(0.0, |group| all[group]);
+            let groups = std::mem::take(&mut trial.groups);
+            trial.offset += groups.iter().map(|&group| all[group]).sum::<f64>();
         }
         let modes: BTreeSet<FailureMode> = seen.of_causes.iter().map(|(mode, _)| *mode).collect();
         for mode in modes {
@@ -107,28 +146,27 @@ impl Hazard {
             hazard.modes.insert(mode, regress(&trials, &own));
         }
         hazard.shared = all[..FEATURES].to_vec();
-        hazard.unforeseen = regress(&seen.of_none.iter(), &[(0.0, RIDGE); UNFORESEEN]);
+        hazard.unforeseen = none[..UNFORESEEN].to_vec();
         hazard
     }
 
     /// Adds what was seen of one moment.
     fn expose(&mut self, moment: &Moment<'_>, seen: &mut Seen) {
         let (situation, blamed) = (moment.situation, moment.blamed());
-        let next = seen.identities.len();
-        let group = moment.identity.map(|id| FEATURES + *seen.identities.entry(id).or_insert(next));
+        let [of_cause, of_none] = seen.columns(moment);
         for (index, failed) in moment.intervals(&self.horizons_s) {
             let support = &mut self.support[index][usize::from(situation.grows)];
             support.0 += moment.weight;
             support.1 += moment.weight * f64::from(u8::from(failed));
             // A cause that another one came before was not seen to the end.
             for cause in situation.causes.iter().filter(|one| !failed || blamed == Some(one.mode)) {
-                let (features, offset) = cause.features(index, self.horizons_s[index], situation.recent);
-                let trial = Trial::new(&features, (offset, group), (failed, moment.weight));
+                let (features, offset) = cause.features(index, self.horizons_s[index], situation);
+                let trial = Trial::new(&features, (offset, of_cause.clone()), (failed, moment.weight));
                 seen.of_causes.push((cause.mode, trial));
             }
             if !failed || blamed.is_none() {
                 let features = unforeseen(index, situation);
-                seen.of_none.push(Trial::new(&features, (CALM, None), (failed, moment.weight)));
+                seen.of_none.push(Trial::new(&features, (CALM, of_none.clone()), (failed, moment.weight)));
             }
         }
     }
@@ -136,7 +174,8 @@ impl Hazard {
     /// Calibrated probabilities within each horizon.
     #[must_use]
     pub fn within(&self, situation: &Situation, identity: Option<u64>) -> Vec<f64> {
-        let none = |index| CALM + product(&unforeseen(index, situation), &self.unforeseen);
+        let [_, offset] = self.offsets(situation, identity);
+        let none = |index| CALM + offset + product(&unforeseen(index, situation), &self.unforeseen);
         let mut survives: Vec<f64> = survival(self.horizons_s.len(), none);
         for cause in &situation.causes {
             let within = self.of_cause(cause, situation, identity);
@@ -147,13 +186,19 @@ impl Hazard {
 
     /// Calibrated probabilities of failure by one cause within each horizon, if no other comes before.
     pub(crate) fn of_cause(&self, cause: &Cause, situation: &Situation, identity: Option<u64>) -> Vec<f64> {
-        let offset = identity.and_then(|id| self.identities.get(&id)).copied().unwrap_or(0.0);
+        let [offset, _] = self.offsets(situation, identity);
         let coefficients = self.modes.get(&cause.mode).unwrap_or(&self.shared);
         let odds = |index: usize| {
-            let (features, believed) = cause.features(index, self.horizons_s[index], situation.recent);
+            let (features, believed) = cause.features(index, self.horizons_s[index], situation);
             believed + offset + product(&features, coefficients)
         };
         survival(self.horizons_s.len(), odds).iter().map(|survives| 1.0 - survives).collect()
+    }
+
+    /// What its groups add, to a cause and to what no cause announces.
+    fn offsets(&self, situation: &Situation, identity: Option<u64>) -> [f64; 2] {
+        let known = groups(situation, identity).filter_map(|group| self.groups.get(&group));
+        known.fold([0.0; 2], |sum, own| [sum[0] + own[0], sum[1] + own[1]])
     }
 
     /// How much was seen of intervals like this one: n / (n + 20) for n independent observations of this horizon, with or
@@ -165,11 +210,12 @@ impl Hazard {
     }
 }
 
-/// Features of failure that no cause announces: the interval, and whether it failed lately.
+/// Features of failure that no cause announces.
 fn unforeseen(index: usize, situation: &Situation) -> [f64; UNFORESEEN] {
     let mut features = [0.0; UNFORESEEN];
     features[index.min(2)] = 1.0;
-    features[UNFORESEEN - 1] = situation.recent;
+    features[LATELY] = situation.recent;
+    features[LATELY + 1..].copy_from_slice(&situation.signs.features());
     features
 }
 
@@ -190,6 +236,7 @@ fn survival(intervals: usize, odds: impl Fn(usize) -> f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signs::Signs;
     use crate::situation::tests::{grounded, of, situation};
     use foretwin_core::Rng;
 
@@ -275,6 +322,47 @@ mod tests {
         let hazard = Hazard::fit(&[10.0, 20.0], &moments);
         let ask = |since_s| hazard.within(&said(since_s), Some(1))[1];
         assert!(ask(Some(600.0)) > 0.6 && ask(Some(172_800.0)) < 0.05, "{}", ask(Some(172_800.0)));
+    }
+
+    /// Signs that come before failures, and signs that come as often before none.
+    #[test]
+    fn signs_that_precede_failures_raise_the_hazard_and_others_leave_it() {
+        let mut rng = Rng::new(6);
+        let amid = |anomaly: f64, infrastructure: f64, issues: &[u64]| {
+            let signs = Signs {
+                anomaly: Some(anomaly),
+                infrastructure: Some(infrastructure),
+                issues: issues.to_vec(),
+            };
+            situation(0.1).amid(signs)
+        };
+        let drawn: Vec<_> = (0..4000)
+            .map(|n| {
+                let issues: Vec<u64> =
+                    [(n % 5 == 0).then_some(11), (n % 4 == 0).then_some(22)].into_iter().flatten().collect();
+                let (anomaly, infrastructure) = (if n % 7 == 0 { 4.0 } else { 0.5 }, rng.uniform());
+                let chance = 0.1 + if n % 5 == 0 { 0.5 } else { 0.0 } + if n % 7 == 0 { 0.3 } else { 0.0 };
+                (amid(anomaly, infrastructure, &issues), rng.uniform() < chance)
+            })
+            .collect();
+        let moments: Vec<_> = drawn
+            .iter()
+            .map(|(situation, failed)| {
+                let left_s = if *failed { 15.0 } else { 1e3 };
+                Moment { situation, identity: None, left_s, failed: *failed, mode: None, weight: 1.0 }
+            })
+            .collect();
+        let hazard = Hazard::fit(&[10.0, 20.0], &moments);
+        let ask = |anomaly, infrastructure, issues: &[u64]| {
+            hazard.within(&amid(anomaly, infrastructure, issues), None)[1]
+        };
+        let (calm, flagged) = (ask(0.5, 0.0, &[]), ask(0.5, 0.0, &[11]));
+        assert!((calm - 0.1).abs() < 0.04 && (flagged - 0.6).abs() < 0.08, "{calm} {flagged}");
+        assert!(ask(4.0, 0.0, &[]) > calm + 0.15, "an anomaly comes before failures: {}", ask(4.0, 0.0, &[]));
+        // One that comes before none, one that nobody has seen, and a contrast that says nothing.
+        for same in [ask(0.5, 0.0, &[22]), ask(0.5, 0.0, &[99]), ask(0.5, 1.0, &[])] {
+            assert!((same - calm).abs() < 0.03, "{same} {calm}");
+        }
     }
 
     #[test]

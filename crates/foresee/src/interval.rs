@@ -82,6 +82,12 @@ impl Interval {
         spread(arrivals).is_some()
     }
 
+    /// The median of those futures that fail, before any calibration; nothing where most never do.
+    #[must_use]
+    pub fn middle(arrivals: &[f64]) -> Option<f64> {
+        spread(arrivals).map(|(middle, ..)| middle)
+    }
+
     /// The calibrated quantiles of the time to failure.
     #[must_use]
     pub fn around(&self, arrivals: &[f64]) -> Quantiles {

@@ -1,5 +1,7 @@
 //! Logistic regression with offsets and a normal prior, by Newton's method.
 
+use std::rc::Rc;
+
 /// Iterations; it converges in fewer.
 const ITERATIONS: usize = 60;
 
@@ -9,8 +11,8 @@ pub(crate) struct Trial {
     entries: Vec<(u8, f32)>,
     /// Log odds that are believed without any coefficient.
     pub(crate) offset: f64,
-    /// The coefficient of a group that it belongs to, beyond the features.
-    pub(crate) group: Option<usize>,
+    /// Coefficients of the groups that it belongs to, beyond the features, ascending.
+    pub(crate) groups: Rc<[usize]>,
     happened: bool,
     weight: f64,
 }
@@ -18,17 +20,17 @@ pub(crate) struct Trial {
 impl Trial {
     pub(crate) fn new(
         features: &[f64],
-        (offset, group): (f64, Option<usize>),
+        (offset, groups): (f64, Rc<[usize]>),
         (happened, weight): (bool, f64),
     ) -> Self {
         let entries = features.iter().enumerate().filter(|(_, x)| **x != 0.0);
         let entries = entries.map(|(i, x)| (i as u8, *x as f32)).collect();
-        Self { entries, offset, group, happened, weight }
+        Self { entries, offset, groups, happened, weight }
     }
 
     fn odds(&self, beta: &[f64]) -> f64 {
         let own: f64 = self.entries.iter().map(|&(i, x)| f64::from(x) * beta[usize::from(i)]).sum();
-        self.offset + own + self.group.map_or(0.0, |group| beta[group])
+        self.offset + own + self.groups.iter().map(|&group| beta[group]).sum::<f64>()
     }
 }
 
@@ -78,11 +80,11 @@ fn add(trial: &Trial, beta: &[f64], (hessian, gradient): (&mut [f64], &mut [f64]
             row[usize::from(j)] += curve * f64::from(y);
         }
     }
-    if let Some(group) = trial.group {
+    for (n, &group) in trial.groups.iter().enumerate() {
         gradient[group] += slack;
         let row = &mut hessian[group * width..];
         trial.entries.iter().for_each(|&(j, y)| row[usize::from(j)] += curve * f64::from(y));
-        row[group] += curve;
+        trial.groups[..=n].iter().for_each(|&other| row[other] += curve);
     }
 }
 
@@ -120,10 +122,11 @@ mod tests {
     #[test]
     fn coefficients_and_groups_are_found_and_shrink_to_their_priors() {
         let trial = |n: u32| {
-            let (x, group) = (f64::from(n % 10) / 10.0, usize::from(n % 2 == 0));
+            let (x, group) = (f64::from(n % 10) / 10.0, usize::from(n.is_multiple_of(2)));
             let p = logistic(-1.0 + 3.0 * x + 2.0 * group as f64);
             let happened = f64::from(n * 7919 % 1000) / 1000.0 < p;
-            Trial::new(&[1.0, x], (-1.0, (group == 1).then_some(2)), (happened, 1.0))
+            let groups: Vec<usize> = (group == 1).then_some(2).into_iter().collect();
+            Trial::new(&[1.0, x], (-1.0, groups.into()), (happened, 1.0))
         };
         let trials: Vec<Trial> = (0..20_000).map(trial).collect();
         let found = regress(&trials.iter(), &[(0.0, 1.0); 3]);

@@ -76,19 +76,6 @@ impl Persistence {
         Self { lasted_s: lasted_s.max(1e-3), odds: ODDS * age.powf(AGE_POWER), lasting, alive: 1.0 }
     }
 
-    /// The seconds that a share `fate` of such trends outlast.
-    pub(crate) fn ends(&self, fate: f64) -> f64 {
-        let (mut low, mut high) = (1e-4f64, 1e6f64);
-        if self.survival(high * self.lasted_s) > fate {
-            return f64::INFINITY;
-        }
-        for _ in 0..40 {
-            let middle = (low * high).sqrt();
-            if self.survival(middle * self.lasted_s) > fate { low = middle } else { high = middle }
-        }
-        low * self.lasted_s
-    }
-
     /// Probability that the trend, if it has not ended, goes on for another `u` seconds.
     pub(crate) fn survival(&self, u: f64) -> f64 {
         let ratio = u / self.lasted_s;
@@ -96,8 +83,8 @@ impl Persistence {
         self.lasting / (1.0 + 0.1 * ratio) + (1.0 - self.lasting) * passing
     }
 
-    /// The odds alone that the trend lasts `u` seconds more, to rank windows by.
-    pub(crate) fn rank(&self, u: f64) -> f64 {
+    /// Probability that the trend has not ended and goes on for another `u` seconds.
+    pub(crate) fn lasts(&self, u: f64) -> f64 {
         self.alive * self.survival(u)
     }
 }
@@ -166,15 +153,6 @@ mod tests {
         let (young, old) = (judged(&[1.0; 15], 40.0), judged(&[1.0; 15], 196.0));
         assert!(old.survival(60.0) > 0.95 && old.survival(60.0) > old.survival(400.0));
         assert!(young.survival(2000.0) < 0.01 && young.survival(60.0) < 0.2);
-    }
-
-    #[test]
-    fn the_end_of_a_trend_is_where_its_survival_says() {
-        let trend = Persistence::steady(300.0, &Config::default());
-        for fate in [0.9, 0.5, 0.2] {
-            assert!((trend.survival(trend.ends(fate)) - fate).abs() < 1e-6);
-        }
-        assert!(trend.ends(0.9) < trend.ends(0.2));
     }
 
     #[test]

@@ -55,6 +55,12 @@ pub fn risk(series: &Series<'_>, now: Timestamp, config: &Config, seed: u64) -> 
     })
 }
 
+/// How long the growth of a series is expected to go on, as its risk has it; nothing where it does not climb.
+pub(crate) fn lasting(series: &Series<'_>, now: Timestamp, config: &Config) -> Option<Persistence> {
+    let path = Path::new(series, now, config.lookback_s)?;
+    judge(&path, series.limit, config).first().map(|best| best.persistence)
+}
+
 /// All windows that climb, best first, at most [`KEPT`].
 fn judge(path: &Path, limit: f64, config: &Config) -> Vec<Judged> {
     let headroom = limit - path.last();
@@ -84,7 +90,7 @@ fn weigh(climb: Climb, headroom: f64, config: &Config) -> Option<Judged> {
     let fits = Fits::new(&climb);
     let persistence = Persistence::new(&climb, &fits, config);
     let mut judged = Judged { climb, fits, persistence, weight: 0.0 };
-    judged.weight = persistence.rank(judged.expected_s(headroom)).powi(2);
+    judged.weight = persistence.lasts(judged.expected_s(headroom)).powi(2);
     (judged.weight > 1e-9).then_some(judged)
 }
 

@@ -9,9 +9,11 @@ use foretwin_core::{FailureMode, Risk};
 
 use crate::combine;
 use crate::growth::Growth;
+use crate::signs::{SIGNS, Signs};
 
-/// Features of a cause in one interval.
-pub(crate) const FEATURES: usize = 23;
+/// Features of a cause in one interval: its own, then the signs beside it.
+const OWN: usize = 23;
+pub(crate) const FEATURES: usize = OWN + SIGNS;
 /// Log odds of failure in an interval without growth before anything was learned.
 pub(crate) const CALM: f64 = -6.0;
 /// The drawn futures are so many.
@@ -60,6 +62,7 @@ pub struct Situation {
     pub(crate) causes: Vec<Cause>,
     /// 1 right after a failure, fading to nothing within a day; 0 where none is known.
     pub(crate) recent: f64,
+    pub(crate) signs: Signs,
 }
 
 fn is_growing(growth: &Growth) -> bool {
@@ -91,7 +94,15 @@ impl Situation {
             mode: worst.map_or(FailureMode::Custom, |one| one.mode),
             causes,
             recent: 0.0,
+            signs: Signs::default(),
         }
+    }
+
+    /// The same, amid these signs of trouble.
+    #[must_use]
+    pub fn amid(mut self, signs: Signs) -> Self {
+        self.signs = signs;
+        self
     }
 
     /// The same, so long after its last failure: failures come in clusters while their cause is there, and a cluster is no
@@ -171,9 +182,10 @@ impl Cause {
         [1.0 - news, 0.0, news]
     }
 
-    /// The features of interval `index`, and the log odds that are believed before anything was learned. `recent` as in
-    /// [`Situation`].
-    pub(crate) fn features(&self, index: usize, horizon_s: f64, recent: f64) -> ([f64; FEATURES], f64) {
+    /// The features of interval `index`, and the log odds that are believed before anything was learned. `amid` which
+    /// situation.
+    pub(crate) fn features(&self, index: usize, horizon_s: f64, amid: &Situation) -> ([f64; FEATURES], f64) {
+        let recent = amid.recent;
         let futures = if self.grows { odds(&self.raw, index) - CALM } else { 0.0 };
         let passage = if self.passage.is_empty() { futures } else { odds(&self.passage, index) - CALM };
         let odds = 0.5 * (futures + passage);
@@ -209,7 +221,8 @@ impl Cause {
             f64::from(u8::from(self.grows)),
             news * f64::from(u8::from(index < 2)),
         ];
-        features[3..].copy_from_slice(&rest);
+        features[3..OWN].copy_from_slice(&rest);
+        features[OWN..].copy_from_slice(&amid.signs.features());
         (features, CALM + (unknown + news + ORDINARY * below) * odds)
     }
 }
@@ -242,7 +255,15 @@ pub(crate) mod tests {
             level: 0.5,
             ground: None,
         };
-        Situation { raw, arrivals: Vec::new(), grows: true, mode, causes: vec![cause], recent: 0.0 }
+        Situation {
+            raw,
+            arrivals: Vec::new(),
+            grows: true,
+            mode,
+            causes: vec![cause],
+            recent: 0.0,
+            signs: Signs::default(),
+        }
     }
 
     /// The same with a second opinion, so far above what is known.

@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 
 use foretwin_core::{Benefit, Change, Effect, Estimate, Expected, FailureMode, Quantiles, Scenario};
 
+use crate::coupling::{Coupled, FUTURES, STRIDES};
+use crate::curve::{Curve, hold};
 use crate::growth::{Draw, Growth, Turn};
-use crate::persist::Persistence;
 use crate::{Config, words};
 
-/// Futures that are replayed; as many as a growth draws.
-const FUTURES: usize = 256;
 /// Below this probability nothing is at risk.
 const NO_RISK: f64 = 0.01;
 /// Share of the failing futures that must be spared for a cure, and of the median time for a delay.
@@ -26,6 +25,8 @@ const FAR: f64 = 4.0;
 const HIGH: f64 = 2.0;
 /// Processors of which this share is used have no time left.
 const USED_UP: f64 = 0.95;
+/// A probability that differs by less is the same.
+const UNSAID: f64 = 1e-6;
 /// A shape of less than this share has no say in the interval of a probability.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -41,8 +42,12 @@ pub struct Processors {
 /// What a what-if is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds<'a> {
-    /// Everything of the instance that runs against a limit.
+    /// Everything of the instance that runs against a limit. Those that are [`stated`](Growth::stated) begin where a
+    /// prediction stands.
     pub growths: &'a [Growth],
+    /// What a prediction states of failure by any mode: horizon in seconds and probability, ascending in both; empty
+    /// without one. What it holds beyond the growths no intervention changes.
+    pub stated: &'a [(f64, f64)],
     /// The highest load seen over the mean load, 1 where none is known.
     pub highest_load: f64,
     /// Whether a series of work was found that may drive growth.
@@ -97,18 +102,21 @@ fn replay(grounds: &Grounds<'_>, scenario: &Scenario, config: &Config) -> Replay
         after: Vec::with_capacity(FUTURES),
         family: Vec::new(),
     };
-    let nothing = Scenario::default();
+    let coupled: Vec<Coupled<'_>> =
+        grounds.growths.iter().map(|growth| Coupled::new(growth, config)).collect();
+    let unnamed = unnamed(grounds);
     for index in 0..FUTURES {
-        let (mut first, mut then, mut family) = (f64::INFINITY, f64::INFINITY, 0);
-        for (which, growth) in grounds.growths.iter().enumerate() {
-            let draw = drawn(growth, index, which);
-            let ends_s = draw.map_or(f64::INFINITY, |draw| ends_s(growth, draw, config));
-            let at = |scenario: &Scenario| fails_s(growth, draw, (grounds, scenario), ends_s);
-            let now = at(&nothing);
+        // What no growth explains stays what it is.
+        let rest = unnamed.get(paired(index, coupled.len())).copied().unwrap_or(f64::INFINITY);
+        let (mut first, mut then, mut family) = (rest, rest, 0);
+        for (which, growth) in coupled.iter().enumerate() {
+            let future = Some(paired(index, which)).filter(|_| !growth.is_empty());
+            let now = future.map_or_else(|| resting_s(growth.growth()), |future| growth.before_s(future));
             if now < first {
-                family = draw.map_or(0, Draw::family);
+                family = future.map_or(0, |future| growth.family(future));
             }
-            (first, then) = (first.min(now), then.min(at(scenario)));
+            let changed = fails_s(growth, future, grounds, scenario);
+            (first, then) = (first.min(now), then.min(changed));
         }
         replay.before.push(first);
         replay.after.push(then);
@@ -117,28 +125,38 @@ fn replay(grounds: &Grounds<'_>, scenario: &Scenario, config: &Config) -> Replay
     replay
 }
 
-/// Futures lie in the order of their shapes; an odd stride mixes those of different resources.
-fn drawn(growth: &Growth, index: usize, which: usize) -> Option<&Draw> {
-    let count = growth.draws.len();
-    (count > 0).then(|| &growth.draws[index * (2 * which + 1) % count])
+/// Futures of a resource lie in the order of their failing; strides mix those of different resources.
+fn paired(index: usize, which: usize) -> usize {
+    index * STRIDES[which % STRIDES.len()] % FUTURES
 }
 
-/// Seconds from now after which the growth of a future is over.
-fn ends_s(growth: &Growth, draw: &Draw, config: &Config) -> f64 {
-    let passing = growth.passing();
-    if draw.fate >= passing {
-        return 0.0;
-    }
-    Persistence::steady(draw.lasted_s, config).ends(draw.fate / passing)
+/// When futures fail of which a prediction says so, and no growth, ascending.
+fn unnamed(grounds: &Grounds<'_>) -> Vec<f64> {
+    let named = |horizon_s: f64| {
+        let growths = grounds.growths.iter().filter_map(|growth| growth.stated.as_ref());
+        growths.map(|curve| 1.0 - curve.at(horizon_s)).product::<f64>()
+    };
+    let beyond = |&(horizon_s, p): &(f64, f64)| {
+        let spared = named(horizon_s);
+        // Where both are sure, or the same but for rounding, nothing is left to say.
+        let left = p - (1.0 - spared);
+        (horizon_s, if left > UNSAID { left / spared } else { 0.0 })
+    };
+    let curve = Curve::through(&grounds.stated.iter().map(beyond).collect::<Vec<_>>());
+    let mut moments = vec![0.0; curve.failing(FUTURES)];
+    hold(&curve, &mut moments, FUTURES);
+    moments.resize(FUTURES, f64::INFINITY);
+    moments
+}
+
+/// When a resource fails that does not grow.
+fn resting_s(growth: &Growth) -> f64 {
+    if growth.headroom() <= 0.0 { 0.0 } else { f64::INFINITY }
 }
 
 /// When a resource fails in one future under a scenario.
-fn fails_s(
-    growth: &Growth,
-    draw: Option<&Draw>,
-    (grounds, scenario): (&Grounds<'_>, &Scenario),
-    ends_s: f64,
-) -> f64 {
+fn fails_s(coupled: &Coupled<'_>, future: Option<usize>, grounds: &Grounds<'_>, scenario: &Scenario) -> f64 {
+    let growth = coupled.growth();
     let used = if scenario.restart { growth.base.min(growth.used) } else { growth.used };
     let own = limit(growth, scenario) - used;
     let room = match grounds.host.get(&growth.mode) {
@@ -148,10 +166,10 @@ fn fails_s(
     if room <= 0.0 {
         return 0.0;
     }
-    let Some(draw) = draw.filter(|_| !scenario.fix) else { return f64::INFINITY };
+    let Some(future) = future.filter(|_| !scenario.fix) else { return f64::INFINITY };
     let turn = Turn { load: served(grounds, scenario), anew: scenario.restart };
-    let arrival = draw.arrival(room, turn);
-    if arrival > ends_s { f64::INFINITY } else { (arrival - growth.age_s).max(0.0) }
+    let eases = room >= growth.headroom() && limit(growth, scenario) >= growth.limit && turn.load <= 1.0;
+    coupled.fails_s(future, room, (turn, eases))
 }
 
 /// Load that is asked for under a scenario, as a multiple of the present one.
@@ -413,6 +431,7 @@ mod tests {
         let host = BTreeMap::from([(FailureMode::MemoryExhaustion, (800.0, 1000.0))]);
         let grounds = Grounds {
             growths: std::slice::from_ref(growth),
+            stated: &[],
             highest_load: 1.4,
             knows_work: true,
             processors,

@@ -166,6 +166,9 @@ pub struct WhatifArgs {
     /// How far ahead: seconds, or 15m, 6h, 7d
     #[arg(long, default_value = "1h")]
     pub horizon: String,
+    /// Rehearse each scenario in a process twin and say whether it comes true; takes about a minute each
+    #[arg(long)]
+    pub verify: bool,
     /// URL of the running node
     #[arg(long, env = "FORETWIN_SERVER", default_value = "http://127.0.0.1:7878")]
     pub server: String,

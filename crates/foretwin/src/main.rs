@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod examples;
+mod pipe;
 mod settings;
 mod table;
 mod version;
@@ -24,6 +25,11 @@ fn main() -> ExitCode {
     let matches = examples::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_log(cli.verbose);
+    let serves =
+        matches!(cli.command, Command::Run(_) | Command::Agent(_) | Command::Server(_) | Command::Top(_));
+    if !serves {
+        pipe::end_quietly();
+    }
     let credentials = foretwin_engine::Credentials {
         token_file: cli.token_file.unwrap_or_default(),
         ca_file: cli.ca_file.unwrap_or_default(),
@@ -57,6 +63,9 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
+            if let Some(status) = pipe::status(&error).filter(|_| !serves) {
+                return ExitCode::from(status);
+            }
             eprintln!("foretwin: {error:#}");
             ExitCode::FAILURE
         }

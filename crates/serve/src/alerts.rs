@@ -5,11 +5,11 @@ use axum::extract::State as Extract;
 use foretwin_core::{Alert, AlertId, AlertState, Feedback, InstanceId, Rating};
 use foretwin_engine::AlertQuery;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Segment};
+use crate::paging::{Listed, Paging, answer, descending};
 use crate::{State, when};
 
 /// Longest note that is kept.
@@ -25,13 +25,15 @@ pub(crate) struct Filter {
     instance: Option<String>,
     /// Open ones, and those that were over no earlier than this.
     since: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
 }
 
-/// `GET /api/v1/alerts?state=firing,held&instance=ID&since=-24h`: newest first.
+/// `GET /api/v1/alerts?state=firing,held&instance=ID&since=-24h&limit=..&cursor=..`: newest first.
 pub(crate) async fn list(
     Extract(state): Extract<State>,
     Asked(filter): Asked<Filter>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<Alert>>, ApiError> {
     let now = state.handle.now();
     let states = filter.state.as_deref().unwrap_or_default();
     let query = AlertQuery {
@@ -40,7 +42,8 @@ pub(crate) async fn list(
         since: filter.since.as_deref().map(|since| when::moment("since", since, now)).transpose()?,
     };
     let alerts = blocking(&state.handle, move |handle| Ok(handle.alerts(&query))).await?;
-    Ok(Json(json!({"alerts": alerts})))
+    let paging = Paging::new(filter.limit, filter.cursor);
+    answer("alerts", alerts, &paging, |alert| descending(&alert.id.0))
 }
 
 fn named(name: &str) -> Result<AlertState, ApiError> {

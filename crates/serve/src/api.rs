@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Id};
-use crate::paging::{Paging, page};
+use crate::paging::{Listed, Paging, answer, made, page};
 use crate::{State, when};
 
 /// Points of a series if none are asked for, and at most.
@@ -26,13 +26,14 @@ const MOST_S: f64 = 30.0 * 86_400.0;
 pub(crate) async fn instances(
     Extract(state): Extract<State>,
     Asked(paging): Asked<Paging>,
-) -> Result<Json<Value>, ApiError> {
-    let instances = blocking(&state.handle, |handle| Ok(handle.instances())).await?;
+) -> Result<Json<Listed<InstanceView>>, ApiError> {
     if !paging.is_asked() {
-        return Ok(Json(json!({"instances": instances, "next_cursor": null})));
+        let instances = blocking(&state.handle, |handle| Ok(handle.instances())).await?;
+        return answer("instances", instances, &paging, |one| one.instance.id.to_string());
     }
-    let (instances, next_cursor) = page(instances, &paging, |one| one.instance.id.as_str().to_owned())?;
-    Ok(Json(json!({"instances": instances, "next_cursor": next_cursor})))
+    let ids = blocking(&state.handle, |handle| Ok(handle.instance_ids())).await?;
+    let page = page(ids, &paging, InstanceId::to_string)?;
+    blocking(&state.handle, move |handle| Ok(made("instances", page, |id| handle.instance(&id).ok()))).await
 }
 
 /// `GET /api/v1/instances/{id}`

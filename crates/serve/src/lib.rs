@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod extract;
 mod fault;
+mod fleet;
 mod forecasts;
 mod gateway;
 mod health;
@@ -76,6 +77,7 @@ fn routes() -> Routes {
         .route("/-/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/api/v1/instances", get(api::instances))
+        .route("/api/v1/fleet/history", get(fleet::history))
         .route("/api/v1/instances/{id}", get(api::instance))
         .route("/api/v1/instances/{id}/metrics", get(api::metrics))
         .route("/api/v1/instances/{id}/window", get(api::window))

@@ -9,13 +9,14 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use foretwin_core::{InstanceId, SchemaId};
-use foretwin_engine::{ModelComparison, ModelLine, ModelView, Switched, Vectors};
+use foretwin_engine::{ModelComparison, ModelLine, ModelLineView, ModelView, Switched, Vectors};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Id, Octets};
+use crate::paging::{Paging, page};
 use crate::{State, when};
 
 /// Most bytes of an imported file.
@@ -81,11 +82,39 @@ impl Query {
     }
 }
 
-/// `GET /api/v1/models/{instance}`: all lines of versions, the main one first.
-pub(crate) async fn list(Extract(state): Extract<State>, Id(id): Id) -> Result<Json<Value>, ApiError> {
+/// `GET /api/v1/models/{instance}?limit=..&cursor=..`: all lines of versions, the main one first; in pages of versions,
+/// by schema, where a limit is given.
+pub(crate) async fn list(
+    Extract(state): Extract<State>,
+    Id(id): Id,
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Value>, ApiError> {
     let instance = id.clone();
     let lines = blocking(&state.handle, move |handle| handle.models(&id)).await?;
-    Ok(Json(json!({"instance": instance, "lines": lines})))
+    let (lines, next_cursor) = if paging.is_asked() { some_of(lines, &paging)? } else { (lines, None) };
+    Ok(Json(json!({"instance": instance, "lines": lines, "next_cursor": next_cursor})))
+}
+
+/// Lines with those of their versions that stand on a page. A line without versions of its own counts as one.
+fn some_of(
+    mut lines: Vec<ModelLineView>,
+    paging: &Paging,
+) -> Result<(Vec<ModelLineView>, Option<String>), ApiError> {
+    let members: Vec<(String, u64)> = lines
+        .iter()
+        .flat_map(|line| {
+            let versions = line.versions.iter().map(|entry| entry.version);
+            let none = line.versions.is_empty().then_some(0);
+            versions.chain(none).map(|version| (line.schema.clone(), version))
+        })
+        .collect();
+    let (members, next) = page(members, paging, |(schema, version)| format!("{schema} {version:020}"))?;
+    lines.retain_mut(|line| {
+        let on_page = |version| members.contains(&(line.schema.clone(), version));
+        line.versions.retain(|entry| on_page(entry.version));
+        !line.versions.is_empty() || on_page(0)
+    });
+    Ok((lines, next))
 }
 
 /// `GET /api/v1/models/{instance}/{version}`

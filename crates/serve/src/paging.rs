@@ -3,7 +3,10 @@
 //! A cursor names the last member that was seen, not a count: what is added or goes between two pages is neither shown
 //! twice nor makes another be left out.
 
-use serde::Deserialize;
+use axum::Json;
+use foretwin_core::Timestamp;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::access::hex;
 use crate::error::ApiError;
@@ -22,6 +25,11 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
+    /// Of a list that is also asked for other things.
+    pub(crate) fn new(limit: Option<String>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// Whether pages are asked for at all.
     pub(crate) fn is_asked(&self) -> bool {
         self.limit.is_some() || self.cursor.is_some()
@@ -31,6 +39,13 @@ impl Paging {
     pub(crate) fn or_limit(mut self, limit: usize) -> Self {
         self.limit.get_or_insert_with(|| limit.to_string());
         self
+    }
+
+    /// Refuses a larger limit.
+    pub(crate) fn at_most(self, most: usize) -> Result<Self, ApiError> {
+        let few = self.limit()? <= most;
+        let wrong = || ApiError::field("limit", format!("limit must be at most {most} for so many cells"));
+        few.then_some(self).ok_or_else(wrong)
     }
 
     fn limit(&self) -> Result<usize, ApiError> {
@@ -74,6 +89,49 @@ pub(crate) fn page<T>(
     let next = members.last().filter(|_| more);
     let next = next.map(|member| format!("{VERSION}{}", hex(key(member).as_bytes())));
     Ok((members, next))
+}
+
+/// The answer of a list. Written as it stands: a tree of values in between would cost several times as much.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    name: &'static str,
+    members: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T: Serialize> Serialize for Listed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(self.name, &self.members)?;
+        map.serialize_entry("next_cursor", &self.next_cursor)?;
+        map.end()
+    }
+}
+
+/// All members as they come, or where a limit or a cursor is given, a page of them by key.
+pub(crate) fn answer<T>(
+    name: &'static str,
+    members: Vec<T>,
+    paging: &Paging,
+    key: impl Fn(&T) -> String,
+) -> Result<Json<Listed<T>>, ApiError> {
+    let (members, next_cursor) =
+        if paging.is_asked() { page(members, paging, key)? } else { (members, None) };
+    Ok(Json(Listed { name, members, next_cursor }))
+}
+
+/// A page of those that have ids: what is shown of them is made for these only.
+pub(crate) fn made<I, T>(
+    name: &'static str,
+    (ids, next_cursor): (Vec<I>, Option<String>),
+    make: impl FnMut(I) -> Option<T>,
+) -> Json<Listed<T>> {
+    Json(Listed { name, members: ids.into_iter().filter_map(make).collect(), next_cursor })
+}
+
+/// A key that brings the latest first, and then goes by name.
+pub(crate) fn latest_first(at: Timestamp, name: &str) -> String {
+    format!("{} {name}", descending(&format!("{:020}", at.0.max(0))))
 }
 
 /// A key of ASCII text of one length turned round, so that the greatest comes first.

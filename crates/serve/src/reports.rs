@@ -11,7 +11,7 @@ use crate::State;
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Segment};
-use crate::paging::{Paging, descending, page};
+use crate::paging::{Listed, Paging, answer, descending};
 
 /// Most bytes of a report that is handed in.
 pub(crate) const MOST_BYTES: usize = 16 << 20;
@@ -20,13 +20,9 @@ pub(crate) const MOST_BYTES: usize = 16 << 20;
 pub(crate) async fn list(
     Extract(state): Extract<State>,
     Asked(paging): Asked<Paging>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<ReportId>>, ApiError> {
     let reports = blocking(&state.handle, |handle| handle.reports()).await?;
-    if !paging.is_asked() {
-        return Ok(Json(json!({"reports": reports, "next_cursor": null})));
-    }
-    let (reports, next_cursor) = page(reports, &paging, |id| descending(&id.to_string()))?;
-    Ok(Json(json!({"reports": reports, "next_cursor": next_cursor})))
+    answer("reports", reports, &paging, |id| descending(&id.to_string()))
 }
 
 /// `POST /api/v1/reports`: an empty object asks for a report of the node's own machine, a document is handed in.

@@ -5,24 +5,20 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use foretwin_engine::TaskView;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::State;
 use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::extract::{Asked, Body, Segment};
-use crate::paging::{Paging, descending, page};
+use crate::paging::{Listed, Paging, answer, latest_first};
 
 /// `GET /api/v1/tasks?limit=..&cursor=..`: newest first.
 pub(crate) async fn list(
     Extract(state): Extract<State>,
     Asked(paging): Asked<Paging>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listed<TaskView>>, ApiError> {
     let tasks = blocking(&state.handle, |handle| Ok(handle.tasks())).await?;
-    let newest_first =
-        |task: &TaskView| format!("{}{}", descending(&format!("{:020}", task.asked_us.0.max(0))), task.id);
-    let (tasks, next_cursor) = page(tasks, &paging, newest_first)?;
-    Ok(Json(json!({"tasks": tasks, "next_cursor": next_cursor})))
+    answer("tasks", tasks, &paging, |task| latest_first(task.asked_us, &task.id))
 }
 
 /// What may be begun here; rehearsals begin at their twin, trainings by themselves.

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
-use foretwin_core::{Fidelity, InstanceId};
+use foretwin_core::{Fidelity, InstanceId, Scenario};
 use foretwin_engine::{RehearsalView, TwinView, TwinsView};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,19 +55,21 @@ pub(crate) async fn replay(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RehearsalRequest {
-    /// How far ahead: seconds, or text such as `6h`.
+    /// How far ahead: seconds, or text such as `6h`; with a scenario, the horizon that it is foreseen for.
     ahead: Value,
-    /// Times faster than real time.
-    #[serde(default = "sixty")]
-    speed: f64,
+    /// Times faster than real time; of a scenario it follows from what is foreseen.
+    #[serde(default)]
+    speed: Option<f64>,
+    /// A scenario of a what-if to verify.
+    #[serde(default)]
+    scenario: Option<Scenario>,
     /// What to run it in.
     #[serde(default = "process")]
     level: Fidelity,
 }
 
-fn sixty() -> f64 {
-    60.0
-}
+/// Times faster than real time where nothing else is asked.
+const SPEED: f64 = 60.0;
 
 fn process() -> Fidelity {
     Fidelity::Process
@@ -80,8 +82,18 @@ pub(crate) async fn rehearse(
     Body(request): Body<RehearsalRequest>,
 ) -> Result<(StatusCode, Json<RehearsalView>), ApiError> {
     let ahead_s = lasting("ahead", &request.ahead)?;
-    let asked =
-        blocking(&state.handle, move |handle| handle.rehearse(&id, (ahead_s, request.speed), request.level));
+    let RehearsalRequest { speed, level, scenario, .. } = request;
+    if let Some(Err((field, want))) = scenario.as_ref().map(Scenario::check) {
+        return Err(ApiError::field("scenario", format!("scenario.{field} must be {want}")));
+    }
+    if scenario.is_some() && speed.is_some() {
+        let why = "speed follows from what is foreseen of a scenario: leave it out";
+        return Err(ApiError::field("speed", why));
+    }
+    let asked = blocking(&state.handle, move |handle| match &scenario {
+        Some(scenario) => handle.verify(&id, scenario, (ahead_s, level)),
+        None => handle.rehearse(&id, (ahead_s, speed.unwrap_or(SPEED)), level),
+    });
     Ok((StatusCode::ACCEPTED, Json(asked.await?)))
 }
 

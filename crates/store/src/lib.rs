@@ -42,6 +42,7 @@ mod steps;
 mod store;
 mod summary;
 mod tiers;
+mod unpacked;
 
 pub use blobs::Blobs;
 pub use catalog::Entry;

@@ -18,6 +18,7 @@ use crate::planes::decompress;
 use crate::reader::Reader;
 use crate::sealed::SealedFile;
 use crate::stats::Counters;
+use crate::unpacked::Unpacked;
 use crate::{Config, Error, Store, snapshot};
 
 /// What opening found.
@@ -49,8 +50,13 @@ impl Store {
         disk.create_dir(dir).map_err(|error| Error::disk("make", dir, error))?;
         let damages = Damages::default();
         let mut recovery = Recovery::default();
-        let files = scan(Reader { disk: &*disk, damages: &damages, lenient: true }, dir, &mut recovery)?;
-        let catalog = restore(Reader { disk: &*disk, damages: &damages, lenient: true }, dir, &files)?;
+        let files = scan(
+            Reader { disk: &*disk, damages: &damages, lenient: true, unpacked: None },
+            dir,
+            &mut recovery,
+        )?;
+        let catalog =
+            restore(Reader { disk: &*disk, damages: &damages, lenient: true, unpacked: None }, dir, &files)?;
         let mut applied = [0; PARTITIONS];
         for hot in files.hot() {
             applied.iter_mut().zip(hot.file.applied).for_each(|(all, one)| *all = (*all).max(one));
@@ -73,6 +79,7 @@ impl Store {
             durable: Mutex::new(applied),
             counters: Counters::default(),
             damages,
+            unpacked: Unpacked::default(),
         };
         for partition in Partition::all() {
             store.head(partition).resume(applied[partition.index()]);

@@ -3,7 +3,7 @@
 //! Times and columns become zigzag differences, the differences of the whole block are split into eight planes of
 //! equal significance, and LZ4 finds that most planes hold nothing.
 
-use foretwin_core::{InstanceId, SchemaId, Timestamp, Value};
+use foretwin_core::{InstanceId, MISSING, SchemaId, Timestamp, Value};
 
 use crate::bytes::{Cursor, put_text, put_varint, unzigzag, zigzag};
 use crate::frames::{Frames, Rows};
@@ -73,9 +73,13 @@ fn difference(numbers: impl Iterator<Item = i64>, into: &mut Vec<u64>) {
 }
 
 /// Shows every series of a block; `None` if the bytes are not a block, of which some may have been shown.
-pub(crate) fn visit(block: &[u8], mut see: impl FnMut(&str, SchemaId, Packed<'_>)) -> Option<()> {
-    let raw = decompress(block)?;
-    let mut cursor = Cursor(&raw);
+pub(crate) fn visit(block: &[u8], see: impl FnMut(&str, SchemaId, Packed<'_>)) -> Option<()> {
+    visit_unpacked(&decompress(block)?, see)
+}
+
+/// The same of a block that was unpacked before.
+pub(crate) fn visit_unpacked(raw: &[u8], mut see: impl FnMut(&str, SchemaId, Packed<'_>)) -> Option<()> {
+    let mut cursor = Cursor(raw);
     let names = cursor.size()?;
     let mut names = Cursor(cursor.take(names)?);
     let planes = cursor.0;
@@ -107,6 +111,18 @@ impl Packed<'_> {
         frames.times.extend(self.run(0).map(Timestamp));
         for column in 1..=self.width.min(frames.columns.len()) {
             frames.columns[column - 1].extend(self.run(column).map(|number| Value(number.cast_unsigned())));
+        }
+    }
+
+    /// Adds the times and some of the columns; one that it does not have is missing.
+    pub(crate) fn append_columns_to(mut self, frames: &mut Frames, columns: &[usize]) {
+        frames.times.extend(self.run(0).map(Timestamp));
+        for (&at, column) in columns.iter().zip(&mut frames.columns) {
+            if at < self.width {
+                column.extend(self.run(at + 1).map(|number| Value(number.cast_unsigned())));
+            } else {
+                column.resize(column.len() + self.rows, MISSING);
+            }
         }
     }
 
@@ -142,7 +158,6 @@ pub(crate) fn decompress(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foretwin_core::MISSING;
     use proptest::prelude::*;
 
     fn decode(block: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Vec<Series>> {

@@ -1,6 +1,7 @@
 //! Reads parts of hot and sealed files, and notes what is damaged instead of failing.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use foretwin_core::{InstanceId, MISSING, SchemaId, Storage, Timestamp, Value};
 use foretwin_disk::Disk;
@@ -14,6 +15,7 @@ use crate::hot::{Block, HotFile};
 use crate::index::{Cell, Index, Series};
 use crate::planes;
 use crate::sealed::{Part, SealedFile};
+use crate::unpacked::Unpacked;
 
 /// Chunks this close to each other are read at once: a seek costs more than the bytes between.
 const NEAR_BYTES: u64 = 16 << 10;
@@ -26,6 +28,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) damages: &'a Damages,
     /// Whether what cannot be read is damage, or an error because it may be read another time.
     pub(crate) lenient: bool,
+    /// Blocks that were unpacked lately, where reading is for somebody who asks.
+    pub(crate) unpacked: Option<&'a Unpacked>,
 }
 
 /// One series, and which of its columns.
@@ -89,9 +93,8 @@ impl Reader<'_> {
         block: &Block,
         see: impl FnMut(&str, SchemaId, planes::Packed<'_>),
     ) -> Result<(), Error> {
-        let lost = || format!("frames of partition {} from {} on are lost", block.partition, block.instance);
-        let Some(bytes) = self.place(&file.path, block.place, lost)? else { return Ok(()) };
-        planes::visit(&bytes, see).unwrap_or_else(|| self.damages.note(&file.path, lost()));
+        let Some(bytes) = self.place(&file.path, block.place, || lost(block))? else { return Ok(()) };
+        planes::visit(&bytes, see).unwrap_or_else(|| self.damages.note(&file.path, lost(block)));
         Ok(())
     }
 
@@ -102,16 +105,36 @@ impl Reader<'_> {
             if !wanted.span.meets(block.first, block.last) {
                 continue;
             }
-            let is = |name: &str, schema| name == wanted.instance.as_str() && schema == wanted.schema;
-            for mut series in self.block(file, block, is)? {
-                let absent = vec![MISSING; series.frames.times.len()];
-                let column = |&at: &usize| series.frames.columns.get(at).cloned().unwrap_or(absent.clone());
-                series.frames.columns = wanted.columns.iter().map(column).collect();
-                series.frames.clip(wanted.span);
-                found.append(series.frames);
-            }
+            let Some(unpacked) = self.unpack(file, block)? else { continue };
+            let visited = planes::visit_unpacked(&unpacked, |name, schema, packed| {
+                if name == wanted.instance.as_str() && schema == wanted.schema {
+                    let mut frames = Frames::new(wanted.columns.len());
+                    packed.append_columns_to(&mut frames, wanted.columns);
+                    frames.clip(wanted.span);
+                    found.append(frames);
+                }
+            });
+            visited.unwrap_or_else(|| self.damages.note(&file.path, lost(block)));
         }
         Ok(found)
+    }
+
+    /// A block, unpacked now or lately; `None` and a note if it is damaged.
+    fn unpack(&self, file: &HotFile, block: &Block) -> Result<Option<Arc<[u8]>>, Error> {
+        let key = (file.sequence, block.place.offset);
+        if let Some(known) = self.unpacked.and_then(|unpacked| unpacked.get(key)) {
+            return Ok(Some(known));
+        }
+        let Some(bytes) = self.place(&file.path, block.place, || lost(block))? else { return Ok(None) };
+        let Some(raw) = planes::decompress(&bytes) else {
+            self.damages.note(&file.path, lost(block));
+            return Ok(None);
+        };
+        let raw: Arc<[u8]> = raw.into();
+        if let Some(unpacked) = self.unpacked {
+            unpacked.put(key, &raw);
+        }
+        Ok(Some(raw))
     }
 
     /// The index of a partition; empty if it is damaged.
@@ -210,6 +233,11 @@ impl Reader<'_> {
         }
         Ok(chunks)
     }
+}
+
+/// What is lost with a block.
+fn lost(block: &Block) -> String {
+    format!("frames of partition {} from {} on are lost", block.partition, block.instance)
 }
 
 /// The values of a cell; `None` if its bytes are damaged.

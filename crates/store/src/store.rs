@@ -19,6 +19,7 @@ use crate::frames::Span;
 use crate::head::Head;
 use crate::reader::Reader;
 use crate::stats::Counters;
+use crate::unpacked::Unpacked;
 use crate::{Config, Error};
 
 /// Telemetry of a data directory. Shared by reference among the workers of the partitions, which apply, readers,
@@ -37,6 +38,7 @@ pub struct Store {
     pub(crate) durable: Mutex<[u64; PARTITIONS]>,
     pub(crate) counters: Counters,
     pub(crate) damages: Damages,
+    pub(crate) unpacked: Unpacked,
 }
 
 impl Store {
@@ -181,6 +183,6 @@ impl Store {
 
     /// For answers: what cannot be read is left out.
     pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader { disk: &*self.disk, damages: &self.damages, lenient: true }
+        Reader { disk: &*self.disk, damages: &self.damages, lenient: true, unpacked: Some(&self.unpacked) }
     }
 }

@@ -152,6 +152,8 @@ fn rehearse(one: &Watched, config: &Config, level: Fidelity) -> Result<Said, Fai
         ahead_s: AHEAD_S,
         speed: SPEED,
         profile: profile(used)?,
+        load: 1.0,
+        kept: 1.0,
         leaks: vec![leak],
         cores: None,
         latency_limit_s: None,

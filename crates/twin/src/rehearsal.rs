@@ -55,6 +55,10 @@ pub struct Question {
     pub speed: f64,
     /// The forecast demand.
     pub profile: Arc<Profile>,
+    /// Factor on that demand, as in a what-if of the load.
+    pub load: f64,
+    /// Factor on the memory that the profile keeps in use, where the original holds more or less by now.
+    pub kept: f64,
     /// What grows.
     pub leaks: Vec<Leak>,
     /// Cores that the original may use; none is without a limit.
@@ -326,6 +330,9 @@ fn check(question: &Question) -> Result<(), Unrehearsable> {
     if !positive(question.ahead_s) || question.ahead_s > 366.0 * 86_400.0 {
         return wrong("ahead", "give more than 0 and at most a year");
     }
+    if !positive(question.load) || !positive(question.kept) {
+        return wrong("load", "give a factor above 0");
+    }
     if !positive(question.cap_core) {
         return wrong("cap_core", "give a positive number of cores");
     }
@@ -357,7 +364,7 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
     let replay = Replay {
         profile: Arc::clone(&question.profile),
         start: question.start,
-        scale: scales(memory_scale, work_scale),
+        scale: scales(memory_scale * question.kept, work_scale * question.load),
         speed: question.speed,
         cap_core: question.cap_core,
         // A rehearsal that yields would break later than the original.
@@ -442,6 +449,8 @@ mod tests {
             ahead_s: 3600.0,
             speed: 20.0,
             profile: Arc::default(),
+            load: 1.0,
+            kept: 1.0,
             leaks: vec![Leak { mode: FailureMode::MemoryExhaustion, used: 2e8, rate_per_s: 1e6, limit: 1e9 }],
             cores: Some(2.0),
             latency_limit_s: Some(0.1),

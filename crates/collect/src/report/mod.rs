@@ -37,9 +37,15 @@ pub const LOOK: Duration = Duration::from_secs(1);
 /// slow to answer. Secrets are redacted.
 #[must_use]
 pub fn gather(instance: &str, at: Timestamp) -> Value {
+    gather_telling(instance, at, &|_| ())
+}
+
+/// The same, telling the share that is done, 0 to 1.
+#[must_use]
+pub fn gather_telling(instance: &str, at: Timestamp, told: &dyn Fn(f64)) -> Value {
     let tree = Tree::live();
     let (began, before) = (Instant::now(), Counts::read(&tree));
-    let mut document = sections(&tree, instance, at);
+    let mut document = sections(&tree, (instance, at), told);
     std::thread::sleep(LOOK.saturating_sub(began.elapsed()));
     let after = Counts::read(&tree);
     before.rates(&after, began.elapsed().as_secs_f64()).add_to(&mut document);
@@ -50,29 +56,38 @@ pub fn gather(instance: &str, at: Timestamp) -> Value {
 /// The same of a copy of a machine's files below `root`: without rates, and without what only a running machine says.
 #[must_use]
 pub fn gather_below(root: &Path, instance: &str, at: Timestamp) -> Value {
-    let mut document = sections(&Tree::below(root), instance, at);
+    let mut document = sections(&Tree::below(root), (instance, at), &|_| ());
     redact(&mut document);
     document
 }
 
-fn sections(tree: &Tree, instance: &str, at: Timestamp) -> Value {
+/// Sections of a report that take their time.
+const SECTIONS: f64 = 12.0;
+
+fn sections(tree: &Tree, (instance, at): (&str, Timestamp), told: &dyn Fn(f64)) -> Value {
+    let mut made = 0.0;
+    let mut done = |section: Value| {
+        made += 1.0;
+        told(made / (SECTIONS + 1.0));
+        section
+    };
     json!({
         "version": REPORT_VERSION,
         "instance": instance,
         "at": tree::date(at.0.div_euclid(1_000_000)),
         "at_us": at.0,
-        "identity": identity::section(tree),
-        "kernel": kernel::section(tree),
-        "cpu": cpu::section(tree),
-        "memory": memory::section(tree),
-        "groups": groups::section(tree),
-        "storage": storage::section(tree),
-        "network": network::section(tree),
-        "services": services::section(tree),
-        "processes": processes::section(tree),
-        "journal": journal::section(tree),
-        "clock": kernel::clock(tree),
-        "history": history::section(tree, at),
+        "identity": done(identity::section(tree)),
+        "kernel": done(kernel::section(tree)),
+        "cpu": done(cpu::section(tree)),
+        "memory": done(memory::section(tree)),
+        "groups": done(groups::section(tree)),
+        "storage": done(storage::section(tree)),
+        "network": done(network::section(tree)),
+        "services": done(services::section(tree)),
+        "processes": done(processes::section(tree)),
+        "journal": done(journal::section(tree).into()),
+        "clock": done(kernel::clock(tree)),
+        "history": done(history::section(tree, at)),
         "telemetry": {},
     })
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foretwin_core::{Calibration, Risk, Timestamp};
-use foretwin_foresee::{Blend, Experience, Growth, Situation, blend};
+use foretwin_foresee::{Blend, Experience, Situation, blend};
 
 use crate::pipeline::Pipeline;
 
@@ -49,17 +49,21 @@ pub(crate) fn learn(pipeline: &Pipeline, now: Timestamp, stop: &AtomicBool) -> b
 }
 
 impl Taught {
-    /// Moves risks as failures of the like taught, and says what is thought at every horizon, and why it should be
-    /// believed.
+    /// The horizons that situations are to have.
+    pub(crate) fn horizons_s(&self) -> &[f64] {
+        &self.horizons_s
+    }
+
+    /// Moves risks as failures of the like taught, and says what is thought at the horizons that they state, and why it
+    /// should be believed.
     pub(crate) fn apply(
         &self,
         risks: &mut [Risk],
-        growths: &[Growth],
-        workload: u64,
+        (situation, workload): (&Situation, u64),
+        horizons_s: &[f64],
     ) -> (Blend, Calibration) {
-        let situation = Situation::new(growths, &self.horizons_s);
-        let learned = self.experience.judge(&situation, Some(workload));
-        let blended = blend(risks, &learned, &self.horizons_s);
+        let learned = self.experience.judge(situation, Some(workload));
+        let blended = blend(risks, &learned.at(&self.horizons_s, horizons_s), horizons_s);
         let confidence = self.horizons_s.iter().copied().zip(learned.confidence).collect();
         let failures = self.experience.failures();
         (blended, Calibration { learned: self.at, failures, confidence, abstains: learned.abstains })

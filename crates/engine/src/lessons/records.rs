@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use foretwin_core::{Instance, InstanceId, Maintenance, SECOND_US, Timestamp};
+use foretwin_core::{FailureMode, Instance, InstanceId, Maintenance, Risk, SECOND_US, Schema, Timestamp};
 use foretwin_foresee::{Growth, Outcome, Record, Situation};
+use foretwin_store::Query;
 
 use crate::feed::Feed;
+use crate::ground::{self, Place};
 use crate::outputs;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, SPEAKS_S};
 use crate::shard::cohort;
+use crate::situation::{self, Seen};
 
 /// Failures that are learned from, the latest; and instances without one beside them.
 const FAILURES: usize = 100;
@@ -31,15 +34,17 @@ struct Life {
     from: Timestamp,
     to: Timestamp,
     failed: bool,
+    /// How it failed.
+    mode: Option<FailureMode>,
 }
 
 /// Records of failures and survivors; none if it was stopped.
 pub(super) fn records(pipeline: &Pipeline, now: Timestamp, stop: &AtomicBool) -> Option<Vec<Record>> {
-    let mut failures: BTreeMap<InstanceId, Vec<Timestamp>> = BTreeMap::new();
+    let mut failures: BTreeMap<InstanceId, BTreeMap<Timestamp, FailureMode>> = BTreeMap::new();
     let mut recorded = pipeline.store.failures();
     recorded.sort_by_key(|failure| failure.at);
     for failure in recorded.into_iter().rev().take(FAILURES) {
-        failures.entry(failure.instance).or_default().push(failure.at);
+        failures.entry(failure.instance).or_default().insert(failure.at, failure.mode);
     }
     let work = pipeline.store.maintenance();
     let instances: Vec<Instance> =
@@ -50,11 +55,13 @@ pub(super) fn records(pipeline: &Pipeline, now: Timestamp, stop: &AtomicBool) ->
     let every = well.len().div_ceil(SURVIVORS).max(1);
     let mut records = Vec::new();
     for instance in failed.into_iter().chain(well.into_iter().step_by(every)) {
-        let own = failures.get(&instance.id).map_or(&[][..], Vec::as_slice);
-        for life in lives(pipeline, &instance.id, own, now) {
+        let own = failures.get(&instance.id).cloned().unwrap_or_default();
+        let ends: Vec<Timestamp> = own.keys().copied().collect();
+        for mut life in lives(pipeline, &instance.id, &ends, now) {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
+            life.mode = own.range(life.to..).next().filter(|_| life.failed).map(|(_, mode)| *mode);
             records.extend(record(pipeline, instance, &life, &work));
             std::thread::sleep(REST);
         }
@@ -75,12 +82,12 @@ fn lives(pipeline: &Pipeline, id: &InstanceId, failures: &[Timestamp], now: Time
     let mut lives = Vec::new();
     for to in ends {
         if to > from {
-            lives.push(Life { from, to, failed: true });
+            lives.push(Life { from, to, failed: true, mode: None });
             from = to + SECOND_US;
         }
     }
     if last > from {
-        lives.push(Life { from, to: last, failed: false });
+        lives.push(Life { from, to: last, failed: false, mode: None });
     }
     lives
 }
@@ -103,23 +110,50 @@ fn record(pipeline: &Pipeline, instance: &Instance, life: &Life, work: &[Mainten
         .filter(|(_, at)| !planned(*at))
         .map(|(place_s, at)| (place_s, situation(pipeline, instance, at)))
         .collect();
-    let outcome = Outcome { ended_s: lasted_s, failed: life.failed, mode: None, onset_s: None };
+    let outcome = Outcome { ended_s: lasted_s, failed: life.failed, mode: life.mode, onset_s: None };
     (!moments.is_empty()).then(|| Record { identity: Some(cohort(instance)), moments, outcome })
 }
 
 /// The situation of an instance as it would have been seen at a moment of its past; nothing later is read.
-fn situation(pipeline: &Pipeline, instance: &Instance, at: Timestamp) -> Situation {
+pub(super) fn situation(pipeline: &Pipeline, instance: &Instance, at: Timestamp) -> Situation {
     let config = &pipeline.config.foresee;
-    let mut growths: Vec<Growth> = Vec::new();
+    let (mut growths, mut risks): (Vec<Growth>, Vec<Risk>) = (Vec::new(), Vec::new());
     for schema in pipeline.store.schemas(&instance.id) {
         let mut feed = Feed::new(&schema);
         if schema.id() == outputs::schema().id() || feed.remembered().is_empty() {
             continue;
         }
-        pipeline.recall(&instance.id, &mut feed, at);
+        pipeline.recall(&instance.id, &mut feed, at + 1);
         growths.extend(feed.growths((at, &instance.id), config, &|_| f64::NAN));
+        risks.extend(feed.risks(at, config, &instance.id));
     }
-    Situation::new(&growths, &config.horizons_s)
+    let said = |schema: &Schema, key: &str| said(pipeline, (&instance.id, at), (schema, key));
+    let seen = Seen {
+        instance: &instance.id,
+        at,
+        growths,
+        risks: &risks,
+        anomaly: said(outputs::schema(), outputs::SCORE),
+        infrastructure: said(outputs::contrast(), outputs::INFRASTRUCTURE),
+    };
+    let ground = |place: Place<'_>| ground::known(pipeline, place, at);
+    situation::situation(seen, &pipeline.past, &ground, &config.horizons_s)
+}
+
+/// The latest that was stored of an output at a moment, if it was recent.
+fn said(
+    pipeline: &Pipeline,
+    (id, at): (&InstanceId, Timestamp),
+    (schema, key): (&Schema, &str),
+) -> Option<f64> {
+    let query = Query {
+        schema: Some(schema.id()),
+        metrics: Some(vec![key.to_owned()]),
+        ..Query::new(id.clone(), at - (SPEAKS_S * 1e6) as i64, at + 1)
+    };
+    let windows = pipeline.store.read(&query).unwrap_or_default();
+    let numbers = windows.iter().filter_map(|window| window.numbers(key)).flatten();
+    numbers.rev().find(|number| number.is_finite())
 }
 
 /// How many observations a moment of a record counts for: the span of time it stands for against the shortest horizon,

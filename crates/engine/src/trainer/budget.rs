@@ -1,9 +1,13 @@
 //! The share of a core that training may take, kept while it runs and not only after.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use foretwin_learn::{Progress, Stage};
+
+use crate::gauge::Gauge;
 use crate::threads::{cpu_time, pause};
 
 /// CPU time that may be used ahead of the share: a first model must not wait.
@@ -20,17 +24,50 @@ pub(crate) struct Budget<'a> {
     share: Option<f64>,
     started: Instant,
     used: Duration,
+    /// Where to tell how far it is, and of how many fits it is made.
+    told: Option<(&'a Gauge, f64)>,
+    /// Fits that are over, and how far the one under way is.
+    fits: Cell<(f64, f64)>,
 }
 
 impl<'a> Budget<'a> {
     /// Starts counting the calling thread's time.
     pub(crate) fn new(cancel: &'a AtomicBool, share: Option<f64>) -> Self {
-        Self { cancel, also: None, share, started: Instant::now(), used: cpu_time() }
+        let (started, used) = (Instant::now(), cpu_time());
+        Self { cancel, also: None, share, started, used, told: None, fits: Cell::default() }
     }
 
     /// Ends for another reason, too.
     pub(crate) fn also(self, cancel: &'a AtomicBool) -> Self {
         Self { also: Some(cancel), ..self }
+    }
+
+    /// Tells how far it is, of a training that is made of so many fits or fewer.
+    pub(crate) fn telling(self, gauge: &'a Gauge, fits: usize) -> Self {
+        Self { told: Some((gauge, fits.max(1) as f64)), ..self }
+    }
+
+    /// Hears how far a fit is, and goes on like [`Budget::allow`].
+    pub(crate) fn hear(&self, progress: Progress) -> ControlFlow<()> {
+        let (begins, takes): (f64, f64) = match progress.stage {
+            Stage::Features => (0.0, 0.05),
+            Stage::Linear => (0.05, 0.15),
+            Stage::Lstm => (0.2, 0.75),
+            Stage::Threshold => (0.95, 0.05),
+        };
+        self.hear_share(begins + takes * progress.done.clamp(0.0, 1.0))
+    }
+
+    /// The same of work that has no stages. Where it begins anew another fit has begun.
+    pub(crate) fn hear_share(&self, done: f64) -> ControlFlow<()> {
+        let (over, before) = self.fits.get();
+        let over = if done < before { over + 1.0 } else { over };
+        self.fits.set((over, done));
+        if let Some((gauge, fits)) = self.told {
+            // What is found out later, that it takes one more, must not have been called done.
+            gauge.tell(((over + done) / fits).min(0.99));
+        }
+        self.allow()
     }
 
     /// Rests as long as the budget is overdrawn, and says whether to go on.
@@ -65,6 +102,20 @@ mod tests {
         assert_eq!(rest(s(0.4), s(0.4), 0.25), Duration::ZERO, "a short training does not rest");
         assert_eq!(rest(s(1.5), s(1.5), 0.25), s(2.5));
         assert_eq!(rest(s(1.5), s(4.0), 0.25), Duration::ZERO);
+    }
+
+    #[test]
+    fn fits_add_up_to_less_than_all_until_the_end() {
+        let (never, gauge) = (AtomicBool::new(false), Gauge::default());
+        let budget = Budget::new(&never, None).telling(&gauge, 2);
+        let hear = |stage, done| assert!(budget.hear(Progress { stage, done }).is_continue());
+        hear(Stage::Threshold, 1.0);
+        assert_eq!(gauge.read(), Some(0.5));
+        hear(Stage::Features, 0.0);
+        hear(Stage::Lstm, 0.5);
+        assert_eq!(gauge.read(), Some(0.7875));
+        hear(Stage::Threshold, 1.0);
+        assert_eq!(gauge.read(), Some(0.99));
     }
 
     #[test]

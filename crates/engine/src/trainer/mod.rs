@@ -64,6 +64,11 @@ impl Due {
     }
 
     /// The champion, if it has seen enough to be worth a comparison.
+    /// Fits that a training may be made of: a network for all of a workload, a challenger, and the winner on all data.
+    pub(crate) fn fits(&self) -> usize {
+        1 + usize::from(matches!(self.part, Part::Leader)) + usize::from(self.settled().is_some())
+    }
+
     fn settled(&self) -> Option<&Arc<Model>> {
         self.champion.as_ref().filter(|(_, phase)| *phase == Phase::Learned).map(|(model, _)| model)
     }
@@ -280,7 +285,7 @@ fn fit_as(
     (job, challenger): (&Job, Option<&Model>),
     budget: &Budget<'_>,
 ) -> Result<Model, foretwin_learn::Error> {
-    let mut observe = |_: Progress| budget.allow();
+    let mut observe = |progress: Progress| budget.hear(progress);
     match (&due.part, network) {
         (Part::Leader, Some(network)) => fit(&Job { start: Start::Cohort(network), ..*job }, &mut observe),
         (Part::Member(_), Some(network)) => {

@@ -109,7 +109,8 @@ impl Pipeline {
             return Ok(now);
         };
         let seed = foretwin_core::fnv64(line.instance.as_bytes()) ^ model.version();
-        let outlook = Outlook::fit(model.recipe(), (&frames, &minutes), seed, &mut |_| budget.allow());
+        let outlook =
+            Outlook::fit(model.recipe(), (&frames, &minutes), seed, &mut |done| budget.hear_share(done));
         let Some(outlook) = outlook else { return Ok(None) };
         if !outlook.is_empty() {
             let span = |window: &Window| window.times.first().map_or(0.0, |&at| due.reach.to.since(at));

@@ -68,7 +68,7 @@ impl Pipeline {
             .iter()
             .map(|(window, left_out)| Job { left_out, seed: version, ..Job::new(window, &config) })
             .collect();
-        match cohort(&jobs, &mut |_: Progress| budget.allow()) {
+        match cohort(&jobs, &mut |progress: Progress| budget.hear(progress)) {
             Ok(network) => Ok(Some(Arc::new(network))),
             Err(LearnError::TooShort { .. }) => Ok(None),
             Err(error) => Err(error.into()),

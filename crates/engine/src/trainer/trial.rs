@@ -31,7 +31,7 @@ pub(crate) fn plainly<'a>(
 ) -> impl FnMut(&Job, Option<&Model>) -> Result<Model, Error> + 'a {
     |job, challenger| {
         let start = challenger.map_or(job.start, Start::Parent);
-        fit(&Job { start, ..*job }, &mut |_: Progress| -> ControlFlow<()> { budget.allow() })
+        fit(&Job { start, ..*job }, &mut |progress: Progress| -> ControlFlow<()> { budget.hear(progress) })
     }
 }
 

@@ -10,6 +10,7 @@ use foretwin_twin::rehearsal::{Leak, Question};
 
 use super::keeper::now;
 use super::replays::FOLDER;
+use super::verify::Foreseen;
 use super::view::{ProfileHead, RehearsalView, TwinView, TwinsView};
 use crate::Error;
 use crate::handle::Handle;
@@ -111,7 +112,7 @@ impl Handle {
     }
 
     /// Whether twins of an instance can be kept here.
-    fn own(&self, id: &InstanceId) -> Result<(), Error> {
+    pub(super) fn own(&self, id: &InstanceId) -> Result<(), Error> {
         self.pipeline.known(id)?;
         if self.wishes.shared().enabled {
             return Ok(());
@@ -157,11 +158,21 @@ impl Handle {
             Error::Conflict(format!("{id} has no profile yet: one is made after twenty minutes of telemetry"))
         })?;
         let question = self.question(id, (ahead_s, speed), level, profile)?;
+        self.begin(question, (None, None))
+    }
+
+    /// Takes note of a question, for the keeper to begin.
+    pub(super) fn begin(
+        &self,
+        question: Question,
+        (scenario, foreseen): (Option<String>, Option<Foreseen>),
+    ) -> Result<RehearsalView, Error> {
         let mut shared = self.wishes.shared();
-        shared.admits(id)?;
+        shared.admits(&question.instance)?;
         shared.next += 1;
         let number = shared.next;
-        let view = RehearsalView::asked(number, id, (ahead_s, speed));
+        let asked = RehearsalView::asked(number, &question.instance, (question.ahead_s, question.speed));
+        let view = RehearsalView { scenario, foreseen, ..asked };
         shared.rehearse.push_back((number, Question { seed: number, ..question }));
         shared.remember(view.clone());
         Ok(view)
@@ -169,7 +180,7 @@ impl Handle {
 
     /// What is to be rehearsed: what grows, and how many cores the original may use, so that its demand is scaled to what
     /// the rehearsal may take.
-    fn question(
+    pub(super) fn question(
         &self,
         id: &InstanceId,
         (ahead_s, speed): (f64, f64),
@@ -187,6 +198,8 @@ impl Handle {
             ahead_s,
             speed,
             profile: Arc::new(profile),
+            load: 1.0,
+            kept: 1.0,
             leaks: risks.iter().filter_map(leak).collect(),
             cores: Some(self.cores(id)),
             latency_limit_s: limits.latency_p90_s,

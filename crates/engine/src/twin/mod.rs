@@ -17,6 +17,7 @@ mod scene;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod verify;
 mod view;
 mod wishes;
 
@@ -60,7 +61,7 @@ impl Contrasts {
     /// Takes what is known of an instance. A host's first twin opens its scene, which `others` then introduces.
     pub(crate) fn describe(&self, instance: &Instance, others: impl FnOnce() -> Vec<Instance>) {
         let opens = instance.twin_of.as_ref().is_some_and(|original| original.as_str() == instance.host);
-        if !opens && self.count.load(Ordering::Relaxed) == 0 {
+        if !opens && !self.any() {
             return;
         }
         let known = self.scene(&instance.host);
@@ -104,12 +105,17 @@ impl Contrasts {
         score: Option<f64>,
         say: &mut dyn FnMut(&Contrast),
     ) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if !self.any() {
             return;
         }
         if let Some(scene) = self.scene(&instance.host) {
             locked(&scene).take(&instance.id, frame, score, say);
         }
+    }
+
+    /// Whether there may be any.
+    pub(crate) fn any(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     /// The latest contrast of an instance.

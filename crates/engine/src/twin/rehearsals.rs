@@ -6,6 +6,7 @@ use foretwin_core::Fidelity;
 use foretwin_twin::rehearsal::Rehearsal;
 use foretwin_twin::{Activity, Report, Spec, Status};
 
+use super::verify;
 use super::view::RehearsalView;
 use super::wishes::{MOST_REHEARSALS, Shared, Wishes};
 
@@ -18,6 +19,8 @@ struct Running {
     rehearsal: Rehearsal,
     began: Instant,
     over: bool,
+    /// What it ran in; of one that has ended nobody can tell any more.
+    achieved: Fidelity,
 }
 
 impl Rehearsals {
@@ -30,7 +33,13 @@ impl Rehearsals {
             }
             match Rehearsal::new(question) {
                 Ok(rehearsal) => {
-                    self.0.push(Running { id, rehearsal, began: Instant::now(), over: false });
+                    self.0.push(Running {
+                        id,
+                        rehearsal,
+                        began: Instant::now(),
+                        over: false,
+                        achieved: Fidelity::Model,
+                    });
                 }
                 Err(error) => shared.update(id, |view| {
                     (view.done, view.message) = (true, error.to_string());
@@ -45,6 +54,7 @@ impl Rehearsals {
         let Some(running) = self.0.iter_mut().find(|one| one.rehearsal.spec().label == report.label) else {
             return false;
         };
+        running.achieved = running.achieved.max(report.fidelity);
         running.over |= running.rehearsal.frame(&report.frame);
         true
     }
@@ -63,7 +73,8 @@ impl Rehearsals {
                 running.rehearsal.exit(exit, elapsed_s);
                 running.over = true;
             }
-            let achieved = status.map_or(Fidelity::Model, |status| status.achieved);
+            running.achieved = running.achieved.max(status.map_or(Fidelity::Model, |status| status.achieved));
+            let achieved = running.achieved;
             shared.update(running.id, |view| {
                 view.progress = (elapsed_s / running.rehearsal.duration_s()).min(1.0);
                 view.fidelity = Some(achieved);
@@ -84,6 +95,11 @@ fn conclude(view: &mut RehearsalView, rehearsal: &Rehearsal, achieved: Fidelity)
     };
     view.resolution_s = Some(outcome.resolution_s);
     (view.comparable, view.not_comparable) = (outcome.comparable, outcome.not_comparable);
+    if let Some(foreseen) = &view.foreseen {
+        let broke = outcome.broken.as_ref().map(|broken| (broken.mode, broken.after_s));
+        let how = (achieved, outcome.rehearsed_s, outcome.resolution_s);
+        view.verified = Some(verify::told(foreseen, broke, how));
+    }
     match outcome.broken {
         Some(broken) => {
             (view.mode, view.after_s, view.message) = (Some(broken.mode), Some(broken.after_s), broken.seen);

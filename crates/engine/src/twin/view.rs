@@ -3,6 +3,7 @@
 use foretwin_core::{Contrast, Fidelity, InstanceId, Profile, Risk, Timestamp};
 use serde::Serialize;
 
+use super::verify::Foreseen;
 use crate::view::DriftView;
 
 /// A substrate and whether it can be had here.
@@ -151,6 +152,9 @@ impl RehearsalView {
             after_s: None,
             resolution_s: None,
             message: "it begins".into(),
+            scenario: None,
+            foreseen: None,
+            verified: None,
             comparable: Vec::new(),
             not_comparable: Vec::new(),
         }
@@ -186,6 +190,14 @@ pub struct RehearsalView {
     pub resolution_s: Option<f64>,
     /// What was seen, or why there is nothing to see.
     pub message: String,
+    /// The scenario that is verified, in words; none where what is forecast is rehearsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    #[serde(skip)]
+    pub(crate) foreseen: Option<Foreseen>,
+    /// What it says of what was foreseen of the scenario, once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<String>,
     /// What the rehearsal does like the original.
     pub comparable: Vec<String>,
     /// What it does not, and why.

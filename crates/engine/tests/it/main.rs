@@ -6,5 +6,6 @@ mod forecast;
 mod lifecycle;
 mod recording;
 mod rollback;
+mod verify;
 mod whatif;
 mod world;

@@ -35,6 +35,45 @@ fn scenarios_stand_side_by_side() {
     node.stop().unwrap();
 }
 
+/// A leak at every age: what is asked of it begins with what is said of it, at the asked horizon and at the others.
+#[test]
+fn a_prediction_and_a_what_if_of_one_leak_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = quiet(dir.path());
+    let handle = node.handle();
+    let mut certain = (0, 0);
+    for age in [20u32, 36, 70, 150, 400] {
+        let name = format!("leak-{age}");
+        let calm = (0..200).map(|second| 50.0 + f64::from(second * 7 % 5));
+        let rises = (0..age).map(|second| 50.0 + 2.0 * f64::from(second) + f64::from(second * 7 % 5));
+        let window = recording(&name, calm.chain(rises));
+        handle.ingest(records(&window, Origin { source: u64::from(age), epoch: 1, sequence: 1 })).unwrap();
+        let (id, last) = (InstanceId::new(&name), *window.times.last().unwrap());
+        until("all is read", || handle.instance(&id).is_ok_and(|view| view.last_seen_us == last));
+        for horizon_s in [60.0, 900.0, 5000.0] {
+            let said = handle.predict(&id, horizon_s).unwrap();
+            let restart = Scenario { restart: true, ..Scenario::default() };
+            let answer = handle.what_if(&id, horizon_s, &[restart]).unwrap();
+            let before = &answer.effects[0].before;
+            let near = |a: f64, b: f64| (a - b).abs() < 0.003;
+            assert!(near(before.probability, said.failure_probability), "{name}: {before:?} {said:?}");
+            for one in &said.probabilities {
+                let replayed = before.within.iter().find(|(at, _)| *at == one.horizon_s).unwrap().1;
+                assert!(near(replayed, one.probability), "{name} at {}: {before:?} {said:?}", one.horizon_s);
+            }
+            // What the recommended actions promise begins there, too.
+            let percent = format!("{:.0} %", 100.0 * before.probability);
+            let promised = said.recommended_actions.iter().map(|action| action.expected_effect.as_str());
+            let mut falls = promised.filter(|effect| effect.contains("falls from"));
+            assert!(falls.all(|effect| effect.contains(&percent)), "{name}: {percent} {said:?}");
+            certain.0 += usize::from(said.failure_probability > 0.9);
+            certain.1 += usize::from((0.05..0.6).contains(&said.failure_probability));
+        }
+    }
+    assert!(certain.0 > 0 && certain.1 > 0, "sure and unsure ones were asked: {certain:?}");
+    node.stop().unwrap();
+}
+
 #[test]
 fn what_was_said_meets_what_came() {
     let dir = tempfile::tempdir().unwrap();

@@ -91,6 +91,11 @@ impl Draw {
         }
     }
 
+    /// A future of which only the pace is known.
+    pub(crate) fn even(rate: f64, lasted_s: f64) -> Self {
+        Self { motion: Motion::Even(rate), lasted_s, sigma: 0.0, z: 0.0, fate: 0.5 }
+    }
+
     /// A future in jumps.
     pub(crate) fn jumping(jumps: Vec<(f64, f64)>, lasted_s: f64, fate: f64) -> Self {
         Self { motion: Motion::Jumps(jumps), lasted_s, sigma: 0.0, z: 0.0, fate }

@@ -10,10 +10,12 @@ mod fit;
 mod jumps;
 mod load;
 
-use foretwin_core::{FailureMode, Rng, Timestamp};
+use foretwin_core::{FailureMode, Risk, Rng, Timestamp};
 
-use crate::Series;
+use crate::curve::Curve;
 use crate::path::Path;
+use crate::persist::Persistence;
+use crate::{Config, Series};
 use bins::{Bins, Regime, Work};
 pub(crate) use draw::{Draw, Turn};
 use fit::Course;
@@ -101,6 +103,10 @@ pub struct Growth {
     pub(crate) draws: Vec<Draw>,
     /// Seconds from the last sample to the limit in each of them.
     reached: Vec<f64>,
+    /// How long it is expected to go on, as the risk of the same resource has it.
+    pub(crate) lasting: Option<Persistence>,
+    /// What a prediction states of it, which its futures are held to.
+    pub(crate) stated: Option<Curve>,
 }
 
 impl Growth {
@@ -128,6 +134,8 @@ impl Growth {
             age_s: path.age_s(),
             draws: Vec::new(),
             reached: Vec::new(),
+            lasting: None,
+            stated: None,
         };
         if regime.rise() > LEAST_RISE * series.limit {
             let moments = series.times.iter().zip(evidence.work).map(|(at, &rate)| (at.since(now), rate));
@@ -183,6 +191,21 @@ impl Growth {
     #[must_use]
     pub fn is_news(&self) -> bool {
         self.ground.is_some_and(|ground| ground > 0.0)
+    }
+
+    /// The same, expected to last as [`risk`](crate::risk()) of the same series does.
+    #[must_use]
+    pub fn lasting(mut self, series: &Series<'_>, now: Timestamp, config: &Config) -> Self {
+        self.lasting = crate::risk::lasting(series, now, config);
+        self
+    }
+
+    /// The same, with what a prediction states of it: a [`what_if`](crate::what_if()) begins there. What is stated must
+    /// be the last word, after all calibration, at the horizons that will be asked.
+    #[must_use]
+    pub fn stated(mut self, risk: &Risk) -> Self {
+        self.stated = Some(Curve::of(risk));
+        self
     }
 
     /// What is left to the limit.

@@ -12,10 +12,24 @@ pub(super) enum Tie {
     /// Where the cause is: a neighbour that uses what they lack, the instance that a diagnosis blames, or the instance
     /// itself.
     Place(InstanceId),
-    /// The machine they run on, and how they fail; without a mode the machine itself is in trouble.
+    /// The machine they run on, where it is in trouble itself; or how they fail by something that all on it share.
     Host(String, Option<FailureMode>),
     /// What they run, and what is said of it: a version that leaks does so everywhere.
     Workload(WorkloadId, AlertKind),
+}
+
+/// Ways to fail by what everything on a machine shares. Whoever runs against a limit of its own does so alone: two leaks
+/// on one machine are two causes, however near together they begin.
+const SHARED: [FailureMode; 4] = [
+    FailureMode::SwapExhaustion,
+    FailureMode::CpuSaturation,
+    FailureMode::LatencyBreach,
+    FailureMode::Outage,
+];
+
+/// Whether to run on the same machine says that failures by this mode have a cause in common.
+pub(super) fn is_shared(mode: FailureMode) -> bool {
+    SHARED.contains(&mode)
 }
 
 impl fmt::Display for Tie {

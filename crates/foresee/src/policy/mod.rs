@@ -9,7 +9,9 @@
 //! 2. *Bars* move with operators' words, by kind, on an instance and its workload, shrunk and fading (`bar`).
 //! 3. *Groups.* A statement that begins within `group_window_s` of the last member of an alert joins it if all of them
 //!    have a tie in common: the place of the cause (a neighbour that uses what they lack, the instance a diagnosis
-//!    blames, the instance itself), host and mode, or workload and kind (`group`).
+//!    blames, the instance itself, or what contains it and runs out of the same), a host that is in trouble itself or
+//!    whose shared processors or swap they fail by, or workload and kind (`group`). That they run on one machine is no
+//!    cause in common.
 //! 4. *Silence.* An alert whose members are all under planned work, or which somebody called expected or false, is
 //!    recorded as silenced (`silence`).
 //! 5. *Budget.* Beyond `budget_per_day` alerts shown to a team within 24 hours, another must stand above its bar by one
@@ -43,7 +45,7 @@ use bar::{Vote, Votes};
 use budget::Budget;
 pub use config::Config;
 pub use outcome::join;
-pub use signal::{Chance, Explanation, Signal};
+pub use signal::{Chance, Explanation, Signal, infrastructure};
 use standing::Standing;
 use suspect::{Claim, Suspect};
 use watch::{Said, moved};
@@ -243,7 +245,7 @@ fn claims(signal: &Signal<'_>, config: &Config) -> Vec<Claim> {
         Said { at: signal.at, probability, horizon_s: 0.0, time_to_failure, confidence: 1.0, bar }
     };
     if let Some(verdict) = signal.verdict {
-        let said = now(signal::infrastructure(verdict), config.infrastructure_probability);
+        let said = now(infrastructure(verdict), config.infrastructure_probability);
         claims.push(Claim { kind: AlertKind::Infrastructure, said, confirm_s: config.confirm_s });
     }
     // As odds, so that it compares with probabilities.

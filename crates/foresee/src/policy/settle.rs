@@ -1,7 +1,8 @@
 //! The end of a tick: who joins whom, what is shown, silenced or held back, what is over, and what came of it.
 
-use foretwin_core::{AlertId, AlertKind, AlertOutcome, AlertState, InstanceId, Timestamp};
+use foretwin_core::{AlertId, AlertKind, AlertMember, AlertOutcome, AlertState, InstanceId, Timestamp};
 
+use super::group::Tie;
 use super::standing::{News, Standing};
 use super::suspect::Suspect;
 use super::watch::{Watch, moved};
@@ -128,11 +129,28 @@ impl Policy {
         candidates
     }
 
+    /// What runs out of the same as all that an alert speaks of, and contains it, is what they have in common.
+    fn contain(&mut self, id: &InstanceId, kind: AlertKind) {
+        let suspects = &self.memory.suspects;
+        let within = |member: &AlertMember| {
+            let suspect = suspects.get(&member.instance).filter(|_| member.kind == kind);
+            suspect.is_some_and(|suspect| member.instance != *id && suspect.is_within(id))
+        };
+        for standing in self.memory.standing.values_mut().filter(|one| one.alert.is_open()) {
+            let place = Tie::Place(id.clone());
+            if standing.alert.members.iter().all(within) && !standing.ties.contains(&place) {
+                standing.ties.push(place);
+            }
+        }
+    }
+
     /// Lets a candidate join an alert that it has a tie with, or opens one.
     fn admit(&mut self, Candidate { id, kind, .. }: &Candidate, now: Timestamp) {
+        self.contain(id, *kind);
         let Some(suspect) = self.memory.suspects.get(id) else { return };
         let Some(watch) = suspect.watch(*kind) else { return };
-        let ties = suspect.ties(id, *kind);
+        let said = |around: &InstanceId| self.memory.suspects.get(around)?.watch(*kind);
+        let ties = suspect.ties(id, *kind, &|around| said(around).is_some_and(|watch| watch.stands));
         let window_s = self.config.group_window_s;
         // Back within the window, it is the same alert, unless it failed in between.
         let back = |one: &Standing| {
@@ -150,7 +168,7 @@ impl Policy {
         let found = all.iter().find(|(_, one)| back(one)).or_else(|| all.iter().find(|(_, one)| tied(one)));
         match found.map(|(name, _)| name.clone()).and_then(|name| all.get_mut(&name)) {
             Some(standing) => {
-                standing.join((id, suspect), (*kind, watch), now);
+                standing.join((id, suspect), (*kind, watch), (&ties, now));
                 let alert = &mut standing.alert;
                 (alert.resolved, alert.last) = (None, alert.last.max(watch.said.at));
                 if alert.state == AlertState::Resolved {
@@ -158,7 +176,7 @@ impl Policy {
                 }
             }
             None => {
-                let standing = Standing::open((id, suspect), (*kind, watch), now);
+                let standing = Standing::open((id, suspect), (*kind, watch), (ties, now));
                 all.insert(standing.alert.id.clone(), standing);
             }
         }

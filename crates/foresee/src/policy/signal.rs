@@ -63,7 +63,8 @@ pub struct Signal<'a> {
 }
 
 /// The probability that the machine underneath is in trouble, and not by the instance's own doing.
-pub(super) fn infrastructure(verdict: &Verdict) -> f64 {
+#[must_use]
+pub fn infrastructure(verdict: &Verdict) -> f64 {
     if verdict.self_inflicted {
         return 0.0;
     }

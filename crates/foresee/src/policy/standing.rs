@@ -34,12 +34,11 @@ impl Standing {
     pub(super) fn open(
         (id, suspect): (&InstanceId, &Suspect),
         (kind, watch): (AlertKind, &Watch),
-        now: Timestamp,
+        (ties, now): (Vec<Tie>, Timestamp),
     ) -> Self {
         let alert = blank((id, suspect), kind, now);
-        let ties = suspect.ties(id, kind);
-        let mut standing = Self { alert, ties, joined: now, lost: false, told: None };
-        standing.join((id, suspect), (kind, watch), now);
+        let mut standing = Self { alert, ties: ties.clone(), joined: now, lost: false, told: None };
+        standing.join((id, suspect), (kind, watch), (&ties, now));
         standing
     }
 
@@ -53,9 +52,9 @@ impl Standing {
         &mut self,
         (id, suspect): (&InstanceId, &Suspect),
         (kind, watch): (AlertKind, &Watch),
-        now: Timestamp,
+        (ties, now): (&[Tie], Timestamp),
     ) {
-        let shared = super::group::shared(&self.ties, &suspect.ties(id, kind));
+        let shared = super::group::shared(&self.ties, ties);
         if !shared.is_empty() {
             self.ties = shared;
         }

@@ -3,9 +3,9 @@
 use foretwin_core::{AlertKind, Instance, InstanceId, Timestamp, WorkloadId};
 use serde::{Deserialize, Serialize};
 
-use super::group::Tie;
+use super::group::{Tie, is_shared};
 use super::watch::{Said, Watch};
-use super::{Config, Explanation, Signal};
+use super::{Config, Explanation, Signal, infrastructure};
 
 /// Probability of a cause from which on it says what members have in common.
 const LIKELY: f64 = 0.5;
@@ -20,6 +20,9 @@ pub(super) struct Suspect {
     pub(super) criticality: u8,
     /// Who uses what it lacks, by the contrast.
     consumer: Option<InstanceId>,
+    /// Probability that the machine underneath is in trouble, by the contrast.
+    #[serde(default)]
+    infrastructure: f64,
     pub(super) watches: Vec<(AlertKind, Watch)>,
     why: Option<(Timestamp, Explanation)>,
     /// When anything was last said of it.
@@ -42,6 +45,7 @@ impl Suspect {
             team: String::new(),
             criticality: instance.criticality,
             consumer: None,
+            infrastructure: 0.0,
             watches: Vec::new(),
             why: None,
             heard: Timestamp(i64::MIN),
@@ -55,6 +59,7 @@ impl Suspect {
         self.criticality = signal.instance.criticality;
         if let Some(verdict) = signal.verdict {
             self.consumer.clone_from(&verdict.consumer);
+            self.infrastructure = infrastructure(verdict);
         }
         let claimed: Vec<AlertKind> = claims.iter().map(|claim| claim.kind).collect();
         // A way to fail that is not named any more is over; a contrast or score that is not there says nothing.
@@ -89,13 +94,32 @@ impl Suspect {
         self.why.as_ref().map(|(_, why)| why)
     }
 
-    /// What may tie a statement about it to others, what says most first.
-    pub(super) fn ties(&self, id: &InstanceId, kind: AlertKind) -> Vec<Tie> {
+    /// Whether it is contained in another, or runs on it.
+    pub(super) fn is_within(&self, other: &InstanceId) -> bool {
+        self.parent.as_ref() == Some(other) || self.host == other.as_str()
+    }
+
+    /// What may tie a statement about it to others, what says most first. `stands` says of what contains it whether the same
+    /// is said of that.
+    pub(super) fn ties(
+        &self,
+        id: &InstanceId,
+        kind: AlertKind,
+        stands: &dyn Fn(&InstanceId) -> bool,
+    ) -> Vec<Tie> {
         let likely = self.why().and_then(|why| why.causes.first());
         let place = likely.filter(|cause| cause.probability >= LIKELY && cause.place != *id);
         let elsewhere = self.consumer.iter().chain(place.map(|cause| &cause.place));
-        let mut ties: Vec<Tie> = elsewhere.chain([id]).cloned().map(Tie::Place).collect();
-        ties.push(Tie::Host(self.host.clone(), kind.mode()));
+        let host = InstanceId::new(&self.host);
+        // What runs out within something that runs out of the same is one cause.
+        let around = self.parent.iter().chain([&host]).filter(|around| *around != id && stands(around));
+        let mut ties: Vec<Tie> = elsewhere.chain([id]).chain(around).cloned().map(Tie::Place).collect();
+        if kind == AlertKind::Infrastructure || self.infrastructure >= LIKELY {
+            ties.push(Tie::Host(self.host.clone(), None));
+        }
+        if let Some(mode) = kind.mode().filter(|&mode| is_shared(mode)) {
+            ties.push(Tie::Host(self.host.clone(), Some(mode)));
+        }
         if kind.mode().is_some() {
             ties.push(Tie::Workload(self.workload.clone(), kind));
         }

@@ -2,7 +2,7 @@
 
 use foretwin_core::{
     Alert, AlertKind, AlertOutcome, AlertState, Cause, Evidence, Failure, FailureMode, Feedback, Instance,
-    InstanceId, InstanceKind, Maintenance, Quantiles, Rating, Rng, Timestamp,
+    InstanceId, InstanceKind, Maintenance, Quantiles, Rating, Rng, Timestamp, Verdict, VerdictClass,
 };
 
 use super::{Chance, Change, Config, Explanation, Memory, Policy, Signal};
@@ -134,6 +134,89 @@ fn a_version_that_leaks_everywhere_is_one_alert_and_a_stranger_another() {
     course.ticks(40, &[("h1/app", 0.8), ("h2/app", 0.7), ("h4/app", 0.9), ("h3/other", 0.9)]);
     course.ticks(3, &[("h5/app", 0.9)]);
     assert_eq!(course.open().len(), 3);
+}
+
+/// Two leaks on one machine have nothing in common but the machine.
+#[test]
+fn independent_leaks_on_one_host_are_an_alert_each() {
+    let mut course = Course::new(Config::default());
+    course.ticks(2, &[("h/a", 0.8)]);
+    course.ticks(3, &[("h/a", 0.8), ("h/b", 0.9), ("h/c", 0.7)]);
+    let counts: Vec<usize> = course.open().iter().map(|alert| alert.count).collect();
+    assert_eq!(counts, [1, 1, 1]);
+    assert!(course.open().iter().all(|alert| alert.common.is_none()));
+}
+
+/// A leak that its machine runs out of memory for is one cause, whichever of them is told first.
+#[test]
+fn what_contains_a_leak_and_runs_out_with_it_is_the_same_alert() {
+    for first in ["h", "h/a"] {
+        let mut course = Course::new(Config::default());
+        course.ticks(3, &[(first, 0.8)]);
+        course.ticks(3, &[("h/a", 0.8), ("h", 0.7), ("g/b", 0.9)]);
+        let mut open: Vec<(usize, Option<&str>)> =
+            course.open().iter().map(|alert| (alert.count, alert.common.as_deref())).collect();
+        open.sort_unstable();
+        assert_eq!(open, [(1, None), (2, Some("cause in h"))], "{first} first");
+    }
+}
+
+/// What the machine underneath does to those on it is one alert, whatever each of them fails by.
+#[test]
+fn a_machine_in_trouble_is_one_cause() {
+    let verdict = |infrastructure: f64| Verdict {
+        class: VerdictClass::Infrastructure,
+        self_inflicted: false,
+        consumer: None,
+        probability: infrastructure,
+        since: None,
+        evidence: vec![],
+        probabilities: vec![(VerdictClass::Infrastructure, infrastructure)],
+    };
+    for (blamed, alerts) in [(0.7, 1), (0.2, 2)] {
+        let mut course = Course::new(Config::default());
+        for _ in 0..4 {
+            course.now += 10.0;
+            for (id, mode) in [("h/a", FailureMode::DiskFull), ("h/b", FailureMode::DescriptorExhaustion)] {
+                let (instance, chances, verdict) = (instance(id), [chance(mode, 0.9)], verdict(blamed));
+                course.policy.observe(&Signal {
+                    instance: &instance,
+                    at: at(course.now),
+                    chances: &chances,
+                    anomaly: None,
+                    verdict: Some(&verdict),
+                });
+            }
+            course.settle();
+        }
+        let open = course.open();
+        assert_eq!(open.len(), alerts, "{open:?}");
+        assert_eq!(open[0].common.as_deref(), (alerts == 1).then_some("host h"));
+    }
+}
+
+/// Processors are the machine's: several that wait for them at once wait for the same.
+#[test]
+fn those_who_wait_together_are_one_alert() {
+    let mut course = Course::new(Config::default());
+    for _ in 0..4 {
+        course.now += 10.0;
+        for id in ["h/a", "h/b", "g/c"] {
+            let (instance, chances) = (instance(id), [chance(FailureMode::LatencyBreach, 0.9)]);
+            let at = at(course.now);
+            course.policy.observe(&Signal {
+                instance: &instance,
+                at,
+                chances: &chances,
+                anomaly: None,
+                verdict: None,
+            });
+        }
+        course.settle();
+    }
+    let mut counts: Vec<usize> = course.open().iter().map(|alert| alert.count).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2]);
 }
 
 #[test]

@@ -2,13 +2,17 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::cli::WhatifArgs;
-use crate::commands::client::Client;
+use crate::commands::client::{Client, encoded};
 use crate::commands::predict::span;
+
+/// How often a rehearsal is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 pub fn whatif(args: &WhatifArgs) -> Result<ExitCode> {
     let mut scenarios: Vec<Value> = args.scenario.iter().map(|text| parsed(text)).collect::<Result<_>>()?;
@@ -17,13 +21,47 @@ pub fn whatif(args: &WhatifArgs) -> Result<ExitCode> {
         bail!("nothing asked: give for instance --memory 1.5x, --restart, or --scenario memory=2x,load=0.5");
     }
     let body = json!({"instance": args.instance, "scenarios": scenarios, "horizon": args.horizon});
-    let answer = Client::new(&args.server).post("/api/v1/twin/whatif", &body)?;
+    let client = Client::new(&args.server);
+    let mut answer = client.post("/api/v1/twin/whatif", &body)?;
+    if args.verify {
+        verify(&client, args, &mut answer)?;
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
     } else {
         print!("{}", describe(&answer));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Rehearses every scenario, one after another, and says beside each what came of it, or why it was not rehearsed.
+fn verify(client: &Client, args: &WhatifArgs, answer: &mut Value) -> Result<()> {
+    let path = format!("/api/v1/twins/{}/rehearsals", encoded(&args.instance));
+    for effect in answer["effects"].as_array_mut().into_iter().flatten() {
+        let title = effect["title"].as_str().unwrap_or("?").to_owned();
+        eprintln!("rehearsing {title} ...");
+        let body = json!({"ahead": args.horizon, "scenario": effect["scenario"]});
+        effect["verification"] = match client.post(&path, &body) {
+            Ok(begun) => json!(rehearsed(client, &begun["id"])?),
+            Err(error) => json!(format!("{error:#}")),
+        };
+    }
+    Ok(())
+}
+
+/// Waits until a rehearsal is over, and says what it says.
+fn rehearsed(client: &Client, number: &Value) -> Result<String> {
+    let path = format!("/api/v1/rehearsals/{number}");
+    loop {
+        let view = client.get(&path)?;
+        if view["done"] == true {
+            let said = view["verified"].as_str().map(str::to_owned);
+            return Ok(
+                said.unwrap_or_else(|| format!("not verified: {}", view["message"].as_str().unwrap_or("?")))
+            );
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// The scenario of the flags, if any is set.
@@ -104,6 +142,9 @@ fn describe(answer: &Value) -> String {
             let [low, value, high] = ["low", "value", "high"].map(|name| later(&delay[name]));
             let _ = writeln!(text, "    {value} ({low} to {high})");
         }
+        if let Some(said) = effect["verification"].as_str() {
+            let _ = writeln!(text, "    {said}");
+        }
         for (name, mark) in [("assumptions", "given that"), ("beyond_experience", "beyond experience:")] {
             for line in effect[name].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 let _ = writeln!(text, "    {mark} {line}");
@@ -140,8 +181,9 @@ mod tests {
         let side = |p: f64, t: f64| json!({"probability": p, "time_to_failure": {"p50": t}});
         let text = describe(&json!({"instance": "a", "horizon_s": 3600.0, "abstains": null, "effects": [
             {"title": "memory 1.5x", "before": side(0.9, 600.0), "after": side(0.2, 5400.0),
-             "verdict": "delays_does_not_cure", "delay_s": {"value": 4800.0, "low": -60.0, "high": null},
+             "verification": "verified in a process twin: it agrees", "verdict": "delays_does_not_cure", "delay_s": {"value": 4800.0, "low": -60.0, "high": null},
              "assumptions": ["it goes on"], "beyond_experience": ["a load of 2"]}]}));
+        assert!(text.contains("    verified in a process twin: it agrees\n"), "{text}");
         assert!(text.contains("90 % -> 20 %") && text.contains("delays does not cure"), "{text}");
         assert!(
             text.contains("(60 s sooner to never)") && text.contains("beyond experience: a load"),

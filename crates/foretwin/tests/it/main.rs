@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)] // What the tests share may fail like a test.
 
 mod layers;
+mod pipe;
 mod tidy;
 mod workspace;

@@ -12,7 +12,7 @@ pub(crate) struct News {
 /// Frames for which only worse is news.
 const QUIET_FRAMES: usize = 200;
 /// How much worse, as a factor.
-const WORSE: f64 = 1.15;
+const WORSE: f64 = 1.3;
 
 impl News {
     /// The value where it is news, else zero.

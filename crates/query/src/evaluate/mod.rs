@@ -72,6 +72,8 @@ pub struct Need {
     pub to_ms: i64,
     /// Apart from each other at most so far points may be, ms: half of a range, or the step between moments.
     pub resolution_ms: i64,
+    /// Whether of each series only the newest point counts.
+    pub newest: bool,
 }
 
 /// Who has series. One implementation reads a store, another serves tests.
@@ -145,7 +147,8 @@ fn collect(expression: &Expression, (asked, span): (Span, Span), into: &mut Vec<
     let mut add = |selector: &Selector, back_ms: i64, resolution_ms: i64| {
         let (from, to) = shifted(&selector.shift, asked, (span.start_ms, span.end_ms));
         let (matchers, from_ms) = (selector.matchers.clone(), from.saturating_sub(back_ms));
-        into.push((selector.number, Need { matchers, from_ms, to_ms: to, resolution_ms }));
+        let newest = matches!(expression, Expression::Instant(_)) && span.start_ms == span.end_ms;
+        into.push((selector.number, Need { matchers, from_ms, to_ms: to, resolution_ms, newest }));
     };
     match expression {
         Expression::Number(_) | Expression::Text(_) => {}

@@ -91,9 +91,15 @@ const NODE: [Endpoint; 8] = [
     get("/{file}", Sort::Page, "A file of the dashboard"),
 ];
 
-const INSTANCES: [Endpoint; 9] = [
+const INSTANCES: [Endpoint; 10] = [
     get("/api/v1/instances", Sort::Json("Instances"), "All instances; with limit or cursor in pages by id")
         .with(PAGES),
+    get(
+        "/api/v1/fleet/history",
+        Sort::Json("FleetHistory"),
+        "Scores or probabilities of all instances by time, the largest of each cell; in pages by id",
+    )
+    .with(&["metric:output", "from", "to", "step", "limit", "cursor"]),
     get("/api/v1/instances/{id}", Sort::Json("Instance"), "One instance"),
     get("/api/v1/instances/{id}/metrics", Sort::Json("Metrics"), "Its series"),
     get(
@@ -135,8 +141,10 @@ const QUESTIONS: [Endpoint; 2] = [
 ];
 
 const RECORDS: [Endpoint; 6] = [
-    get("/api/v1/failures", Sort::Json("Failures"), "Recorded failures").with(&["instance", "since"]),
-    get("/api/v1/maintenance", Sort::Json("Works"), "Recorded maintenance").with(&["instance"]),
+    get("/api/v1/failures", Sort::Json("Failures"), "Recorded failures")
+        .with(&["instance", "since", "limit", "cursor"]),
+    get("/api/v1/maintenance", Sort::Json("Works"), "Recorded maintenance")
+        .with(&["instance", "limit", "cursor"]),
     delete("/api/v1/maintenance/{id}", Sort::Json("Changed"), "Ends or calls off maintenance"),
     octets(
         "/api/v1/ingest",
@@ -162,7 +170,12 @@ const RECORDS: [Endpoint; 6] = [
 const WHY: (&str, &str) = ("Reason", r#"{"reason": "7 is deaf"}"#);
 
 const MODELS: [Endpoint; 12] = [
-    get("/api/v1/models/{id}", Sort::Json("ModelLines"), "All versions of an instance's models"),
+    get(
+        "/api/v1/models/{id}",
+        Sort::Json("ModelLines"),
+        "All versions of an instance's models; with limit or cursor in pages of versions",
+    )
+    .with(PAGES),
     get("/api/v1/models/{id}/compare", Sort::Json("Comparison"), "Versions on one stretch of history")
         .with(&["schema", "versions", "span"]),
     post("/api/v1/models/{id}/rollback", WHY, Sort::Json("Switched"), "Lets the champion before judge again")
@@ -270,7 +283,8 @@ const TASKS: [Endpoint; 4] = [
 ];
 
 const ALERTS: [Endpoint; 3] = [
-    get("/api/v1/alerts", Sort::Json("Alerts"), "Alerts, newest first").with(&["state", "instance", "since"]),
+    get("/api/v1/alerts", Sort::Json("Alerts"), "Alerts, newest first")
+        .with(&["state", "instance", "since", "limit", "cursor"]),
     get("/api/v1/alerts/{id}", Sort::Json("Alert"), "One alert"),
     post(
         "/api/v1/alerts/{id}/feedback",

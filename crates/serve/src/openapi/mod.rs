@@ -3,6 +3,7 @@
 //! Tests hold it against the router, path by path and method by method, and its shapes against what a node answers.
 
 mod endpoints;
+mod examples;
 mod notation;
 mod parameters;
 mod shapes;
@@ -153,11 +154,22 @@ fn responses(endpoint: &Endpoint) -> Map<String, Value> {
     for (status, _) in ERRORS {
         responses.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/E{status}")}));
     }
-    responses.insert(endpoint.status.to_owned(), answer(endpoint.about));
+    let mut right = answer(endpoint.about);
+    if let Some(example) = example(endpoint) {
+        right["content"]["application/json"]["example"] = example;
+    }
+    responses.insert(endpoint.status.to_owned(), right);
     if endpoint.path == "/-/ready" {
         responses.insert("503".into(), answer("What is still missing"));
     }
     responses
+}
+
+/// What an endpoint may answer.
+fn example(endpoint: &Endpoint) -> Option<Value> {
+    let mut all = examples::ANSWERS.iter();
+    let (.., text) = all.find(|(method, path, _)| (*method, *path) == (endpoint.method, endpoint.path))?;
+    serde_json::from_str(text).ok()
 }
 
 fn content(sort: Sort) -> Value {

@@ -7,7 +7,7 @@ const SPAN: &str = r#"{"type": "string", "pattern": "^[1-9][0-9]{0,2}[smh]$"}"#;
 const TEXT: &str = r#"{"type": "string"}"#;
 const NUMBER: &str = r#"{"type": "integer", "minimum": 0, "maximum": 9007199254740991}"#;
 
-/// Name, schema, what it is, and an example.
+/// Name, schema, what it is, and an example. A name that means two things has a second part, which is not sent.
 const KNOWN: &[(&str, &str, &str, &str)] = &[
     ("limit", r#"{"type": "integer", "minimum": 1, "maximum": 1000}"#, "Most members of a page", "100"),
     (
@@ -21,6 +21,12 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         r#"{"type": "array", "items": {"type": "string"}}"#,
         "Keys of series; may repeat; all if absent",
         r#"["system.cpu.utilization"]"#,
+    ),
+    (
+        "metric:output",
+        r#"{"type": "string", "enum": ["score", "risk"]}"#,
+        "Which output; score if absent",
+        r#""risk""#,
     ),
     ("from", TEXT, MOMENT, r#""-15m""#),
     ("to", TEXT, MOMENT, r#""now""#),
@@ -62,7 +68,7 @@ pub(super) fn parameter(name: &str, place: &str) -> Value {
     let (_, schema, about, example) = known.copied().unwrap_or((name, TEXT, "", "null"));
     let read = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
     json!({
-        "name": name,
+        "name": name.split(':').next(),
         "in": place,
         "required": place == "path" || name == "versions",
         "description": about,

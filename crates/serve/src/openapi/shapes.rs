@@ -42,6 +42,12 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
         "instances: [Instance], next_cursor: string?",
     ),
     (
+        "FleetHistory",
+        "A row for each instance; cells begin at from_us and are step_us long; null where nothing was said.",
+        "metric: 'score'|'risk', from_us: integer, step_us: integer, cells: integer, instances: [string], values: array, \
+      next_cursor: string?",
+    ),
+    (
         "Metric",
         "A series: gauges as they are, counters as rates per second.",
         "key: string, name: string, unit: string, kind: 'gauge'|'counter', role: string, storage: string, \
@@ -135,8 +141,13 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
         "Recorded maintenance.",
         "instance: string, from_us: integer, to_us: integer, note: string",
     ),
-    ("Failures", "Recorded failures.", "failures: array"),
-    ("Works", "Recorded maintenance.", "maintenance: array"),
+    (
+        "Work",
+        "Planned work with its name; active while it is under way.",
+        "id: string, instance: string, from_us: integer, to_us: integer, note: string, active: boolean",
+    ),
+    ("Failures", "Recorded failures, newest first.", "failures: [Failure], next_cursor: string?"),
+    ("Works", "Planned work, latest first.", "maintenance: [Work], next_cursor: string?"),
     (
         "Alert",
         "What somebody should know: how likely, when, why, and what to do.",
@@ -145,7 +156,7 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
       horizon_s: number?, confidence: number?, time_to_failure: Quantiles, cause?: Cause, action?: Action, link: string, \
       outcome?: any, feedback?: array",
     ),
-    ("Alerts", "Alerts.", "alerts: [Alert]"),
+    ("Alerts", "Alerts, newest first.", "alerts: [Alert], next_cursor: string?"),
     (
         "FeedbackRequest",
         "What an alert was worth, in a word.",
@@ -155,7 +166,18 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
     (
         "ModelLines",
         "The versions of an instance's models, its main schema first.",
-        "instance: string, lines: array",
+        "instance: string, lines: [ModelLine], next_cursor: string?",
+    ),
+    (
+        "ModelLine",
+        "The versions for one schema, and their roles.",
+        "instance: string, schema: string, main: boolean, champion: integer?, judging: integer?, judged_for_all?: string, \
+      reference: integer?, challengers: [integer], rollback_to: integer?, versions: [ModelEntry], changes: array",
+    ),
+    (
+        "ModelEntry",
+        "A version at a glance.",
+        "version: integer, parent: integer?, phase: string, trained_at: integer, rows: integer, reason: string",
     ),
     (
         "Model",
@@ -237,14 +259,15 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
     ("Profile", "The newest captured profile; null while too little was seen.", "profile: object?"),
     (
         "RehearsalRequest",
-        "How far ahead, how much faster, in what.",
-        "ahead: span, speed?: factor, level?: 'model'|'process'|'container'|'microvm'",
+        "How far ahead, how much faster, in what; with a scenario, what a what-if says of it is verified.",
+        "ahead: span, speed?: factor, level?: 'model'|'process'|'container'|'microvm', scenario?: Scenario",
     ),
     (
         "Rehearsal",
         "What came of a rehearsal, so far.",
         "id: integer, instance: string, asked_us: integer, ahead_s: number, speed: number, progress: number, \
-      done: boolean, fidelity: string?, mode: string?, after_s: number?, message: string",
+      done: boolean, fidelity: string?, mode: string?, after_s: number?, message: string, scenario?: string, \
+      verified?: string",
     ),
     (
         "Task",

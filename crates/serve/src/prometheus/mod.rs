@@ -183,7 +183,13 @@ async fn federate(Extract(state): Extract<State>, asked: Parameters) -> Result<R
     let page = in_turn(&state, move |handle| {
         let mut latest: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
         for matchers in selectors {
-            let need = foretwin_query::Need { matchers, from_ms: at - 300_000, to_ms: at, resolution_ms: 1 };
+            let need = foretwin_query::Need {
+                matchers,
+                from_ms: at - 300_000,
+                to_ms: at,
+                resolution_ms: 1,
+                newest: true,
+            };
             for series in handle.read(&need)? {
                 if let Some(&last) =
                     series.points.last().filter(|(_, value)| !foretwin_query::is_stale(*value))

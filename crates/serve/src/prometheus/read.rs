@@ -51,7 +51,7 @@ fn result(handle: &Handle, query: &ReadQuery, left: &mut usize) -> Result<Vec<Re
         Matcher::new(name, relation, value).map_err(Error::Execution)
     };
     let matchers = query.matchers.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
-    let need = Need { matchers, from_ms: query.from_ms, to_ms: query.to_ms, resolution_ms: 1 };
+    let need = Need { matchers, from_ms: query.from_ms, to_ms: query.to_ms, resolution_ms: 1, newest: false };
     let mut found = Vec::new();
     for series in handle.read(&need)? {
         let within = |(at, _): &(i64, f64)| (query.from_ms..=query.to_ms).contains(at);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use super::server::server;
+use super::server::{Server, server};
 
 #[test]
 fn every_path_answers_the_documented_methods_and_no_others() {
@@ -32,6 +32,10 @@ fn every_path_answers_the_documented_methods_and_no_others() {
 const ASKED: &[&str] = &[
     "/-/ready",
     "/api/v1/instances",
+    "/api/v1/fleet/history",
+    "/api/v1/alerts",
+    "/api/v1/failures",
+    "/api/v1/maintenance",
     "/api/v1/instances/{id}",
     "/api/v1/instances/{id}/metrics",
     "/api/v1/instances/{id}/window",
@@ -72,6 +76,24 @@ fn what_is_answered_is_what_is_documented() {
             &document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"];
         check(&document, schema, &server.post_json(path, &body).json(), path);
     }
+}
+
+#[test]
+fn examples_of_answers_are_of_their_shapes() {
+    let document = server().get("/api/v1/openapi.json").json();
+    let mut found = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for operation in methods.as_object().unwrap().values() {
+            for answer in operation["responses"].as_object().unwrap().values() {
+                let content = &answer["content"]["application/json"];
+                if content["example"].is_object() {
+                    check(&document, &content["schema"], &content["example"], path);
+                    found += 1;
+                }
+            }
+        }
+    }
+    assert!(found > 15, "{found} examples");
 }
 
 /// Whether a value is of a type of JSON Schema.
@@ -126,12 +148,8 @@ fn check(document: &Json, schema: &Json, value: &Json, place: &str) {
 #[test]
 fn pages_of_instances_show_each_once() {
     let server = server();
-    for n in 0..7 {
-        assert_eq!(server.ingest(&format!("paged-{n}"), 2, |n| n as f64).status, 200);
-    }
     // Two workers apply what was sent, each half of the partitions.
-    let listed = |n: usize| server.get(&format!("/api/v1/instances/paged-{n}")).status == 200;
-    server.wait_until("listed", || (0..7).all(listed));
+    (0..7).for_each(|n| server.known(&format!("paged-{n}")));
     let (mut seen, mut path) = (Vec::new(), "/api/v1/instances?limit=3".to_owned());
     loop {
         let page = server.get(&path).json();
@@ -143,6 +161,80 @@ fn pages_of_instances_show_each_once() {
     }
     assert!(seen.is_sorted() && seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
     assert_eq!(seen.iter().filter(|id| id.starts_with("paged-")).count(), 7);
+}
+
+/// Members of a list, page by page.
+fn paged(server: &Server, path: &str, name: &str) -> Vec<Json> {
+    let (mut seen, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("{path}limit=2{next}")).json();
+        let members = page[name].as_array().unwrap_or_else(|| panic!("{path}: {page}"));
+        assert!(members.len() <= 2, "{page}");
+        seen.extend(members.iter().cloned());
+        let Some(cursor) = page["next_cursor"].as_str() else { return seen };
+        next = format!("&cursor={cursor}");
+    }
+}
+
+#[test]
+fn records_come_in_pages_newest_first() {
+    let server = server();
+    server.known("booked");
+    for n in 1..=5 {
+        let failed =
+            json!({"instance": "booked", "mode": "crash", "at": format!("-{n}m"), "note": n.to_string()});
+        assert_eq!(server.post_json("/api/v1/failures", &failed.to_string()).status, 201);
+        let work =
+            json!({"instance": "booked", "from": format!("-{n}h"), "duration": "1m", "note": n.to_string()});
+        assert_eq!(server.post_json("/api/v1/maintenance", &work.to_string()).status, 201);
+    }
+    for (list, name) in [("failures", "failures"), ("maintenance", "maintenance")] {
+        let path = format!("/api/v1/{list}?instance=booked");
+        let all = || server.get(&path).json()[name].as_array().unwrap().clone();
+        server.wait_until("booked", || all().len() == 5);
+        let notes: Vec<Json> =
+            paged(server, &format!("{path}&"), name).iter().map(|one| one["note"].clone()).collect();
+        assert_eq!(notes, ["1", "2", "3", "4", "5"], "{list}");
+        assert_eq!(all(), paged(server, &format!("{path}&"), name), "{list}");
+    }
+    let wrong = server.get("/api/v1/alerts?limit=0");
+    assert_eq!((wrong.status, wrong.json()["error"]["field"].as_str()), (400, Some("limit")));
+    assert!(paged(server, "/api/v1/alerts?instance=booked&", "alerts").is_empty());
+}
+
+#[test]
+fn the_history_of_a_fleet_is_one_matrix() {
+    /// Before the first frame that the tests make up, and a multiple of all steps here.
+    const FROM: i64 = 1_699_999_920;
+    let server = server();
+    let sent = std::cell::Cell::new(0);
+    server.wait_until("scored", || {
+        let more = sent.get()..sent.get() + 30;
+        sent.set(more.end);
+        server.ingest_more("matrix", more, |n| (n % 7) as f64);
+        server.get("/api/v1/instances/matrix").json()["score"].is_number()
+    });
+    let to = 1_700_000_000 + sent.get() as i64;
+    let step = |least: i64| ((to - FROM) / 900 + 1).max(least);
+    let asked =
+        |step: i64| server.get(&format!("/api/v1/fleet/history?from={FROM}&to={to}&step={step}")).json();
+    let row = |answer: &Json| -> Vec<f64> {
+        let at = answer["instances"].as_array().unwrap().iter().position(|id| id == "matrix").unwrap();
+        answer["values"][at].as_array().unwrap().iter().filter_map(Json::as_f64).collect()
+    };
+    server.wait_until("stored", || !row(&asked(step(120))).is_empty());
+    let answer = asked(step(120));
+    let cells = answer["cells"].as_u64().unwrap() as usize;
+    assert_eq!((&answer["metric"], answer["values"][0].as_array().unwrap().len()), (&json!("score"), cells));
+    assert_eq!(answer["values"].as_array().unwrap().len(), answer["instances"].as_array().unwrap().len());
+    // The largest of a cell: what a long one says is the largest of the short ones.
+    let largest = |values: Vec<f64>| values.into_iter().fold(f64::NAN, f64::max);
+    assert_eq!(largest(row(&answer)), largest(row(&asked(86_400))));
+
+    let risks = server.get("/api/v1/fleet/history?metric=risk&limit=1").json();
+    assert_eq!((risks["instances"].as_array().unwrap().len(), &risks["metric"]), (1, &json!("risk")));
+    let many = server.get("/api/v1/fleet/history?from=-16h&step=60&limit=1000");
+    assert_eq!((many.status, many.json()["error"]["field"].as_str()), (400, Some("limit")));
 }
 
 #[test]

@@ -77,11 +77,15 @@ fn what_is_remotely_written_is_stored_whole_learned_and_answered() {
     );
     let rate = ask("rate(work_done_total{job=\"whole\",part=\"0\"}[5m])", end).unwrap();
     assert!((rate - 1.0 / 15.0).abs() < 1e-9, "{rate}");
+    // What is sent while one waits must not come to lie an hour ahead of the clock, so a model is awaited first.
+    let of_sender = "sender:9100%2Fwhole";
+    let learned = || server.get(&format!("/api/v1/models/{of_sender}")).json();
+    server.wait_until("learned", || learned()["lines"][0]["champion"].is_number());
     let further = std::cell::Cell::new(scrapes);
     server.wait_until("scored", || {
         // A model judges what comes after it.
         scrape(further.replace(further.get() + 1));
-        server.get("/api/v1/instances/sender:9100%2Fwhole").json()["score"].is_number()
+        server.get(&format!("/api/v1/instances/{of_sender}")).json()["score"].is_number()
     });
     let newest = start + 15_000 * further.get();
     server.wait_until("answered", || {

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foretwin_engine::{Agent, Config, Credentials, Node, Roles};
 use foretwin_serve::{Scope, Surface, Tokens};
 use serde_json::{Value as Json, json};
+
+use super::server::PATIENCE;
 
 /// A node that does not collect, behind a face that the test chooses.
 struct Guarded {
@@ -34,7 +36,7 @@ impl Guarded {
                 surface.serve(listener, node.handle(), std::future::pending()).await.unwrap();
             });
         });
-        let address = receive.recv_timeout(Duration::from_secs(30)).unwrap();
+        let address = receive.recv_timeout(PATIENCE).unwrap();
         Self { dir, address, scheme, trusted: "chain.pem" }
     }
 
@@ -68,6 +70,15 @@ impl Guarded {
     }
 }
 
+/// Tokens and certificates are looked at once a second.
+fn wait_until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
 fn tls_file(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
 }
@@ -89,8 +100,8 @@ fn tokens_open_what_their_scopes_say_and_changes_are_audited() {
 
     let (reader, writer) = (node.token("reader", &[Scope::Read]), node.token("writer", &[Scope::Write]));
     let admin = node.token("admin", &[Scope::Admin]);
-    // A running node looks at the file once a second.
-    std::thread::sleep(Duration::from_millis(1200));
+    // A running node looks at the file once a second; the newest token was written last.
+    wait_until(|| node.get("/api/v1/instances", &admin).0 == 200);
     let failure = json!({"instance": "nobody", "mode": "crash", "note": "n"});
     assert_eq!(node.get("/api/v1/instances", &reader).0, 200);
     assert_eq!(node.get("/api/v1/instances", &writer).0, 403);
@@ -114,8 +125,7 @@ fn tokens_open_what_their_scopes_say_and_changes_are_audited() {
     assert!(audit["next_cursor"].is_null() && !audit.to_string().contains(&writer), "{audit}");
 
     Tokens::of(node.dir.path()).revoke("reader").unwrap();
-    std::thread::sleep(Duration::from_millis(1200));
-    assert_eq!(node.get("/api/v1/instances", &reader).0, 401);
+    wait_until(|| node.get("/api/v1/instances", &reader).0 == 401);
 }
 
 #[test]
@@ -140,11 +150,7 @@ fn an_agent_sends_with_its_token_over_tls_and_a_renewed_certificate_needs_no_res
     (config.forward.token_file, config.forward.ca_file) = (token_file, tls_file("chain.pem"));
     let agent = Agent::start(&config).unwrap();
     let arrived = |node: &Guarded| node.get("/api/v1/instances/afar", &reader).0 == 200;
-    let waited = (0..300).find(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        arrived(&node)
-    });
-    assert!(waited.is_some(), "nothing of the agent arrived: {:?}", node.get("/api/v1/instances", &reader));
+    wait_until(|| arrived(&node));
     agent.stop().unwrap();
     let headers = node.client().get(node.url("/")).call().unwrap();
     assert!(headers.headers().contains_key("strict-transport-security"));
@@ -152,8 +158,8 @@ fn an_agent_sends_with_its_token_over_tls_and_a_renewed_certificate_needs_no_res
     for (from, to) in [("renewed-key.pem", "key.pem"), ("renewed-chain.pem", "chain.pem")] {
         std::fs::copy(tls_file(from), node.dir.path().join(to)).unwrap();
     }
-    std::thread::sleep(Duration::from_millis(1200));
-    assert!(node.client().get(node.url("/-/healthy")).call().is_err(), "the old certificate is shown");
+    // The old one is shown no longer.
+    wait_until(|| node.client().get(node.url("/-/healthy")).call().is_err());
     node.trusted = "renewed-chain.pem";
     assert_eq!(node.client().get(node.url("/-/healthy")).call().unwrap().status().as_u16(), 200);
 }

@@ -1,13 +1,12 @@
 //! Requests that are broken, huge, cut off or slow, against every endpoint of the document: each gets a clear refusal or
 //! none, nothing gets worse, and what was there before is there after.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use super::server::{Server, server};
+use super::server::{PATIENCE, Server, server};
 
 /// Method, path with every place filled, and whether it takes a body of JSON.
 fn endpoints(server: &Server, filling: &str) -> Vec<(String, String, bool)> {
@@ -28,7 +27,7 @@ fn endpoints(server: &Server, filling: &str) -> Vec<(String, String, bool)> {
 /// Sends a part of a request, says that no more comes, and reads what comes back.
 fn cut_off(server: &Server, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(server.address()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.write_all(request).unwrap();
     socket.shutdown(Shutdown::Write).unwrap();
     let mut answer = Vec::new();
@@ -39,8 +38,8 @@ fn cut_off(server: &Server, request: &[u8]) -> String {
 /// Sends bytes and reads what comes back, at most for a while.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(server.address()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_write_timeout(Some(PATIENCE)).unwrap();
     // A server that refuses early closes before all of it is sent.
     let _ = socket.write_all(request);
     let (mut answer, mut chunk) = (String::new(), [0; 1 << 16]);
@@ -201,11 +200,15 @@ fn many_slow_connections_do_not_keep_others_out_and_cost_little() {
             socket
         })
         .collect();
-    let began = Instant::now();
     for _ in 0..20 {
         alive(server);
     }
-    assert!(began.elapsed() < Duration::from_secs(20), "20 answers took {:?}", began.elapsed());
+    // Those that send a body have minutes for it: the answers came while they held on.
+    let held = |socket: &&TcpStream| {
+        socket.set_nonblocking(true).unwrap();
+        socket.peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    assert!(slow.iter().skip(1).step_by(2).filter(held).count() > 50, "the slow ones were let go");
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown < 200 << 20, "200 slow connections cost {grown} bytes");
     drop(slow);

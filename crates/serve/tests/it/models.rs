@@ -39,6 +39,16 @@ fn versions_are_listed_shown_switched_and_rolled_back() {
     let version = &before["versions"].as_array().unwrap().last().unwrap();
     assert!(version["rows"].as_u64() > Some(100) && version["held_out"].is_object(), "{version}");
 
+    let all = server.get(&path).json();
+    let count = |page: &Json| {
+        let lines = page["lines"].as_array().unwrap().iter();
+        lines.map(|line| line["versions"].as_array().unwrap().len()).sum::<usize>()
+    };
+    let first = server.get(&format!("{path}?limit=2")).json();
+    let rest = server.get(&format!("{path}?cursor={}", first["next_cursor"].as_str().unwrap())).json();
+    assert_eq!((count(&first), count(&first) + count(&rest)), (2, count(&all)), "{first}");
+    assert_ne!(first["lines"][0]["versions"], rest["lines"][0]["versions"]);
+
     let shown = server.get(&format!("{path}/{champion}")).json();
     assert!(shown["roles"].as_array().unwrap().contains(&"champion".into()), "{shown}");
     let used =

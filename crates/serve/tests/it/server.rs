@@ -9,6 +9,9 @@ use foretwin_core::{Batch, Instance, InstanceKind, Metric, Record, Role, Schema,
 use foretwin_engine::{Config, Node, Roles};
 use serde_json::Value as Json;
 
+/// How long something that must happen may take. Nothing that succeeds waits for it, and a busy machine is slow, not wrong.
+pub const PATIENCE: Duration = Duration::from_secs(240);
+
 /// What a client got.
 pub struct Answer {
     pub status: u16,
@@ -52,7 +55,7 @@ impl Server {
                 foretwin_serve::serve(listener, node.handle(), std::future::pending()).await.unwrap();
             });
         });
-        let address = receive.recv_timeout(Duration::from_secs(30)).unwrap();
+        let address = receive.recv_timeout(PATIENCE).unwrap();
         Self { address, _dir: dir }
     }
 
@@ -65,9 +68,13 @@ impl Server {
     }
 
     pub fn wait_until(&self, what: &str, done: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         while !done() {
-            assert!(Instant::now() < deadline, "not {what} after 60 s: {}", self.get("/-/ready").body);
+            assert!(
+                Instant::now() < deadline,
+                "not {what} after {PATIENCE:?}: {}",
+                self.get("/-/ready").body
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -117,7 +124,7 @@ impl Server {
     /// Status line, headers and body that a request written by hand gets.
     pub fn raw(&self, request: &[u8]) -> String {
         let mut socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.write_all(request).unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
@@ -127,11 +134,17 @@ impl Server {
     /// The next line of the live stream that begins so.
     pub fn stream_line(&self, path: &str, begins: &str) -> String {
         let mut socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         write!(socket, "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n")
             .unwrap();
         let lines = BufReader::new(socket.take(1 << 20)).lines();
         lines.map(Result::unwrap).find(|line| line.starts_with(begins)).unwrap()
+    }
+
+    /// Lets an instance of its own appear, so that what a test does to it concerns no other.
+    pub fn known(&self, id: &str) {
+        assert_eq!(self.ingest(id, 2, |n| n as f64).status, 200);
+        self.wait_until("known", || self.get(&format!("/api/v1/instances/{id}")).status == 200);
     }
 
     /// An instance made up by a client: `frames` frames of one gauge and its limit.

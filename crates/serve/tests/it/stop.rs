@@ -1,6 +1,6 @@
 //! Stopping, while somebody holds on.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,15 @@ fn a_request_that_never_ends_does_not_hold_the_stop() {
 
     let mut slow = TcpStream::connect(address).unwrap();
     let head = "POST /api/v1/failures HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
-    write!(slow, "{head}content-length: 100\r\n\r\n{{").unwrap();
-    // The server has begun with the request by then.
-    std::thread::sleep(Duration::from_millis(500));
+    write!(slow, "{head}content-length: 100\r\nexpect: 100-continue\r\n\r\n").unwrap();
+    // It is asked for the body once the server has begun with the request.
+    let mut asked = [0; 12];
+    slow.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    write!(slow, "{{").unwrap();
     let began = Instant::now();
     stop.send(()).unwrap();
-    let done = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), serving).await });
+    let done = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), serving).await });
     done.unwrap().unwrap().unwrap();
     assert!(began.elapsed() >= Duration::from_secs(5), "open requests got no time: {:?}", began.elapsed());
     node.stop().unwrap();

@@ -60,7 +60,9 @@ impl Daemon {
             return Ok(());
         }
         let change = escape(&format!("LABEL {}={}", label.0, label.1));
-        let path = format!("/images/create?fromSrc=-&repo={name}&tag={tag}&changes={change}");
+        // The tag within the name: Podman 4 takes no notice of one of its own.
+        let repository = escape(&format!("{name}:{tag}"));
+        let path = format!("/images/create?fromSrc=-&repo={repository}&changes={change}");
         let body = Request { method: "POST", path: &path, content_type: "application/x-tar", body: tar };
         let answer = self.accepted(&body, "import the runner's image", &[])?;
         // Errors during the import come in the body of an answer that began well.

@@ -29,6 +29,8 @@ const IMAGE: &str = "foretwin-runner";
 const OWNER_LABEL: &str = "foretwin.owner";
 /// What a container was made from; another hash is another container.
 const RECIPE_LABEL: &str = "foretwin.recipe";
+/// More open files, and more processes, than any rehearsal leaks.
+const MOST_OWN: u64 = 16_384;
 /// How often the daemon is asked whether a container still lives.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -79,6 +81,7 @@ impl ContainerSubstrate {
             "NetworkMode": if has_peers(&spec.order) { "host" } else { "none" },
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
+            "Ulimits": own_limits(),
             // Binary frames would be kept as text on disk.
             "LogConfig": { "Type": "none" },
             "CgroupParent": cgroup_parent(&spec.parent),
@@ -98,6 +101,19 @@ impl ContainerSubstrate {
             host,
         }
     }
+}
+
+/// What a container may have of open files and processes: as many as this process at most. Podman's own defaults are
+/// millions, which a machine that allows fewer refuses.
+fn own_limits() -> Value {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let most = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name));
+        let hard = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|hard| hard.parse().ok());
+        hard.map_or(MOST_OWN, |hard: u64| hard.min(MOST_OWN))
+    };
+    let limit = |name: &str, most: u64| json!({ "Name": name, "Soft": most, "Hard": most });
+    json!([limit("nofile", most("Max open files")), limit("nproc", most("Max processes"))])
 }
 
 fn has_peers(order: &Order) -> bool {

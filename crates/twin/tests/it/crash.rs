@@ -46,12 +46,14 @@ fn drive() {
     let (sink, reports) = mpsc::sync_channel(1000);
     let mut twins = Twins::new(substrates(&owner, &config, directory, socket.is_some()), sink);
     let spec = probes("test/driven-twin", level(socket.is_some()));
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let status = twins.converge(&one(&spec), Instant::now()).remove(0);
         if status.activity == Activity::Running {
             // Not to be taken for a line of the test harness.
             println!("TWIN RUNS {}", status.achieved);
         }
+        assert!(Instant::now() < deadline, "nobody killed it: {status:?}");
         while reports.try_recv().is_ok() {}
         thread::sleep(Duration::from_millis(100));
     }

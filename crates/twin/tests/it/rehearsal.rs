@@ -28,6 +28,8 @@ fn rehearse(mut stage: Stage, level: Fidelity) -> Outcome {
         ahead_s: 600.0,
         speed: 20.0,
         profile: profile(1e8),
+        load: 1.0,
+        kept: 1.0,
         leaks: vec![leak],
         cores: None,
         latency_limit_s: None,

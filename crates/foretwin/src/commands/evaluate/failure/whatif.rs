@@ -58,14 +58,12 @@ pub(in crate::commands::evaluate) fn run(args: &RunsArgs) -> Result<ExitCode> {
         let run = data.get(rid).with_context(|| format!("{rid} is not in telemetry.parquet"))?;
         // A run that was trained on must not calibrate its own interval.
         let interval = calibrate(&train, &told, (rid, args.seed));
-        let sides = [(1.0, &Scenario::default()), (factor, &scenario)];
-        let [base, other] = sides.map(|(factor, scenario)| {
-            let limit = meaning.apply(run, factor);
-            let quantiles = foresee(run, (origin_s, limit, args.seed), (scenario, &interval));
-            [quantiles.p10, quantiles.p50, quantiles.p90].map(|t| origin_s + t.unwrap_or(f64::INFINITY))
-        });
+        let limits = [1.0, factor].map(|factor| meaning.apply(run, factor));
+        let [base, other] = sides(run, (origin_s, limits, args.seed), (&scenario, &interval));
+        let [base, p50, p10, p90] =
+            [base.p50, other.p50, other.p10, other.p90].map(|t| origin_s + t.unwrap_or(f64::INFINITY));
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{rid},{:.2},{:.2},{:.2},{:.2}", base[1], other[1], other[0], other[2]);
+        let _ = writeln!(out, "{rid},{base:.2},{p50:.2},{p10:.2},{p90:.2}");
     }
     std::fs::write(&args.out, out).with_context(|| format!("writing {}", args.out.display()))?;
     let summary = format!("{} pairs answered, memory read as {meaning:?}", pairs.len());
@@ -95,30 +93,61 @@ fn asked(pair: &BTreeMap<String, String>) -> Result<(f64, Scenario)> {
     Ok((number("memory_factor")?.unwrap_or(1.0), scenario))
 }
 
-/// What the factor meant where reruns were recorded; the limit as a whole where none were.
+/// What the factor meant where reruns were recorded; what is left above the first level where none were.
 fn meaning(dir: &Path, train: &BTreeMap<String, Run>) -> Meaning {
-    let Ok(reruns) = runs::read(&dir.join("whatif_telemetry.parquet")) else { return Meaning::Room };
-    let factors: BTreeMap<String, f64> = runs::table(&dir.join("whatif_pairs.csv"))
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|pair| Some((pair.get("rid")?.clone(), pair.get("memory_factor")?.parse().ok()?)))
-        .collect();
+    let reruns = reruns(dir, train).unwrap_or_default();
     let error = |meaning: Meaning| -> f64 {
-        let each = reruns.iter().filter_map(|(rid, rerun)| {
-            let wanted = meaning.apply(train.get(rid)?, *factors.get(rid)?);
-            Some((wanted / rerun.limits[MEMORY].first()? - 1.0).abs())
-        });
+        let each =
+            reruns.iter().map(|(run, factor, limit)| (meaning.apply(run, *factor) / limit - 1.0).abs());
         each.sum()
     };
     if error(Meaning::Limit) < error(Meaning::Room) { Meaning::Limit } else { Meaning::Room }
 }
 
-/// Time from the origin until memory reaches `limit` under a scenario.
-fn foresee(
+/// Recorded runs, each with a memory factor and the limit that its rerun had. Reruns are in the telemetry of the pairs; or
+/// in a folder of changed runs, in which equal seeds are the same run.
+fn reruns<'a>(dir: &Path, train: &'a BTreeMap<String, Run>) -> Result<Vec<(&'a Run, f64, f64)>> {
+    let factor = |row: &BTreeMap<String, String>| row.get("memory_factor")?.parse::<f64>().ok();
+    if let Ok(reruns) = runs::read(&dir.join("whatif_telemetry.parquet")) {
+        let pairs = runs::table(&dir.join("whatif_pairs.csv"))?;
+        let of = |row: &BTreeMap<String, String>| {
+            let rid = row.get("rid")?;
+            Some((train.get(rid)?, factor(row)?, *reruns.get(rid)?.limits[MEMORY].first()?))
+        };
+        return Ok(pairs.iter().filter_map(of).collect());
+    }
+    let (first, changed) =
+        (runs::table(&dir.join("runs.csv"))?, runs::table(&dir.join("changed").join("runs.csv"))?);
+    let of = |row: &BTreeMap<String, String>| {
+        let same = first.iter().find(|one| one.get("seed") == row.get("seed"))?;
+        let limit = row.get("mem_cap")?.parse().ok()?;
+        Some((train.get(same.get("rid")?)?, factor(row).filter(|factor| *factor != 1.0)?, limit))
+    };
+    Ok(changed.iter().filter_map(of).collect())
+}
+
+/// Times to failure as things are, and under a scenario with another limit. That failures came later than foreseen, or
+/// sooner, is taken as a height: what is in use is not measured as the kernel counts it. So it moves what a scenario
+/// comes to by as much as the height takes then, and not by a share of a time that may be many times as long.
+fn sides(
     run: &Run,
-    (origin_s, limit, seed): (f64, f64, u64),
+    (origin_s, [own, other], seed): (f64, [f64; 2], u64),
     (scenario, interval): (&Scenario, &Interval),
-) -> Quantiles {
+) -> [Quantiles; 2] {
+    let arrivals = foresee(run, (origin_s, own, seed), &Scenario::default());
+    let base = interval.around(&arrivals);
+    let seen = run.times.partition_point(|at| at.seconds() <= origin_s);
+    let room = own - seen.checked_sub(1).map_or(0.0, |last| run.used[MEMORY][last]);
+    let late = base.p50.zip(Interval::middle(&arrivals)).map_or(1.0, |(p50, middle)| p50 / middle);
+    let changed = foresee(run, (origin_s, other + room * (late - 1.0), seed), scenario);
+    let around = interval.around(&changed);
+    let centred = Interval::middle(&changed).zip(around.p50).map_or(1.0, |(middle, p50)| middle / p50);
+    let scaled = |t: Option<f64>| t.map(|t| t * centred);
+    [base, Quantiles { p10: scaled(around.p10), p50: scaled(around.p50), p90: scaled(around.p90) }]
+}
+
+/// Times from the origin until memory reaches `limit` under a scenario, of the futures in which it does, ascending.
+fn foresee(run: &Run, (origin_s, limit, seed): (f64, f64, u64), scenario: &Scenario) -> Vec<f64> {
     let growths = run.growths(origin_s, Some(limit), seed);
     let memory = growths.iter().find(|growth| growth.mode == FailureMode::MemoryExhaustion);
     let mut arrivals = memory.map(|growth| arrivals(run, growth, origin_s, scenario)).unwrap_or_default();
@@ -128,7 +157,7 @@ fn foresee(
     if arrivals.is_empty() {
         arrivals.extend(memory.and_then(|growth| even(run, growth, origin_s)));
     }
-    interval.around(&arrivals)
+    arrivals
 }
 
 /// The futures of a growth under a scenario; memory's limit is set already.
@@ -140,6 +169,7 @@ fn arrivals(run: &Run, growth: &Growth, origin_s: f64, scenario: &Scenario) -> V
     let processors = run.mean_cores(origin_s).map(|used| Processors { used, limit: used.max(HOST_CORES) });
     let grounds = Grounds {
         growths: std::slice::from_ref(growth),
+        stated: &[],
         highest_load: 1.0,
         knows_work: true,
         processors,
