@@ -185,7 +185,6 @@ impl Cause {
     /// The features of interval `index`, and the log odds that are believed before anything was learned. `amid` which
     /// situation.
     pub(crate) fn features(&self, index: usize, horizon_s: f64, amid: &Situation) -> ([f64; FEATURES], f64) {
-        let recent = amid.recent;
         let futures = if self.grows { odds(&self.raw, index) - CALM } else { 0.0 };
         let passage = if self.passage.is_empty() { futures } else { odds(&self.passage, index) - CALM };
         let odds = 0.5 * (futures + passage);
@@ -204,8 +203,8 @@ impl Cause {
             unknown * odds,
             news * odds,
             // A cause that was there lately is likely there still.
-            recent,
-            recent * odds,
+            amid.recent,
+            amid.recent * odds,
             // Nothing ordinary comes near the limit, or far above what is known.
             crowded,
             news * crowded,
