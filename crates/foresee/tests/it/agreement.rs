@@ -124,6 +124,7 @@ fn what_was_learned_moves_the_base_too() {
                 within: HORIZONS_S.map(|horizon_s| said * (horizon_s / 900.0).min(1.0)).to_vec(),
                 time_to_failure: risk.time_to_failure,
                 confidence: vec![0.9; HORIZONS_S.len()],
+                modes: Vec::new(),
                 abstains: None,
             };
             let mut risks = [risk];
