@@ -127,7 +127,10 @@ pub struct Fault {
     pub request_extra_s: f64,
     /// Cores burnt beside the demand.
     pub cpu_extra: f64,
-    /// Bytes, leaked and working set, at which the runner ends; none leaves it to its control group.
+    /// Bytes that the runner itself holds, filled up where it needs less, so that what its group leaves for growth is
+    /// known; none fills nothing up.
+    pub own_bytes: Option<u64>,
+    /// Bytes, leaked, working set and own, at which the runner ends; none leaves it to its control group.
     pub memory_limit_bytes: Option<u64>,
     /// Open descriptors at which it ends.
     pub descriptors_limit: Option<u64>,

@@ -53,6 +53,11 @@ pub(crate) fn what_if(
     Ok(WhatIf { instance: id.clone(), at: grown.at, horizon_s, effects, abstains })
 }
 
+/// How the resources of an instance grow, with the work that explains most of it.
+pub(crate) fn growths(pipeline: &Pipeline, id: &InstanceId) -> Result<Vec<Growth>, Error> {
+    Ok(grown(pipeline, id, &pipeline.config.foresee)?.growths)
+}
+
 /// Puts what a replay says into the expected effects of recommended actions.
 pub(crate) fn sharpen(pipeline: &Pipeline, prediction: &mut Prediction) {
     if prediction.recommended_actions.is_empty() {

@@ -16,8 +16,8 @@ use crate::probe;
 use crate::sys::{self, Map, PAGE};
 use crate::threads::Threads;
 
-/// How often something leaks.
-const STEP: Duration = Duration::from_millis(100);
+/// How often something leaks: a rehearsal lives through a second of the original in a few hundredths.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Which limit ended the runner, as told in [`Field::Failed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Set {
 /// Where a fault leaves its bytes on disk, and whom it tells that it has met a limit.
 pub struct Surroundings {
     pub directory: Option<String>,
+    /// What the runner holds by itself.
+    pub own_bytes: u64,
     pub events: Sender<Event>,
 }
 
@@ -74,6 +76,7 @@ impl Set {
             owed: [0.0; 4],
         };
         threads.start("fault", move || {
+            leak.fill_up(around.own_bytes);
             sys::lowest_priority();
             leak.run(&around.events);
         })?;
@@ -138,6 +141,18 @@ impl Leak {
         self.threads.join();
     }
 
+    /// Holds what the runner is said to hold by itself and does not.
+    fn fill_up(&mut self, own_bytes: u64) {
+        let wanted = self.order.own_bytes.unwrap_or(0);
+        let lacking = wanted.saturating_sub(own_bytes) as usize / PAGE;
+        if lacking > 0
+            && let Ok(map) = Map::anonymous(lacking * PAGE)
+        {
+            (0..lacking).for_each(|page| map.store(page * PAGE, 1));
+            self.memory.push(map);
+        }
+    }
+
     /// Leaks what is owed, in wholes. What the system refuses is the failure itself.
     fn step(&mut self) -> Result<(), Failure> {
         self.leak_memory()?;
@@ -167,7 +182,9 @@ impl Leak {
             self.leaked.memory_bytes.fetch_add(map.length() as u64, Ordering::Relaxed);
             self.memory.push(map);
         }
-        let used = self.leaked.memory_bytes.load(Ordering::Relaxed) + self.held_bytes.load(Ordering::Relaxed);
+        let grown =
+            self.leaked.memory_bytes.load(Ordering::Relaxed) + self.held_bytes.load(Ordering::Relaxed);
+        let used = grown + self.order.own_bytes.unwrap_or(0);
         within(used, self.order.memory_limit_bytes, Failure::Memory)
     }
 

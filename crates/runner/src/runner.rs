@@ -59,6 +59,8 @@ impl Runner {
 
     /// Does what `order` says from now on. What it does not change goes on undisturbed.
     pub fn obey(&mut self, order: Order) {
+        // Before a replay takes its working set.
+        let own_bytes = anonymous_bytes();
         if self.probes.as_ref().map(probe::Set::order) != order.probes.as_ref() {
             self.probes = None;
             self.probes = order.probes.as_ref().and_then(|probes| {
@@ -82,7 +84,8 @@ impl Runner {
                 let replayed = order.replay.as_ref().and_then(|replay| replay.directory.clone());
                 let probed = || order.probes.as_ref().and_then(|probes| probes.directory.clone());
                 let (directory, events) = (replayed.or_else(probed), self.events.clone());
-                let started = fault::Set::start(fault, fault::Surroundings { directory, events });
+                let around = fault::Surroundings { directory, own_bytes, events };
+                let started = fault::Set::start(fault, around);
                 started.map_err(|error| eprintln!("fault: it cannot start: {error}")).ok()
             });
         }
@@ -157,7 +160,17 @@ pub fn report_killed(mut channel: Channel) {
 }
 
 fn resident_bytes() -> f64 {
-    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok());
-    pages.map_or(f64::NAN, |pages| pages * sys::PAGE as f64)
+    pages().map_or(f64::NAN, |(resident, _)| (resident * sys::PAGE as u64) as f64)
+}
+
+/// Bytes that no file backs: what the group cannot take back. Zero where the kernel does not tell.
+fn anonymous_bytes() -> u64 {
+    pages().map_or(0, |(resident, shared)| resident.saturating_sub(shared) * sys::PAGE as u64)
+}
+
+/// Resident pages, and how many of them files back.
+fn pages() -> Option<(u64, u64)> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let mut pages = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+    Some((pages.next()?.ok()?, pages.next()?.ok()?))
 }

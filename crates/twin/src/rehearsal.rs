@@ -12,12 +12,15 @@ use foretwin_wire::frame::Frame;
 
 use crate::spec::{Exit, Resources, Spec};
 
-/// Memory that a runner's group is charged for the runner itself (measured); it is added to every scaled limit.
+/// Memory that a runner's group is charged for the runner itself, which fills up what it does not need; it is added to
+/// every scaled limit.
 pub const RUNNER_BYTES: u64 = 5 << 19;
 /// Memory that a guest's kernel needs beside.
 const GUEST_KERNEL_BYTES: u64 = 128 << 20;
-/// Reports per second of a rehearsing twin: at 20 times the speed one every 4 s of real time.
+/// Reports per second of a rehearsing twin: at 20 times the speed one every 4 s of real time, in each of which are
+/// requests enough for a percentile; where no latency is looked at, one every second.
 const REPORT_HZ: f64 = 5.0;
+const SWIFT_HZ: f64 = 20.0;
 /// Least memory that a scaled limit may be: below, pages and the kernel's batches blur what is measured.
 const LEAST_LIMIT_BYTES: f64 = 16.0 * 1_048_576.0;
 /// A latency limit is broken when so many reports in a row are beyond it: one slow moment is no breach.
@@ -213,7 +216,7 @@ impl Rehearsal {
     pub fn exit(&mut self, exit: &Exit, elapsed_s: f64) {
         // Frames tell the time better than whoever looks after the process now and then: on average it ended halfway
         // between its last report and the one that did not come.
-        let halfway = 0.5 / REPORT_HZ;
+        let halfway = 0.5 / report_hz(&self.question);
         self.elapsed_s =
             if self.first_us.is_some() { elapsed_s.min(self.elapsed_s + halfway) } else { elapsed_s };
         if exit.out_of_memory {
@@ -252,7 +255,7 @@ impl Rehearsal {
         Some(Outcome {
             broken,
             rehearsed_s: self.elapsed_s * self.question.speed,
-            resolution_s: self.question.speed / REPORT_HZ,
+            resolution_s: self.question.speed / report_hz(&self.question),
             fidelity: achieved,
             comparable: self.alike(),
             not_comparable: self.unlike(achieved),
@@ -309,6 +312,10 @@ impl Rehearsal {
         }
         unlike
     }
+}
+
+fn report_hz(question: &Question) -> f64 {
+    if question.latency_limit_s.is_some() { REPORT_HZ } else { SWIFT_HZ }
 }
 
 fn failed(code: f64) -> Option<FailureMode> {
@@ -376,7 +383,7 @@ fn spec(question: &Question, memory_scale: f64, work_scale: f64) -> Spec {
     let order = Order {
         label: label.clone(),
         seed: question.seed,
-        report_hz: REPORT_HZ,
+        report_hz: report_hz(question),
         probes: None,
         replay: Some(replay),
         fault: Some(fault(question, memory_scale)),
@@ -421,8 +428,8 @@ fn fault(question: &Question, memory_scale: f64) -> Fault {
         match leak.mode {
             FailureMode::MemoryExhaustion => {
                 fault.memory_bytes_per_s = rate * memory_scale;
-                // Where no group holds memory, the runner must. In a group the kernel comes first, since the runner
-                // itself takes some.
+                fault.own_bytes = Some(RUNNER_BYTES);
+                // Where no group holds memory, the runner must. In a group the kernel comes about as soon.
                 fault.memory_limit_bytes = Some(group_limit(leak, memory_scale));
             }
             FailureMode::DescriptorExhaustion => {
@@ -474,6 +481,7 @@ mod tests {
         let (replay, fault) = (spec.order.replay.as_ref().unwrap(), spec.order.fault.as_ref().unwrap());
         assert_eq!(spec.resources.memory_bytes, Some(100_000_000 + RUNNER_BYTES));
         assert!((fault.memory_bytes_per_s - 2e6).abs() < 1e-6, "a tenth, twenty times as fast");
+        assert_eq!(fault.own_bytes, Some(RUNNER_BYTES));
         assert_eq!(replay.scale[Dimension::WorkingSet.index()], 0.1);
         assert_eq!((replay.scale[Dimension::Requests.index()], spec.resources.cores), (0.25, Some(0.5)));
         assert_eq!(replay.scale[Dimension::ServiceTime.index()], 1.0);

@@ -42,6 +42,9 @@ pub fn contrast(host: &HostConfig, config: &ContrastConfig) -> Result<()> {
     let batch = Batch { rng: Rng::new(seed ^ 0xba7c), left_s: 0.0, duty: 0.0 };
     let mut course = Course { pod, record, counters, recent, next_s, memory_bytes, pod_cores, seed, batch };
     course.last(config.learn_s, None)?;
+    if config.healthy_s > 0.0 {
+        course.suffer(&Fault { kind: Kind::Healthy, strength: 1.0 }, config.healthy_s)?;
+    }
     let faults = config.faults();
     for (at, fault) in faults.iter().enumerate() {
         if sys::stopped() {

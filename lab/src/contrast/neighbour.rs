@@ -12,8 +12,11 @@ use crate::hoard::Hoard;
 use crate::sys::{monotonic_s, thread_cpu_s};
 use crate::work;
 
-/// Seconds in which a duty is kept on average.
-const PERIOD_S: f64 = 0.05;
+/// Seconds in which a duty is kept on average by who works steadily.
+pub const STEADY_S: f64 = 0.05;
+/// The same of a hog of the processor: jobs come in bursts, which harm for as long as they last; a tenth of a core in
+/// slices of milliseconds between those of others harms nobody.
+pub const BURSTS_S: f64 = 1.0;
 const BLOCK: usize = 256 << 10;
 /// Blocks of each file that is written over and over.
 const BLOCKS: u64 = 64;
@@ -25,15 +28,15 @@ const GULP: f64 = (4 << 20) as f64;
 pub const SWING: f64 = (48 << 20) as f64;
 
 /// Uses a share of a core: processor time, so that it wants the same under contention.
-pub fn cpu(orders: &Told) {
+pub fn cpu(orders: &Told, period_s: f64) {
     loop {
         let began_s = monotonic_s();
-        let until_s = thread_cpu_s() + PERIOD_S * told(orders).duty;
+        let until_s = thread_cpu_s() + period_s * told(orders).duty;
         // Beyond twice the period it will not catch up: a hog does not save its hunger.
-        while thread_cpu_s() < until_s && monotonic_s() < began_s + 2.0 * PERIOD_S {
+        while thread_cpu_s() < until_s && monotonic_s() < began_s + 2.0 * period_s {
             work::serve();
         }
-        sleep(began_s + PERIOD_S - monotonic_s());
+        sleep(began_s + period_s - monotonic_s());
     }
 }
 
@@ -57,7 +60,7 @@ fn keep_writing(mut file: File, orders: &Told) {
         let began_s = monotonic_s();
         // A full disk ends the pressure, not the campaign.
         if duty <= 0.0 || write(&mut file, &block).is_err() {
-            sleep(PERIOD_S);
+            sleep(STEADY_S);
             continue;
         }
         let took_s = monotonic_s() - began_s;
@@ -87,7 +90,7 @@ pub fn memory(orders: &Told) {
         // What is refused is tried again.
         let _ = hoard.set(if goal > held { goal.min(held + 4.0 * GULP) } else { goal });
         let took_s = monotonic_s() - began_s;
-        let rest = if order.duty > 0.0 { took_s * (1.0 / order.duty - 1.0) } else { PERIOD_S };
+        let rest = if order.duty > 0.0 { took_s * (1.0 / order.duty - 1.0) } else { STEADY_S };
         sleep(rest.clamp(0.001, 1.0));
     }
 }

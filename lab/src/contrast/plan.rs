@@ -7,6 +7,8 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use foretwin_core::Rng;
 
+use super::service::TOP;
+
 /// What happens to the original or beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -81,12 +83,13 @@ impl Kind {
         }
     }
 
-    /// Load that has to be held for the fault to be what it is called, requests per second.
+    /// Load that has to be held for the fault to be what it is called, requests per second. A load has doubled when
+    /// it is twice the highest that was usual.
     pub fn rate(self) -> Option<f64> {
         match self {
-            Self::Quota | Self::Slower | Self::CpuHogSlower => Some(190.0),
-            Self::Load => Some(390.0),
-            Self::Saturate => Some(680.0),
+            Self::Quota | Self::Slower | Self::CpuHogSlower => Some(0.6 * TOP),
+            Self::Load => Some(2.0 * TOP),
+            Self::Saturate => Some(3.6 * TOP),
             _ => None,
         }
     }
@@ -130,6 +133,9 @@ pub struct ContrastConfig {
     /// Healthy seconds before the first fault
     #[arg(long, default_value_t = 300.0)]
     pub learn_s: f64,
+    /// Healthy seconds after that, which count as healthy
+    #[arg(long, default_value_t = 0.0)]
+    pub healthy_s: f64,
     /// Draws the order of faults and the load
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -137,7 +143,7 @@ pub struct ContrastConfig {
     #[arg(long)]
     pub runner: Option<PathBuf>,
     /// Cores that the pod may use
-    #[arg(long, default_value_t = 0.6)]
+    #[arg(long, default_value_t = 0.75)]
     pub pod_cores: f64,
 }
 
@@ -205,9 +211,10 @@ mod tests {
             fault_s: 40.0,
             gap_s: 20.0,
             learn_s: 60.0,
+            healthy_s: 0.0,
             seed: 5,
             runner: None,
-            pod_cores: 0.6,
+            pod_cores: 0.75,
         }
     }
 

@@ -10,6 +10,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+use super::neighbour::{BURSTS_S, STEADY_S};
 use super::plan::ContrastConfig;
 use super::service::Fared;
 use super::worker::{Order, Part, Tell};
@@ -74,9 +75,9 @@ impl Pod {
         pod.make_groups(&hierarchies, host, config)?;
         let actors = [
             ("pod/original", Part::Service),
-            ("pod/sidecar", Part::CpuHog),
-            ("batch", Part::CpuHog),
-            ("cpu-hog", Part::CpuHog),
+            ("pod/sidecar", Part::CpuHog { period_s: STEADY_S }),
+            ("batch", Part::CpuHog { period_s: STEADY_S }),
+            ("cpu-hog", Part::CpuHog { period_s: BURSTS_S }),
             ("disk-hog", Part::DiskHog),
             ("memory-hog", Part::MemoryHog),
         ];

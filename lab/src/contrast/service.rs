@@ -26,9 +26,11 @@ use crate::work::{self, Drip};
 /// CPU seconds of a request.
 const REQUEST_S: f64 = 0.001;
 /// Requests per second in the middle of the wave; it goes from half of that to its double and a little beyond.
-const RATE: f64 = 170.0;
+const RATE: f64 = 140.0;
 /// Octaves that the wave swings either way.
 const SWING: f64 = 0.85;
+/// Requests per second at the top of the wave.
+pub const TOP: f64 = 252.0;
 /// A request that would wait longer is refused.
 const PATIENCE_S: f64 = 0.5;
 /// Share of requests that are made durable.
@@ -305,6 +307,7 @@ mod tests {
         let most = rates.iter().copied().fold(0.0, f64::max);
         let least = rates.iter().copied().fold(f64::MAX, f64::min);
         assert!(most > 1.6 * RATE && least < RATE / 1.6 && most < 2.4 * RATE, "{least} to {most}");
+        assert!((RATE * SWING.exp2() - TOP).abs() < 1.0, "the top of the wave is {TOP}");
     }
 
     #[test]

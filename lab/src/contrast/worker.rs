@@ -20,8 +20,11 @@ use crate::sys;
 pub enum Part {
     /// The original.
     Service,
-    /// A neighbour that uses the processor.
-    CpuHog,
+    /// A neighbour that uses the processor a share of each period.
+    CpuHog {
+        /// Seconds.
+        period_s: f64,
+    },
     /// A neighbour that writes and syncs.
     DiskHog,
     /// A neighbour that takes memory.
@@ -92,7 +95,7 @@ pub fn work(order: &str) -> Result<()> {
     let told = listen()?;
     match order.part {
         Part::Service => service::run(&order, &told)?,
-        Part::CpuHog => neighbour::cpu(&told),
+        Part::CpuHog { period_s } => neighbour::cpu(&told, period_s),
         Part::DiskHog => neighbour::disk(&order.scratch, &told)?,
         Part::MemoryHog => neighbour::memory(&told),
         Part::Program(_) => {}

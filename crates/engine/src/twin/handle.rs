@@ -5,6 +5,7 @@ use std::sync::Arc;
 use foretwin_core::{
     Contrast, Evidence, FailureMode, Fidelity, InstanceId, MINUTE_US, Profile, Risk, Verdict, VerdictClass,
 };
+use foretwin_foresee::Growth;
 use foretwin_twin::capture::Shelf;
 use foretwin_twin::rehearsal::{Leak, Question};
 
@@ -15,6 +16,7 @@ use super::view::{ProfileHead, RehearsalView, TwinView, TwinsView};
 use crate::Error;
 use crate::handle::Handle;
 use crate::view::WindowQuery;
+use crate::whatif;
 
 /// What a rehearsal may take.
 const REHEARSAL_CORES: f64 = 0.5;
@@ -188,6 +190,7 @@ impl Handle {
         profile: Profile,
     ) -> Result<Question, Error> {
         let risks = self.risks(id)?;
+        let growths = whatif::growths(&self.pipeline, id)?;
         let workload = self.pipeline.with(id, |watched| watched.instance.workload.0.clone());
         let limits = self.pipeline.config.twin.limits_of(id.as_str(), &workload.unwrap_or_default());
         Ok(Question {
@@ -200,7 +203,7 @@ impl Handle {
             profile: Arc::new(profile),
             load: 1.0,
             kept: 1.0,
-            leaks: risks.iter().filter_map(leak).collect(),
+            leaks: risks.iter().filter_map(|risk| leak(risk, &growths)).collect(),
             cores: Some(self.cores(id)),
             latency_limit_s: limits.latency_p90_s,
             memory_bytes: REHEARSAL_BYTES,
@@ -244,14 +247,16 @@ impl Handle {
 }
 
 /// What grows towards its limit, of what a rehearsal can let grow: a disk is shared with production, and is not filled.
-fn leak(risk: &Risk) -> Option<Leak> {
+/// It grows as forecast, with the load to come; where that is not known, as of late.
+fn leak(risk: &Risk, growths: &[Growth]) -> Option<Leak> {
     let harmless =
         [FailureMode::MemoryExhaustion, FailureMode::DescriptorExhaustion, FailureMode::PidExhaustion];
     let grows = risk.trend.rate > 2.0 * risk.trend.rate_sd;
+    let forecast = growths.iter().find(|growth| growth.metric == risk.metric).and_then(Growth::rate);
     (grows && harmless.contains(&risk.mode)).then_some(Leak {
         mode: risk.mode,
         used: risk.used,
-        rate_per_s: risk.trend.rate,
+        rate_per_s: forecast.unwrap_or(risk.trend.rate),
         limit: risk.limit,
     })
 }

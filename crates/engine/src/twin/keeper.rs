@@ -27,7 +27,7 @@ use crate::{Config, Error};
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks between two plans of who gets what.
 const PLAN_LOOKS: u32 = 20;
-/// Reports that wait for the keeper; a rehearsal makes five a second.
+/// Reports that wait for the keeper; a rehearsal makes at most twenty a second.
 const QUEUE: usize = 1024;
 
 /// Keeps twins.

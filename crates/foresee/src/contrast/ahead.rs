@@ -1,18 +1,20 @@
 //! The twin's drift projected to the moment when production's latency breaks its limit.
 //!
-//! The drift of the twin is how much more its costs are than usual in the same regime, as a natural logarithm, averaged
-//! over the two kinds of probe that moved most, less what that is while all is well. Production follows it:
-//! ln(latency / usual) = b times the drift, where b begins with a prior and is learned from both as they move (least
-//! squares through the origin), over hours, and from the last minutes on top: a queue that fills follows more and
-//! more steeply. So the limit of latency becomes a limit of the drift.
+//! Production follows the drift of its twin (`drift`): how much slower it is, as a logarithm, is b times the drift, where
+//! b begins with a prior and is learned from both as they move (least squares through the origin), over hours, and from
+//! the last minutes on top. How much slower production is follows from latency and load by the law of a queue
+//! (`queue`), and so does how much slower it may get until latency breaks its limit at the highest load of late. So the
+//! limit of latency becomes a limit of the drift. Where the load is not known, latency over usual latency stands for it.
 //!
-//! Latency breaks at a peak of load, so what is usual at the highest load of late counts. Drift and latency are each
-//! projected as straight lines (`climb`), and what is told is the mean of the two opinions: costs see the machine
-//! slow down whatever the load does, latency sees whether production is harmed.
+//! Latency, and the mean of latency and b times the drift by how little noise each has, are projected as straight lines
+//! (`climb`), and what is told is the mean of the two opinions: costs see the machine slow down whatever the load does,
+//! latency sees whether production is harmed.
 
 use foretwin_core::{FailureMode, Risk, Timestamp};
 
 use super::climb::{Curve, Track};
+use super::drift::Drift;
+use super::queue::Queue;
 use super::state::{Reader, Writer};
 use super::window::Row;
 use super::{baseline::Usual, window};
@@ -20,32 +22,37 @@ use crate::{Config, Error};
 
 /// Weight of the newest second in the drift and in latency: ten seconds are averaged already.
 const SMOOTHING: f64 = 0.15;
-/// b before anything was seen: in the contrast lab, latency rises one and a half times as much as the drift, in
-/// logarithms, beside hogs of the processor and in a quota that is used up.
-const PRIOR: f64 = 1.5;
+/// b before anything was seen: production is made of the same work as the probes.
+const PRIOR: f64 = 1.0;
 /// How much drift has to be seen before it outweighs what was believed before, as a sum of squares.
 const PRIOR_WEIGHT: f64 = 10.0;
 /// Seconds after which what was seen counts by half: over hours, and of late.
 const HALF_S: [f64; 2] = [3600.0, 120.0];
 /// Distance from the peak of load, in the logarithm of usual latency, at which a second counts less by a factor e.
 const NEAR: f64 = 0.35;
-/// How fast the peak of usual latency fades, per second: by a third of its size in twenty minutes.
+/// How fast the peak of usual latency, and of load, fades, per second: by a third of its size in twenty minutes.
 const FADING: f64 = 3e-4;
-/// Weight of a second in what is known to be calm and in how latency strays.
+/// Weight of a second in how drift and latency stray while all is well, and in how latency strays from what drift says.
 const CALM: f64 = 0.01;
 const STRAY: f64 = 0.005;
 /// Latency strays so many standard deviations in the highest of many windows.
 const MARGIN: f64 = 1.8;
-/// How well a limit is known: relative standard deviations of that of the drift, and of that of latency.
-const LIMIT_SD: [f64; 2] = [0.25, 0.1];
+/// The same around the law of a queue.
+const LAW_MARGIN: f64 = 1.0;
+/// How well a limit is known: relative standard deviations of that of the drift, of latency, and of both together.
+const LIMIT_SD: [f64; 3] = [0.25, 0.12, 0.15];
+/// Variances of drift and latency before they were seen while all was well.
+const NOISE: [f64; 2] = [0.0025, 0.0225];
+/// Weight of what latency says by itself beside what both say together.
+const LATENCY: f64 = 2.0 / 3.0;
+/// The least and the largest share of the drift in what is projected of both.
+const SHARE: (f64, f64) = (0.2, 0.8);
 /// The least and the largest b believed.
 const SLOPES: (f64, f64) = (0.2, 4.0);
 /// Times the highest latency while all was well that break it where no limit is configured.
 pub const LEARNED_LIMIT: f64 = 2.0;
 /// The least headroom, as a natural logarithm: where usual latency is near its limit, a little more breaks it.
-const LEAST_HEADROOM: f64 = 0.1;
-/// Kinds of probe that make the drift.
-const AGREEING: usize = 2;
+const LEAST_HEADROOM: f64 = 0.05;
 
 /// How production follows its twin: over hours, and of late.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -106,18 +113,24 @@ pub(super) struct Highest {
 pub struct Ahead {
     limits: Limits,
     relation: Relation,
+    moved: Drift,
     drift: Option<f64>,
     latency: Option<f64>,
     /// The highest latency that was usual in the regimes of late, as a natural logarithm: it breaks at a peak of load.
     peak: f64,
-    /// The drift of a twin that all is well with: what moved most is never nothing.
-    calm: f64,
+    /// The highest requests per second of late.
+    load: f64,
+    /// How latency follows load.
+    queue: Option<Queue>,
+    /// Variances of drift and latency while all is well.
+    noise: [f64; 2],
     /// How far latency strays from what drift says, as a standard deviation.
     stray: f64,
     /// How much slower production may get, as a natural logarithm.
     headroom: f64,
     twin: Track,
     production: Track,
+    both: Track,
 }
 
 impl Ahead {
@@ -127,14 +140,18 @@ impl Ahead {
         Self {
             limits,
             relation: Relation::default(),
+            moved: Drift::default(),
             drift: None,
             latency: None,
             peak: f64::NAN,
-            calm: 0.0,
+            load: 0.0,
+            queue: None,
+            noise: NOISE,
             stray: 0.2,
             headroom: f64::NAN,
             twin: Track::default(),
             production: Track::default(),
+            both: Track::default(),
         }
     }
 
@@ -143,45 +160,66 @@ impl Ahead {
         self.limits = limits;
     }
 
+    /// Whether nothing is known of how latency follows load.
+    pub(super) fn is_lawless(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// Sets how latency follows load.
+    pub(super) fn obey(&mut self, queue: Option<Queue>) {
+        self.queue = queue;
+    }
+
     /// Goes on after a pause: how production follows its twin stays known, how both moved is of the past.
     pub(super) fn rest(&mut self) {
-        *self =
-            Self { relation: self.relation, calm: self.calm, stray: self.stray, ..Self::new(self.limits) };
+        let Self { relation, moved, queue, noise, stray, .. } = *self;
+        *self = Self { relation, moved, queue, noise, stray, ..Self::new(self.limits) };
     }
 
     pub(super) fn encode(&self, to: &mut Writer) {
         let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let Relation { lasting, recent } = self.relation;
         let numbers =
-            [lasting.xx, lasting.xy, recent.xx, recent.xy, self.peak, self.calm, self.stray, self.headroom];
+            [lasting.xx, lasting.xy, recent.xx, recent.xy, self.peak, self.load, self.stray, self.headroom];
         numbers.iter().for_each(|&value| to.f64(value));
         [self.drift, self.latency].iter().for_each(|&value| to.f64(known(value)));
-        self.twin.encode(to);
-        self.production.encode(to);
+        self.noise.iter().for_each(|&value| to.f64(value));
+        self.moved.encode(to);
+        Queue::encode(self.queue, to);
+        [&self.twin, &self.production, &self.both].iter().for_each(|track| track.encode(to));
     }
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
         let mut moments = || -> Result<Moments, Error> { Ok(Moments { xx: from.f64()?, xy: from.f64()? }) };
         let relation = Relation { lasting: moments()?, recent: moments()? };
-        let (peak, calm, stray, headroom) = (from.f64()?, from.f64()?, from.f64()?, from.f64()?);
+        let (peak, load, stray, headroom) = (from.f64()?, from.f64()?, from.f64()?, from.f64()?);
         let fine = |of: Moments| of.xx >= 0.0 && of.xx.is_finite() && of.xy.is_finite();
-        if !(fine(relation.lasting) && fine(relation.recent) && calm.is_finite() && stray.is_finite()) {
+        if !(fine(relation.lasting) && fine(relation.recent) && load.is_finite() && stray.is_finite()) {
             return Err(Error::Comparison("the relation of twin and production is out of range"));
         }
         let mut number = || from.f64().map(|value| value.is_finite().then_some(value));
         let (drift, latency) = (number()?, number()?);
-        let (twin, production) = (Track::decode(from)?, Track::decode(from)?);
+        let noise = [from.f64()?, from.f64()?];
+        if !noise.iter().all(|variance| variance.is_finite() && *variance >= 0.0) {
+            return Err(Error::Comparison("the noise of drift and latency is out of range"));
+        }
+        let (moved, queue) = (Drift::decode(from)?, Queue::decode(from)?);
+        let (twin, production, both) = (Track::decode(from)?, Track::decode(from)?, Track::decode(from)?);
         Ok(Self {
             limits: Limits::default(),
             relation,
+            moved,
             drift,
             latency,
             peak,
-            calm,
+            load,
+            queue,
+            noise,
             stray,
             headroom,
             twin,
             production,
+            both,
         })
     }
 
@@ -195,33 +233,55 @@ impl Ahead {
     ) {
         let latency = window::Of::LatencyP90 as usize;
         let before = f64::from(usual[latency].median);
-        let over = f64::from(row.features[latency]) - before;
-        let moved = drift(row, usual);
-        if !(before.is_finite() && over.is_finite() && moved.is_finite()) {
+        let over = self.slower(row).unwrap_or(f64::from(row.features[latency]) - before);
+        let Some(moved) = self.moved.take(row, usual, is_calm) else { return };
+        if !(before.is_finite() && over.is_finite()) {
             return;
         }
         if is_calm {
-            self.calm += CALM * (moved - self.calm);
+            let squares = self.noise.iter_mut().zip([moved, over]);
+            squares.for_each(|(noise, value)| *noise += CALM * (value * value - *noise));
         }
         let fading = self.peak - FADING;
         self.peak = if fading.is_finite() { before.max(fading) } else { before };
         let smooth = |held: Option<f64>, new: f64| held.map_or(new, |held| held + SMOOTHING * (new - held));
-        let drift = smooth(self.drift, moved - self.calm);
-        let over = smooth(self.latency, over);
-        (self.drift, self.latency) = (Some(drift), Some(over));
-        let near_peak = ((before - self.peak) / NEAR).exp();
-        self.relation.take(drift.max(0.0), over, near_peak);
+        let drift = smooth(self.drift, moved);
+        (self.drift, self.latency) = (Some(drift), Some(smooth(self.latency, over)));
+        let near_peak = if self.queue.is_some() { 1.0 } else { ((before - self.peak) / NEAR).exp() };
+        let follows = self.latency.unwrap_or_default();
+        self.relation.take(drift.max(0.0), follows, near_peak);
         self.headroom = self.headroom(highest);
-        let apart = (over - self.relation.slope() * drift).powi(2);
+        let apart = (follows - self.relation.slope() * drift).powi(2);
         self.stray = (self.stray.powi(2) + STRAY * (apart.min(1.0) - self.stray.powi(2))).sqrt();
-        self.twin.push(at, moved - self.calm);
-        self.production.push(at, f64::from(row.features[latency]) - before);
+        self.twin.push(at, moved);
+        self.production.push(at, over);
+        self.both.push(at, self.pooled(moved, over));
+    }
+
+    /// How much slower production is by drift and latency together, each by the inverse of its variance.
+    fn pooled(&self, moved: f64, over: f64) -> f64 {
+        let slope = self.relation.slope();
+        let (of_drift, of_latency) = (self.noise[0] * slope * slope, self.noise[1]);
+        let share = (of_latency / (of_latency + of_drift).max(1e-12)).clamp(SHARE.0, SHARE.1);
+        share * slope * moved + (1.0 - share) * over
+    }
+
+    /// How much slower production is by the law of latency and load; nothing where either is not known.
+    fn slower(&mut self, row: &Row) -> Option<f64> {
+        let rate = f64::from(row.features[window::Of::Rate as usize]).exp_m1();
+        let latency = f64::from(row.features[window::Of::LatencyP90 as usize]);
+        if rate.is_finite() {
+            self.load = rate.max(self.load * (1.0 - FADING));
+        }
+        self.queue.map(|queue| queue.slower(latency, rate))
     }
 
     /// How much slower production may get, as a natural logarithm, before its nearer limit breaks; not below a tenth.
     fn headroom(&self, highest: Highest) -> f64 {
         let learned = highest.latency + LEARNED_LIMIT.ln();
-        let latency = self.limits.latency_p90_s.map_or(learned, f64::ln) - self.peak;
+        let limit = self.limits.latency_p90_s.map_or(learned, f64::ln);
+        let by_law = self.queue.map(|queue| queue.slower(limit - LAW_MARGIN * queue.stray, self.load));
+        let latency = by_law.unwrap_or(limit - self.peak);
         // What takes longer by a factor can be done as many times less often.
         let throughput = self.limits.throughput.map(|least| (highest.throughput / least).ln());
         latency.min(throughput.unwrap_or(f64::INFINITY)).max(LEAST_HEADROOM)
@@ -233,11 +293,12 @@ impl Ahead {
         self.drift
     }
 
-    /// When latency will break its limit: the mean of what drift and latency say.
+    /// When latency will break its limit: the mean of what latency says, and what drift and latency together do.
     #[must_use]
     pub fn risk(&self, config: &Config) -> Option<Risk> {
-        let (limit, curve) = self.by_drift()?;
-        let pooled = curve.pooled(&self.by_latency()?.1);
+        let limit = self.least();
+        let both = self.both.curve((limit, LIMIT_SD[2] * limit))?;
+        let pooled = both.pooled(&self.by_latency()?.1, LATENCY);
         Some(pooled.risk(("foretwin.twin.drift", FailureMode::LatencyBreach), limit, config))
     }
 
@@ -265,30 +326,11 @@ impl Ahead {
         Some((limit, self.production.curve((limit, LIMIT_SD[1] * limit))?))
     }
 
-    /// Headroom less what latency strays by itself: the highest of many windows breaks first.
+    /// Headroom less what latency strays by itself: the highest of many windows breaks first. The law has counted that.
     fn least(&self) -> f64 {
-        (self.headroom - MARGIN * self.stray).max(LEAST_HEADROOM)
+        let margin = if self.queue.is_some() { 0.0 } else { MARGIN * self.stray };
+        (self.headroom - margin).max(LEAST_HEADROOM)
     }
-}
-
-/// How far the most moved cost of a kind is above usual, on average over the two kinds that moved most: what one kind
-/// sees alone counts by half, and kinds that a shortage does not reach do not hide it.
-fn drift(row: &Row, usual: &[Usual]) -> f64 {
-    let mut kinds: Vec<(super::Probe, f64)> = Vec::new();
-    for (cost, (_, kind)) in super::TWIN.iter().enumerate() {
-        let feature = window::OWN + cost;
-        let over = f64::from(row.features[feature] - usual[feature].median);
-        if !window::is_log(feature) || !over.is_finite() {
-            continue;
-        }
-        match kinds.iter_mut().find(|(known, _)| known == kind) {
-            Some((_, most)) => *most = most.max(over),
-            None => kinds.push((*kind, over.max(0.0))),
-        }
-    }
-    kinds.sort_by(|a, b| b.1.total_cmp(&a.1));
-    kinds.truncate(AGREEING);
-    kinds.iter().map(|(_, over)| over).sum::<f64>() / kinds.len() as f64
 }
 
 #[cfg(test)]
@@ -319,11 +361,11 @@ mod tests {
     #[test]
     fn a_slow_ramp_is_announced_with_its_time() {
         // ln(3) of latency is reached at a drift of 1.37, which is after 685 s.
-        let ahead = followed(400, |second| 0.002 * second, 3.0 * (-6.0f64).exp());
+        let ahead = followed(550, |second| 0.002 * second, 3.0 * (-6.0f64).exp());
         let risk = ahead.risk(&config()).unwrap();
         assert_eq!(risk.mode, FailureMode::LatencyBreach);
         let expected = risk.time_to_failure.p50.unwrap();
-        assert!((150.0..500.0).contains(&expected), "{risk:?}");
+        assert!((60.0..260.0).contains(&expected), "{risk:?}");
         assert!(risk.at(3600.0) > 0.5, "{risk:?}");
     }
 
@@ -353,7 +395,7 @@ mod tests {
         assert!((learned - (1.0 + 2f64.ln())).abs() < 1e-9, "twice the highest latency seen: {learned}");
         let throughput = Limits { latency_p90_s: None, throughput: Some(100.0) };
         assert!((headroom(&mut ahead, throughput) - 2f64.ln()).abs() < 1e-9);
-        let both = Limits { latency_p90_s: Some(1.1 * (-6.0f64).exp()), ..throughput };
+        let both = Limits { latency_p90_s: Some(1.02 * (-6.0f64).exp()), ..throughput };
         assert_eq!(headroom(&mut ahead, both), LEAST_HEADROOM);
     }
 

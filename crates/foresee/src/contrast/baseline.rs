@@ -99,6 +99,11 @@ impl Baseline {
         self.windows.iter().map(|window| window.features[feature]).fold(f32::NEG_INFINITY, f32::max)
     }
 
+    /// Two features of every learned window.
+    pub fn pairs(&self, features: (usize, usize)) -> impl Iterator<Item = (f32, f32)> {
+        self.windows.iter().map(move |window| (window.features[features.0], window.features[features.1]))
+    }
+
     /// What is usual of each feature in a regime; `floors` are the least scales.
     pub fn usual(&self, regime: Regime, floors: &[f32]) -> Vec<Usual> {
         let mut near: Vec<(f32, &Learned)> =

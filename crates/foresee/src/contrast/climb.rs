@@ -17,18 +17,18 @@ use crate::{Config, Error};
 /// Seconds of a mean that is kept, and how many are.
 const STEP_S: f64 = 5.0;
 const KEPT: usize = 240;
-/// Lengths of the lines in means: a minute to twenty.
-const WINDOWS: [usize; 7] = [12, 20, 32, 50, 80, 120, 240];
+/// Lengths of the lines in means: almost three minutes, since what rises for less is most often a burst, to twenty.
+const WINDOWS: [usize; 5] = [32, 50, 80, 120, 240];
 /// Times of the curve from which quantiles are read, from a second to the longest, in seconds.
 const POINTS: usize = 60;
 const LONGEST_S: f64 = 7200.0;
 /// Standard errors at which the surest of the lines is as likely noise as a rise, and how sharply that turns.
-const REAL: f64 = 4.0;
+const REAL: f64 = 2.25;
 const REAL_POWER: i32 = 4;
-/// A rise lasts another `LASTING` times its age with even odds.
-const LASTING: f64 = 4.0;
+/// A rise lasts another `LASTING` times as long as it is known with even odds.
+const LASTING: f64 = 1.0;
 /// Relative standard deviation of a rate that is extrapolated: rises bend.
-const BEND: f64 = 0.4;
+const BEND: f64 = 0.6;
 /// Least autocorrelation of what is left over, and most that is believed.
 const MEMORY: (f64, f64) = (0.2, 0.9);
 
@@ -145,9 +145,9 @@ pub(super) struct Curve {
 }
 
 impl Curve {
-    /// The mean of two opinions (linear pool, Stone 1961), with the line of the first.
-    pub(super) fn pooled(mut self, other: &Self) -> Self {
-        self.failed.iter_mut().zip(other.failed).for_each(|(own, other)| *own = 0.5 * (*own + other));
+    /// Two opinions by weight (linear pool, Stone 1961), with the line of the first.
+    pub(super) fn pooled(mut self, other: &Self, weight: f64) -> Self {
+        self.failed.iter_mut().zip(other.failed).for_each(|(own, other)| *own += weight * (other - *own));
         self
     }
 
@@ -187,7 +187,7 @@ impl Line {
         self.rate / self.rate_sd
     }
 
-    /// Probability that it is a rise, not noise: of seven lines the surest is looked at.
+    /// Probability that it is a rise, not noise: of five lines the surest is looked at.
     fn is_real(&self) -> f64 {
         let odds = (self.sureness() / REAL).max(0.0).powi(REAL_POWER);
         odds / (1.0 + odds)
@@ -223,32 +223,32 @@ mod tests {
 
     #[test]
     fn a_steady_rise_arrives_when_it_should() {
-        // 1.0 is reached after 500 s; 300 are over.
-        let curve = track(300, |t| 0.002 * t).curve((1.0, 0.05)).unwrap();
+        // 1.0 is reached after 500 s; 400 are over.
+        let curve = track(400, |t| 0.002 * t).curve((1.0, 0.05)).unwrap();
         let line = curve.line;
         assert!((line.rate - 0.002).abs() < 3e-4 && line.sureness() > 8.0, "{line:?}");
-        assert!(curve.within(60.0) < 0.1 && curve.within(400.0) > 0.6, "{curve:?}");
+        assert!(curve.within(30.0) < 0.1 && curve.within(400.0) > 0.6, "{curve:?}");
         let risk = curve.risk(("m", FailureMode::LatencyBreach), 1.0, &Config::default());
-        assert!((150.0..320.0).contains(&risk.time_to_failure.p50.unwrap()), "{risk:?}");
+        assert!((70.0..220.0).contains(&risk.time_to_failure.p50.unwrap()), "{risk:?}");
         assert!(risk.within.windows(2).all(|pair| pair[0].1 <= pair[1].1));
     }
 
     #[test]
     fn noise_and_falls_arrive_nowhere() {
-        for seconds in [60, 300, 1500] {
+        for seconds in [200, 300, 1500] {
             let curve = track(seconds, |_| 0.2).curve((1.0, 0.05)).unwrap();
             assert!(curve.within(300.0) < 0.1, "{seconds}: {curve:?}");
         }
         let falling = track(300, |t| 0.9 - 0.002 * t).curve((1.0, 0.05)).unwrap();
         assert!(!falling.rises && falling.within(7200.0) == 0.0);
-        assert!(Track::default().curve((1.0, 0.1)).is_none());
+        assert!(track(100, |_| 0.2).curve((1.0, 0.1)).is_none(), "too little was seen");
     }
 
     #[test]
     fn two_opinions_are_averaged() {
-        let (rising, flat) = (track(300, |t| 0.002 * t), track(300, |_| 0.0));
+        let (rising, flat) = (track(400, |t| 0.002 * t), track(300, |_| 0.0));
         let curve = |of: &Track| of.curve((1.0, 0.05)).unwrap();
-        let pooled = curve(&rising).pooled(&curve(&flat)).within(400.0);
+        let pooled = curve(&rising).pooled(&curve(&flat), 0.5).within(400.0);
         let half = 0.5 * (curve(&rising).within(400.0) + curve(&flat).within(400.0));
         assert!((pooled - half).abs() < 1e-12 && pooled > 0.3);
     }

@@ -9,6 +9,7 @@ use super::baseline::{Baseline, FEWEST, Usual};
 use super::fuse::{Fused, fuse};
 use super::habit::{Excess, Habits, Resource};
 use super::opinion::Opinion;
+use super::queue::Queue;
 use super::second::{Neighbour, Second};
 use super::signs::{self, Signs};
 use super::window::{self, Of, Row, SECONDS};
@@ -18,6 +19,8 @@ use crate::words;
 const STRIDE: u32 = 5;
 /// Learned windows wait so long, in strides, before they count: a departure that grows slowly is not learned first.
 const WAIT: usize = 6;
+/// Seconds after which the law of latency and load is learned anew.
+const LAW: u32 = 60;
 /// A pause of so many seconds begins a new window.
 const PAUSE_S: f64 = 5.0;
 /// What was thought before a pause of so many seconds may still be thought after it: a restart.
@@ -124,6 +127,9 @@ impl Comparison {
         if has_twin {
             let highest = self.highest(row);
             let is_calm = self.with.is_calm() && self.without.is_calm();
+            if self.ticks.is_multiple_of(LAW) || self.ahead.is_lawless() {
+                self.ahead.obey(self.law());
+            }
             self.ahead.take(at, row, &usual, (highest, is_calm));
         }
         self.with.take(at, &with);
@@ -157,6 +163,13 @@ impl Comparison {
         let seen = highest(Of::Rate).exp_m1();
         let throughput = if able.is_finite() { able.max(seen) } else { seen };
         Highest { latency: highest(Of::LatencyP90), throughput }
+    }
+
+    /// How latency follows load when all is well.
+    fn law(&self) -> Option<Queue> {
+        let learned = self.baseline.pairs((Of::Rate as usize, Of::LatencyP90 as usize));
+        let known = learned.map(|(rate, latency)| (f64::from(rate).exp_m1(), f64::from(latency)));
+        Queue::fit(&known.collect::<Vec<_>>())
     }
 
     fn neighbours(&self) -> &[Neighbour] {

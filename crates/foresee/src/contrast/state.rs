@@ -14,8 +14,8 @@ use super::opinion::Opinion;
 use super::window::{FEATURES, Use};
 use crate::Error;
 
-/// The first version kept a limit, which is configuration.
-const VERSION: u8 = 2;
+/// The first version kept a limit, which is configuration; the second knew no law of latency and load.
+const VERSION: u8 = 3;
 /// No name of an instance is longer.
 const LONGEST_NAME: usize = 4096;
 

@@ -243,6 +243,15 @@ impl Growth {
         arrivals.sort_by(f64::total_cmp);
         arrivals
     }
+
+    /// Amount per second on average until the limit, in the middle one of the drawn futures: what a load that varies
+    /// makes of it. Nothing where fewer than half of them reach the limit.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        let arrivals = self.arrivals();
+        let middle = *arrivals.get(arrivals.len() / 2)?;
+        (middle.is_finite() && middle > 0.0).then(|| self.headroom() / middle)
+    }
 }
 
 /// Walks components by their running share.

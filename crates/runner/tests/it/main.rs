@@ -193,3 +193,12 @@ fn a_commanded_leak_ends_at_its_limit() {
         assert_eq!(frames[0].get(Field::Failed), 0.0);
     }
 }
+
+#[test]
+fn a_runner_holds_what_it_is_said_to_hold() {
+    let fault = Fault { memory_bytes_per_s: 1.0, own_bytes: Some(40 << 20), ..Fault::default() };
+    let mut child = start("own", &bytes_of(&Order { fault: Some(fault), ..quick() }), &[]);
+    let frame = await_frame(&mut child, |frame| frame.get(Field::RunnerMemory) >= f64::from(40 << 20));
+    assert!(frame.get(Field::LeakedMemory) < 1e6, "what fills up has not leaked");
+    assert_eq!(end(child).status.code(), Some(0));
+}

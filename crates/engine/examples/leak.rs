@@ -1,7 +1,8 @@
 //! How near a rehearsal comes to a real death: processes of the lab leak below their limits, beside page cache and each
-//! other; while they do, each is rehearsed at twenty times its pace, and in the end all are held against what happened.
+//! other; while they do, each is rehearsed at twenty times its pace, growing as foresight forecasts it, and in the end all
+//! are held against what happened.
 //!
-//! `cargo run -p foretwin-twin --example leak -- LAB RUNNER SCRATCH [process|microvm] [KERNEL]` as root, with the paths of
+//! `cargo run -p foretwin-engine --example leak -- LAB RUNNER SCRATCH [process|microvm] [KERNEL]` as root, with the paths of
 //! `foretwin-lab` and of a static `foretwin-runner`, and a directory on a real disk.
 
 use std::error::Error;
@@ -12,6 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use foretwin_core::{Demand, Dimension, FailureMode, Fidelity, InstanceId, Profile, Timestamp};
+use foretwin_foresee::{Evidence, Growth, Series};
 use foretwin_host::cgroup::{self, Budget, Hierarchy, Reader, Stats};
 use foretwin_twin::rehearsal::{Leak, Outcome, Question, Rehearsal};
 use foretwin_twin::{
@@ -30,8 +32,9 @@ const RUNS: [(&str, u32, u32, f64); 6] = [
     ("page_cache", 6, 96, 2.0),
 ];
 /// Seconds from the start of all until the first is rehearsed; they begin to leak after `ONSET_S`.
-const WATCHED_S: u64 = 40;
-const ONSET_S: f64 = 5.0;
+const WATCHED_S: u64 = 140;
+const ONSET_S: f64 = 100.0;
+const LASTS_S: f64 = 225.0;
 /// Seconds of which the rate is taken.
 const RATE_S: usize = 25;
 const SPEED: f64 = 20.0;
@@ -42,15 +45,18 @@ struct Watched {
     name: String,
     limit: f64,
     reader: Reader,
-    used: Vec<(f64, f64)>,
+    /// When, bytes that cannot be reclaimed, and processor time so far in microseconds.
+    used: Vec<(f64, f64, f64)>,
 }
 
 /// What was said of one, and when.
 struct Said {
     name: String,
     at: f64,
-    /// Seconds by what is left, divided by the rate; and by the whole limit, from the onset on.
+    /// Seconds by what is left, divided by the rate of late and by the forecast one; and by the whole limit, from the
+    /// onset on.
     by_division: f64,
+    by_forecast: f64,
     by_limit: f64,
     outcome: Outcome,
 }
@@ -77,7 +83,7 @@ fn main() -> Result<(), Failed> {
 fn begin(lab: &Path, out: &Path) -> Result<Child, Failed> {
     let run = |&(scenario, seed, memory_mb, rate_mb_s): &(&str, u32, u32, f64)| {
         serde_json::json!({ "scenario": scenario, "seed": seed, "memory_mb": memory_mb, "rate_mb_s": rate_mb_s,
-                            "onset_s": ONSET_S, "duration_s": 150.0 })
+                            "onset_s": ONSET_S, "duration_s": LASTS_S })
     };
     std::fs::create_dir_all(out)?;
     let plan = out.join("plan.json");
@@ -99,7 +105,7 @@ fn watch(config: &Config, level: Fidelity) -> Result<Vec<Said>, Failed> {
         for one in &mut all {
             let mut stats = Stats::ABSENT;
             one.reader.read(&mut stats, &mut buffer);
-            one.used.push((unix_s(), stats.unreclaimable() as f64));
+            one.used.push((unix_s(), stats.unreclaimable() as f64, stats.cpu_us as f64));
         }
         if began.elapsed() >= Duration::from_secs(WATCHED_S) {
             said.push(rehearse(&all[next], config, level)?);
@@ -128,21 +134,35 @@ fn groups() -> Result<Vec<Watched>, Failed> {
 }
 
 /// Bytes per second, by least squares over the last seconds.
-fn rate(used: &[(f64, f64)]) -> f64 {
+fn rate(used: &[(f64, f64, f64)]) -> f64 {
     let used = &used[used.len().saturating_sub(RATE_S)..];
     let count = used.len() as f64;
     let (mean_t, mean_u) =
         used.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0 / count, sum.1 + one.1 / count));
     let (mut tt, mut tu) = (0.0, 0.0);
-    for (t, u) in used {
+    for (t, u, _) in used {
         (tt, tu) = (tt + (t - mean_t).powi(2), tu + (t - mean_t) * (u - mean_u));
     }
     tu / tt
 }
 
+/// Bytes per second until the limit, as forecast: with the processor time that may drive it.
+fn forecast(one: &Watched) -> Option<f64> {
+    let times: Vec<Timestamp> = one.used.iter().map(|(at, ..)| Timestamp::from_seconds(*at)).collect();
+    let used: Vec<f64> = one.used.iter().map(|(_, bytes, _)| *bytes).collect();
+    let spent = one.used.windows(2).map(|two| (two[1].2 - two[0].2) / (two[1].0 - two[0].0));
+    let work: Vec<f64> = spent.clone().take(1).chain(spent).collect();
+    let (metric, mode) = ("container.memory.usage", FailureMode::MemoryExhaustion);
+    let series = Series { metric, mode, times: &times, used: &used, limit: one.limit };
+    let now = *times.last()?;
+    let growth = Growth::read(&Evidence { series, work: &work }, now, 3600.0, 1)?;
+    eprintln!("{}: {:?}", one.name, growth.shares);
+    growth.rate()
+}
+
 fn rehearse(one: &Watched, config: &Config, level: Fidelity) -> Result<Said, Failed> {
-    let (at, used) = one.used.last().copied().ok_or("nothing was measured")?;
-    let rate_per_s = rate(&one.used);
+    let (at, used, _) = one.used.last().copied().ok_or("nothing was measured")?;
+    let (late, rate_per_s) = (rate(&one.used), forecast(one).ok_or("it does not grow")?);
     let leak = Leak { mode: FailureMode::MemoryExhaustion, used, rate_per_s, limit: one.limit };
     let question = Question {
         instance: InstanceId::new(&one.name),
@@ -163,9 +183,10 @@ fn rehearse(one: &Watched, config: &Config, level: Fidelity) -> Result<Said, Fai
         seed: 1,
     };
     let outcome = run(Rehearsal::new(question)?, config, level)?;
-    let by_division = (one.limit - used) / rate_per_s;
+    let left = one.limit - used;
     eprintln!("{}: {:.0} MB used, {:.2} MB/s, {outcome:?}", one.name, used / 1e6, rate_per_s / 1e6);
-    Ok(Said { name: one.name.clone(), at, by_division, by_limit: one.limit / rate_per_s, outcome })
+    let (by_division, by_forecast) = (left / late, left / rate_per_s);
+    Ok(Said { name: one.name.clone(), at, by_division, by_forecast, by_limit: one.limit / late, outcome })
 }
 
 /// A flat profile: a little work, and the memory in use.
@@ -215,7 +236,7 @@ fn tell(said: &[Said], out: &Path) -> Result<(), Failed> {
         |name: &str| header.iter().position(|known| *known == name).ok_or(format!("no column {name}"));
     let (group, failure, event, start) =
         (column("group")?, column("failure")?, column("event_time")?, column("start_unix")?);
-    println!("run,died_s,rehearsed_s,error_percent,divided_s,error_percent,limit_by_rate_s,error_percent");
+    println!("run,died_s,rehearsed_s,percent,divided_s,percent,forecast_s,percent,limit_by_rate_s,percent");
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     for one in said {
         let Some(row) = rows.iter().find(|row| row[group].ends_with(&one.name)) else { continue };
@@ -224,12 +245,14 @@ fn tell(said: &[Said], out: &Path) -> Result<(), Failed> {
         let off = |said: f64| 100.0 * (said - died) / died;
         let by_limit = row[start].parse::<f64>()? + ONSET_S + one.by_limit - one.at;
         println!(
-            "{} ({}),{died:.1},{rehearsed:.1},{:.1},{:.1},{:.1},{:.1},{:.1}",
+            "{} ({}),{died:.1},{rehearsed:.1},{:.1},{:.1},{:.1},{:.1},{:.1},{:.1},{:.1}",
             one.name,
             row[failure],
             off(rehearsed),
             one.by_division,
             off(one.by_division),
+            one.by_forecast,
+            off(one.by_forecast),
             by_limit,
             off(by_limit)
         );
