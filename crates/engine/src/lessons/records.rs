@@ -148,8 +148,8 @@ fn said(
         ..Query::new(id.clone(), at - (SPEAKS_S * 1e6) as i64, at + 1)
     };
     let windows = pipeline.store.read(&query).unwrap_or_default();
-    let numbers = windows.iter().filter_map(|window| window.numbers(key)).flatten();
-    numbers.filter(|number| number.is_finite()).last()
+    let mut numbers = windows.iter().filter_map(|window| window.numbers(key)).flatten();
+    numbers.rfind(|number| number.is_finite())
 }
 
 /// How many observations a moment of a record counts for: the span of time it stands for against the shortest horizon,

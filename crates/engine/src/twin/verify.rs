@@ -175,21 +175,11 @@ pub(super) fn told(
     }
     let twin = format!("verified in a {fidelity} twin");
     let Quantiles { p10, p50, p90 } = foreseen.time;
-    let said = match (p10, p50, p90) {
-        (Some(p10), Some(p50), Some(p90)) => format!("{} ({} to {})", span(p50), span(p10), span(p90)),
-        (Some(p10), Some(p50), None) => format!("{} ({} or later)", span(p50), span(p10)),
-        (_, Some(p50), _) => span(p50),
-        (_, None, _) => "not at all, more likely than not".into(),
-    };
+    let said = foreseen_words(foreseen.time);
     match (broke, p50) {
         (Some((mode, after_s)), Some(p50)) => {
             let mode = mode.as_str().replace('_', " ");
-            let near = (AGREES * p50).max(2.0 * resolution_s);
-            let agrees = match after_s - p50 {
-                late if late > near && p90.is_some_and(|p90| after_s > p90) => "it came later",
-                late if -late > near && p10.is_some_and(|p10| after_s < p10) => "it came sooner",
-                _ => "it agrees",
-            };
+            let agrees = agrees((p10, p50, p90), (after_s, resolution_s));
             format!(
                 "{twin}: {mode} after {} (to within {}), foreseen {said}: {agrees}",
                 span(after_s),
@@ -209,6 +199,29 @@ pub(super) fn told(
         (None, _) => {
             format!("{twin}: nothing broke within {}, foreseen {said}: it agrees", span(rehearsed_s))
         }
+    }
+}
+
+/// Whether it came when it was foreseen.
+fn agrees(
+    (p10, p50, p90): (Option<f64>, f64, Option<f64>),
+    (after_s, resolution_s): (f64, f64),
+) -> &'static str {
+    let near = (AGREES * p50).max(2.0 * resolution_s);
+    match after_s - p50 {
+        late if late > near && p90.is_some_and(|p90| after_s > p90) => "it came later",
+        late if -late > near && p10.is_some_and(|p10| after_s < p10) => "it came sooner",
+        _ => "it agrees",
+    }
+}
+
+/// What was foreseen, as people say it.
+fn foreseen_words(Quantiles { p10, p50, p90 }: Quantiles) -> String {
+    match (p10, p50, p90) {
+        (Some(p10), Some(p50), Some(p90)) => format!("{} ({} to {})", span(p50), span(p10), span(p90)),
+        (Some(p10), Some(p50), None) => format!("{} ({} or later)", span(p50), span(p10)),
+        (_, Some(p50), _) => span(p50),
+        (_, None, _) => "not at all, more likely than not".into(),
     }
 }
 
