@@ -1,8 +1,8 @@
 //! First passage and what recorded failures taught, as one statement: each counts as far as it is supported.
 
-use foretwin_core::{Quantiles, Risk, probability_at};
+use foretwin_core::{FailureMode, Quantiles, Risk, probability_at};
 
-use crate::{Statement, combine};
+use crate::{Foretold, Statement, combine};
 
 /// Probabilities are believed between these odds.
 const LEAST: f64 = 1e-4;
@@ -19,64 +19,102 @@ pub struct Blend {
     pub within: Vec<(f64, f64)>,
     /// By how much the log odds of each risk were moved at each horizon.
     shifts: Vec<(f64, f64)>,
+    /// The same of modes that something was learned of.
+    modes: Vec<OfMode>,
+}
+
+/// What was learned of one way to fail.
+#[derive(Debug, Clone, PartialEq)]
+struct OfMode {
+    mode: FailureMode,
+    shifts: Vec<(f64, f64)>,
+    time_to_failure: Quantiles,
 }
 
 /// Blends in log odds: with the weight c that a horizon's confidence gives, c of what was learned and 1 − c of the first
 /// passage (a logarithmic opinion pool: Genest and Zidek, "Combining probability distributions", Statistical Science 1,
-/// 1986). Without confidence, or where the statement abstains, first passage stands. The risks are moved so that together
-/// they say the same; where none is notable, what was learned of calm instances speaks of no mode.
+/// 1986). Without confidence, or where the statement abstains, first passage stands. A risk is moved as its own mode is where
+/// that was told, else as all are together; where none is notable, what was learned of calm instances speaks of no mode.
 #[must_use]
 pub fn blend(risks: &mut [Risk], learned: &Statement, horizons_s: &[f64]) -> Blend {
-    let mut shifts = Vec::with_capacity(horizons_s.len());
-    let mut within: Vec<(f64, f64)> = Vec::with_capacity(horizons_s.len());
-    for (index, &horizon_s) in horizons_s.iter().enumerate() {
-        let passage = combine(risks, horizon_s);
+    let weight = |index: usize| {
         let support = learned.confidence.get(index).copied().unwrap_or(0.0);
-        let weight = if learned.abstains.is_some() { 0.0 } else { support };
-        let said = learned.within.get(index).copied().unwrap_or(passage);
-        let shift = weight * (log_odds(said) - log_odds(passage));
-        let before = within.last().map_or(0.0, |&(_, p)| p);
-        // Without weight nothing is touched, not even by rounding.
-        let together = if weight > 0.0 { moved(passage, shift) } else { passage };
-        within.push((horizon_s, together.max(before)));
-        shifts.push((
-            horizon_s,
-            if weight > 0.0 { common(risks, horizon_s, together.max(before)) } else { 0.0 },
-        ));
-    }
-    let mut blend = Blend { within, shifts };
+        if learned.abstains.is_some() { 0.0 } else { support }
+    };
+    let moves = |risks: &[Risk], within: &[f64]| -> Vec<(f64, f64)> {
+        let each = horizons_s.iter().enumerate().map(|(index, &horizon_s)| {
+            let (weight, passage) = (weight(index), combine(risks, horizon_s));
+            let said = within.get(index).copied().unwrap_or(passage);
+            let wanted = moved(passage, weight * (log_odds(said) - log_odds(passage)));
+            // Without weight nothing is touched, not even by rounding.
+            (horizon_s, if weight > 0.0 { common(risks, horizon_s, wanted) } else { 0.0 })
+        });
+        each.collect()
+    };
+    let shifts = moves(risks, &learned.within);
+    let within = together(risks, (&learned.within, horizons_s), weight);
+    let of_mode = |told: &Foretold| {
+        let own: Vec<Risk> = risks.iter().filter(|risk| risk.mode == told.mode).cloned().collect();
+        let (mode, time_to_failure) = (told.mode, told.time_to_failure);
+        OfMode { mode, shifts: moves(&own, &told.within), time_to_failure }
+    };
+    let modes = learned.modes.iter().map(of_mode).collect();
+    let mut blend = Blend { within, shifts, modes };
     let furthest = horizons_s.last().copied().unwrap_or(0.0);
     if combine(risks, furthest) >= NOTABLE {
         risks.iter_mut().for_each(|risk| blend.apply(risk));
         // What the risks say together is the statement: nothing may be said twice and differently.
         blend.within.iter_mut().for_each(|(horizon_s, p)| *p = combine(risks, *horizon_s));
-        if let Some(first) = risks.first_mut().filter(|_| learned.abstains.is_none()) {
-            first.time_to_failure = sooner(learned.time_to_failure, first.time_to_failure);
+        if learned.abstains.is_none() {
+            blend.time(risks, learned.time_to_failure);
         }
     }
     blend
 }
 
+/// All risks as one, blended with what was learned of them at each horizon.
+fn together(
+    risks: &[Risk],
+    (learned, horizons_s): (&[f64], &[f64]),
+    weight: impl Fn(usize) -> f64,
+) -> Vec<(f64, f64)> {
+    let mut before: f64 = 0.0;
+    let at = |(index, &horizon_s): (usize, &f64)| {
+        let passage = combine(risks, horizon_s);
+        let said = learned.get(index).copied().unwrap_or(passage);
+        let blended = moved(passage, weight(index) * (log_odds(said) - log_odds(passage)));
+        before = if weight(index) > 0.0 { blended } else { passage }.max(before);
+        (horizon_s, before)
+    };
+    horizons_s.iter().enumerate().map(at).collect()
+}
+
 impl Blend {
     /// Moves a risk as all were moved together; between the horizons the shift is interpolated.
     fn apply(&self, risk: &mut Risk) {
+        let own = self.modes.iter().find(|one| one.mode == risk.mode);
+        let shifts = own.map_or(&self.shifts, |one| &one.shifts);
         let mut before: f64 = 0.0;
         for (horizon_s, p) in &mut risk.within {
-            let shift = self.shift(*horizon_s);
+            let shift = shift(shifts, *horizon_s);
             if shift != 0.0 {
                 *p = moved(*p, shift).max(before);
             }
             before = *p;
         }
-        let last = self.shifts.last().map_or(0.0, |&(_, shift)| shift);
+        let last = shifts.last().map_or(0.0, |&(_, shift)| shift);
         if last != 0.0 {
             risk.never = (1.0 - moved(1.0 - risk.never, last)).min(1.0 - before);
         }
     }
 
-    fn shift(&self, horizon_s: f64) -> f64 {
-        let first = self.shifts.first().copied().unwrap_or_default();
-        if horizon_s <= first.0 { first.1 } else { probability_at(&self.shifts, horizon_s) }
+    /// Tells risks the time to failure that was learned of their mode; without one the foremost that of all.
+    fn time(&self, risks: &mut [Risk], all: Quantiles) {
+        for (index, risk) in risks.iter_mut().enumerate() {
+            let own = self.modes.iter().find(|one| one.mode == risk.mode).map(|one| one.time_to_failure);
+            let told = own.or((index == 0).then_some(all)).unwrap_or_default();
+            risk.time_to_failure = sooner(told, risk.time_to_failure);
+        }
     }
 
     /// The probability within any horizon.
@@ -84,6 +122,12 @@ impl Blend {
     pub fn at(&self, horizon_s: f64) -> f64 {
         probability_at(&self.within, horizon_s)
     }
+}
+
+/// The shift at any horizon.
+fn shift(shifts: &[(f64, f64)], horizon_s: f64) -> f64 {
+    let first = shifts.first().copied().unwrap_or_default();
+    if horizon_s <= first.0 { first.1 } else { probability_at(shifts, horizon_s) }
 }
 
 /// What was learned of the time, where it says anything.
@@ -94,8 +138,10 @@ fn sooner(learned: Quantiles, passage: Quantiles) -> Quantiles {
 /// The amount by which the log odds of every risk must move so that together they say `wanted`, by bisection; of one
 /// risk the difference.
 fn common(risks: &[Risk], horizon_s: f64, wanted: f64) -> f64 {
-    if let [only] = risks {
-        return log_odds(wanted) - log_odds(only.at(horizon_s));
+    match risks {
+        [] => return 0.0,
+        [only] => return log_odds(wanted) - log_odds(only.at(horizon_s)),
+        _ => {}
     }
     let together =
         |shift| 1.0 - risks.iter().map(|risk| 1.0 - moved(risk.at(horizon_s), shift)).product::<f64>();
@@ -123,7 +169,13 @@ mod tests {
 
     fn statement(p: f64, confidence: f64) -> Statement {
         let time_to_failure = Quantiles { p10: Some(1.0), p50: Some(2.0), p90: Some(3.0) };
-        Statement { within: vec![p, p], time_to_failure, confidence: vec![confidence; 2], abstains: None }
+        Statement {
+            within: vec![p, p],
+            time_to_failure,
+            confidence: vec![confidence; 2],
+            modes: Vec::new(),
+            abstains: None,
+        }
     }
 
     #[test]
@@ -169,5 +221,22 @@ mod tests {
     fn calm_instances_have_the_rate_of_those_like_them() {
         let together = blend(&mut [], &statement(0.2, 1.0), &[3600.0, 86_400.0]);
         assert!((together.at(3600.0) - 0.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_mode_that_something_was_learned_of_is_moved_by_that() {
+        let horizons = [3600.0, 86_400.0];
+        let (mut leaking, mut filling) = (leak(0.8), leak(0.8));
+        (leaking.mode, filling.mode) = (FailureMode::MemoryExhaustion, FailureMode::DiskFull);
+        let told = |mode, p| {
+            let time_to_failure = Quantiles { p50: Some(7.0), ..Quantiles::default() };
+            Foretold { mode, within: vec![p, p], time_to_failure }
+        };
+        let modes = vec![told(FailureMode::MemoryExhaustion, 0.9), told(FailureMode::DiskFull, 0.01)];
+        let mut risks = [leaking, filling];
+        let together = blend(&mut risks, &Statement { modes, ..statement(0.9, 1.0) }, &horizons);
+        assert!((together.at(3600.0) - combine(&risks, 3600.0)).abs() < 1e-9);
+        assert!((risks[0].at(3600.0) - 0.9).abs() < 1e-9 && (risks[1].at(3600.0) - 0.01).abs() < 1e-9);
+        assert_eq!(risks[1].time_to_failure.p50, Some(7.0));
     }
 }

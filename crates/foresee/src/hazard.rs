@@ -2,171 +2,43 @@
 //!
 //! Time ahead is cut at the horizons. In each interval a failure that has not come before comes with a probability
 //! whose log odds are linear in those that the drawn futures give, and in what is known of their kind (Allison,
-//! "Discrete-time methods for the analysis of event histories", Sociological Methodology 13, 1982). An interval counts only
+//! "Discrete-time methods for the analysis of event histories", Sociological Methodology 13, 1982). Each way to fail has a
+//! hazard of its own; what no cause announced is one more, and together they are one survival. An interval counts only
 //! where it was seen to its end or to the failure, so censored instances say what they know and no more. Coefficients
-//! shrink towards "the futures are right"; instances of one workload identity share an offset that shrinks towards
-//! none, as in a random-effects model, so a rare workload borrows from all others. So does every known issue that a
-//! report has: an issue that came before no more failures than others keeps an offset of nearly nothing.
+//! shrink towards "the futures are right"; those of a failure mode towards those of all modes; instances of one workload
+//! identity share an offset that shrinks towards none, as in a random-effects model, so a rare workload borrows from all
+//! others. So does every known issue that a report has: an issue that came before no more failures than others keeps an
+//! offset of nearly nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use foretwin_core::{FailureMode, Risk};
+use foretwin_core::FailureMode;
 
-use crate::combine;
-use crate::growth::Growth;
-use crate::signs::{SIGNS, Signs};
+use crate::logistic::{Trial, logistic, regress};
+use crate::signs::SIGNS;
+use crate::situation::{CALM, Cause, FEATURES, Situation};
 
-/// Features of one interval: those of what grows, then the signs beside it.
-const GROWING: usize = 18;
-const FEATURES: usize = GROWING + SIGNS;
-/// Prior precision of the coefficients, and of the offset of a mode, an identity or a known issue.
+/// Prior precision of the coefficients of all modes, of how far those of one mode lie from them, and of an identity's
+/// offset.
 const RIDGE: f64 = 1.0;
+const RIDGE_MODE: f64 = 1.0;
 const RIDGE_OFFSET: f64 = 4.0;
-/// The drawn futures are so many.
-const FUTURES: f64 = 256.0;
-/// Iterations of Newton's method; it converges in fewer.
-const ITERATIONS: usize = 60;
-
-/// What is known of an instance at one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Situation {
-    /// Probability of failure within each horizon as the futures have it.
-    pub raw: Vec<f64>,
-    /// Seconds to failure in equally likely futures, ascending, infinite where it never comes.
-    pub arrivals: Vec<f64>,
-    /// Whether anything grows at all.
-    pub grows: bool,
-    /// The likeliest mode.
-    pub mode: FailureMode,
-    /// Of the likeliest mode: share of futures in jumps, running out, over, and seconds the growth has lasted.
-    jumps: f64,
-    slower: f64,
-    ended: f64,
-    lasted_s: f64,
-    /// How far it is above the level known from earlier days, as a share of the limit.
-    ground: Option<f64>,
-    /// Probability within each horizon of first passage judged by how long trends last; empty where it was not asked.
-    passage: Vec<f64>,
-    /// 1 right after a failure, fading to nothing within a day; 0 where none is known.
-    recent: f64,
-    signs: Signs,
-}
-
-impl Situation {
-    /// Combines the growths of one instance as competing risks; independent given what is known now.
-    #[must_use]
-    pub fn new(growths: &[Growth], horizons_s: &[f64]) -> Self {
-        let survives = |t: f64| growths.iter().map(|one| 1.0 - one.within(t)).product::<f64>();
-        let furthest = horizons_s.last().copied().unwrap_or(1.0);
-        let worst =
-            growths.iter().filter(|one| one.lasted_s > 0.0 || one.headroom() <= 0.0).max_by(|a, b| {
-                a.within(furthest).total_cmp(&b.within(furthest)).then(a.lasted_s.total_cmp(&b.lasted_s))
-            });
-        Self {
-            raw: horizons_s.iter().map(|&t| 1.0 - survives(t)).collect(),
-            arrivals: worst.map(Growth::arrivals).unwrap_or_default(),
-            grows: worst.is_some(),
-            mode: worst.map_or(FailureMode::Custom, |one| one.mode),
-            jumps: worst.map_or(0.0, |one| one.shares.jumps),
-            slower: worst.map_or(0.0, |one| one.shares.slower),
-            ended: worst.map_or(0.0, |one| one.shares.ended),
-            lasted_s: worst.map_or(0.0, |one| one.lasted_s),
-            ground: worst.and_then(|one| one.ground),
-            passage: Vec::new(),
-            recent: 0.0,
-            signs: Signs::default(),
-        }
-    }
-
-    /// The same, amid these signs of trouble.
-    #[must_use]
-    pub fn amid(mut self, signs: Signs) -> Self {
-        self.signs = signs;
-        self
-    }
-
-    /// The same, so long after its last failure: failures come in clusters while their cause is there, and a cluster is no
-    /// constant rate (self-exciting processes: Hawkes, Biometrika 58, 1971).
-    #[must_use]
-    pub fn after(mut self, failure_s: Option<f64>) -> Self {
-        self.recent = failure_s.map_or(0.0, |since| (-since.max(0.0) / FADES_S).exp());
-        self
-    }
-
-    /// The same, with what the [`risk`](crate::risk()) of each resource says beside it: an independent opinion.
-    #[must_use]
-    pub fn beside(mut self, risks: &[Risk], horizons_s: &[f64]) -> Self {
-        self.passage = horizons_s.iter().map(|&horizon| combine(risks, horizon)).collect();
-        self
-    }
-
-    /// Log odds of the hazard of an interval by probabilities within the horizons.
-    fn odds(within: &[f64], index: usize) -> f64 {
-        let before = if index == 0 { 0.0 } else { within[index - 1] };
-        let hazard = ((within[index] - before) / (1.0 - before).max(1e-3)).clamp(0.0, 1.0);
-        let smooth = (FUTURES * hazard + 0.5) / (FUTURES + 1.0);
-        (smooth / (1.0 - smooth)).ln()
-    }
-
-    /// The features of interval `index`, and the offset that is believed before anything was learned.
-    fn features(&self, index: usize, horizons_s: &[f64]) -> ([f64; FEATURES], f64) {
-        let mut features = [0.0; FEATURES];
-        if !self.passage.is_empty() {
-            features[12] = Self::odds(&self.passage, index) - CALM;
-        }
-        features[16] = self.recent;
-        features[GROWING..].copy_from_slice(&self.signs.features());
-        if !self.grows {
-            features[index.min(2)] = 1.0;
-            return (features, CALM);
-        }
-        let odds = Self::odds(&self.raw, index);
-        features[3 + index.min(2)] = 1.0;
-        features[6] = odds;
-        features[7] = self.jumps * odds;
-        features[8] = self.jumps;
-        // Trust in a trend grows with its age against the time ahead.
-        features[9] = odds * (-self.lasted_s / horizons_s[index]).exp();
-        features[10] = (-self.lasted_s / horizons_s[index]).exp();
-        features[11] = self.slower + self.ended;
-        features[17] = self.recent * (odds - CALM);
-        if let Some(ground) = self.ground {
-            // What was reached on other days without harm is no news; what is above it is.
-            features[13] = 1.0;
-            features[14] = if ground > NEWS { odds - CALM } else { 0.0 };
-            features[15] = (10.0 * ground).clamp(-3.0, 3.0);
-        }
-        (features, odds)
-    }
-}
-
-/// Seconds after which a failure is a third of the news that it was.
-const FADES_S: f64 = 21_600.0;
-/// Share of the limit by which a level must exceed what is known to be news.
-const NEWS: f64 = 0.01;
-/// Log odds of failure in an interval without growth before anything was learned.
-const CALM: f64 = -6.0;
-
-/// An interval that was seen to its end, or to the failure in it.
-#[derive(Debug, Clone)]
-struct Exposure {
-    features: [f64; FEATURES],
-    offset: f64,
-    /// Columns of the offsets that it shares with others: of its mode, its identity and its known issues.
-    groups: Rc<[usize]>,
-    failed: bool,
-    weight: f64,
-}
+/// Features of what no cause announces: the interval, whether it failed lately, and the signs.
+const LATELY: usize = 3;
+const UNFORESEEN: usize = LATELY + 1 + SIGNS;
 
 /// The learned model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Hazard {
     horizons_s: Vec<f64>,
-    coefficients: Vec<f64>,
-    modes: BTreeMap<FailureMode, usize>,
-    identities: BTreeMap<u64, usize>,
-    issues: BTreeMap<u64, usize>,
+    /// Coefficients of all modes, and of those that were seen.
+    shared: Vec<f64>,
+    modes: BTreeMap<FailureMode, Vec<f64>>,
+    /// Coefficients of what no cause announces.
+    unforeseen: Vec<f64>,
+    /// Offsets of whom it shares with, of a cause and of what no cause announces.
+    groups: BTreeMap<Group, [f64; 2]>,
     /// Intervals and failures seen, by horizon, without and with growth.
     support: Vec<[(f64, f64); 2]>,
 }
@@ -179,8 +51,70 @@ pub(crate) struct Moment<'a> {
     /// Seconds until the failure, or until nothing more was seen.
     pub(crate) left_s: f64,
     pub(crate) failed: bool,
+    /// How it failed, if that is known.
+    pub(crate) mode: Option<FailureMode>,
     /// Moments of one instance are alike: each counts as this much of an observation.
     pub(crate) weight: f64,
+}
+
+impl Moment<'_> {
+    /// The cause that a failure is put down to; nothing where none announced it. Of an unknown failure the likeliest.
+    fn blamed(&self) -> Option<FailureMode> {
+        let causes = &self.situation.causes;
+        let found = causes.iter().find(|cause| self.mode.is_none_or(|mode| mode == cause.mode));
+        found.map(|cause| cause.mode)
+    }
+
+    /// Intervals that were seen to their end, or to the failure, and whether it failed there.
+    fn intervals<'a>(&self, horizons_s: &'a [f64]) -> impl Iterator<Item = (usize, bool)> + use<'a> {
+        let (left_s, failed) = (self.left_s, self.failed);
+        let before = move |index: usize| if index == 0 { 0.0 } else { horizons_s[index - 1] };
+        (0..horizons_s.len())
+            .map(move |index| (index, failed && left_s <= horizons_s[index]))
+            .take_while(move |&(index, over)| left_s > before(index) && (over || left_s >= horizons_s[index]))
+    }
+}
+
+/// What instances have in common beyond what grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// A workload.
+    Identity(u64),
+    /// A known issue.
+    Issue(u64),
+}
+
+/// The groups of a situation.
+fn groups(situation: &Situation, identity: Option<u64>) -> impl Iterator<Item = Group> {
+    identity.map(Group::Identity).into_iter().chain(situation.signs.issues.iter().copied().map(Group::Issue))
+}
+
+/// What a fit learns from.
+#[derive(Default)]
+struct Seen {
+    of_causes: Vec<(FailureMode, Trial)>,
+    of_none: Vec<Trial>,
+    groups: BTreeMap<Group, usize>,
+}
+
+impl Seen {
+    /// Columns of the groups of a moment after those of the features; new ones get one.
+    fn columns(&mut self, moment: &Moment<'_>) -> [Rc<[usize]>; 2] {
+        let mut all: Vec<usize> = Vec::new();
+        for group in groups(moment.situation, moment.identity) {
+            let next = self.groups.len();
+            all.push(*self.groups.entry(group).or_insert(next));
+        }
+        all.sort_unstable();
+        all.dedup();
+        [FEATURES, UNFORESEEN].map(|width| all.iter().map(|at| width + at).collect())
+    }
+}
+
+/// Means and precisions of coefficients that shrink towards nothing.
+fn prior(features: usize, groups: usize) -> Vec<(f64, f64)> {
+    let precision = |i: usize| if i < features { RIDGE } else { RIDGE_OFFSET };
+    (0..features + groups).map(|i| (0.0, precision(i))).collect()
 }
 
 impl Hazard {
@@ -191,72 +125,80 @@ impl Hazard {
             support: vec![[(0.0, 0.0); 2]; horizons_s.len()],
             ..Self::default()
         };
-        let mut exposures = Vec::new();
+        let mut seen = Seen::default();
         for moment in moments {
-            hazard.expose(moment, &mut exposures);
+            hazard.expose(moment, &mut seen);
         }
-        hazard.coefficients = newton(&exposures, FEATURES + hazard.offsets());
+        let all =
+            regress(&seen.of_causes.iter().map(|(_, trial)| trial), &prior(FEATURES, seen.groups.len()));
+        let none = regress(&seen.of_none.iter(), &prior(UNFORESEEN, seen.groups.len()));
+        let offsets = |at: usize| [all[FEATURES + at], none[UNFORESEEN + at]];
+        hazard.groups = seen.groups.iter().map(|(&group, &at)| (group, offsets(at))).collect();
+        // Of a mode only how it differs is learned; what its instances share is known by then.
+        let own: Vec<(f64, f64)> = all[..FEATURES].iter().map(|&mean| (mean, RIDGE_MODE)).collect();
+        for (_, trial) in &mut seen.of_causes {
+            let groups = std::mem::take(&mut trial.groups);
+            trial.offset += groups.iter().map(|&group| all[group]).sum::<f64>();
+        }
+        let modes: BTreeSet<FailureMode> = seen.of_causes.iter().map(|(mode, _)| *mode).collect();
+        for mode in modes {
+            let trials = seen.of_causes.iter().filter(|(of, _)| *of == mode).map(|(_, trial)| trial);
+            hazard.modes.insert(mode, regress(&trials, &own));
+        }
+        hazard.shared = all[..FEATURES].to_vec();
+        hazard.unforeseen = none[..UNFORESEEN].to_vec();
         hazard
     }
 
-    /// Adds the intervals of one moment that were seen to their end.
-    fn expose(&mut self, moment: &Moment<'_>, exposures: &mut Vec<Exposure>) {
-        let situation = moment.situation;
-        let groups = self.groups(moment);
-        for index in 0..self.horizons_s.len() {
-            let failed = moment.failed && moment.left_s <= self.horizons_s[index];
-            if !failed && moment.left_s < self.horizons_s[index] {
-                break;
-            }
-            let (features, offset) = situation.features(index, &self.horizons_s);
-            let (groups, weight) = (groups.clone(), moment.weight);
-            exposures.push(Exposure { features, offset, groups, failed, weight });
+    /// Adds what was seen of one moment.
+    fn expose(&mut self, moment: &Moment<'_>, seen: &mut Seen) {
+        let (situation, blamed) = (moment.situation, moment.blamed());
+        let [of_cause, of_none] = seen.columns(moment);
+        for (index, failed) in moment.intervals(&self.horizons_s) {
             let support = &mut self.support[index][usize::from(situation.grows)];
             support.0 += moment.weight;
             support.1 += moment.weight * f64::from(u8::from(failed));
-            if failed {
-                break;
+            // A cause that another one came before was not seen to the end.
+            for cause in situation.causes.iter().filter(|one| !failed || blamed == Some(one.mode)) {
+                let (features, offset) = cause.features(index, self.horizons_s[index], situation);
+                let trial = Trial::new(&features, (offset, of_cause.clone()), (failed, moment.weight));
+                seen.of_causes.push((cause.mode, trial));
+            }
+            if !failed || blamed.is_none() {
+                let features = unforeseen(index, situation);
+                seen.of_none.push(Trial::new(&features, (CALM, of_none.clone()), (failed, moment.weight)));
             }
         }
-    }
-
-    /// How many offsets there are.
-    fn offsets(&self) -> usize {
-        self.modes.len() + self.identities.len() + self.issues.len()
-    }
-
-    /// Columns of the offsets of a moment; those that are new get one.
-    fn groups(&mut self, moment: &Moment<'_>) -> Rc<[usize]> {
-        let fresh = self.offsets();
-        let mut columns = vec![FEATURES + *self.modes.entry(moment.situation.mode).or_insert(fresh)];
-        if let Some(identity) = moment.identity {
-            let fresh = self.offsets();
-            columns.push(FEATURES + *self.identities.entry(identity).or_insert(fresh));
-        }
-        for &issue in &moment.situation.signs.issues {
-            let fresh = self.offsets();
-            columns.push(FEATURES + *self.issues.entry(issue).or_insert(fresh));
-        }
-        columns.into()
     }
 
     /// Calibrated probabilities within each horizon.
     #[must_use]
     pub fn within(&self, situation: &Situation, identity: Option<u64>) -> Vec<f64> {
-        let group = |found: Option<&usize>| found.map_or(0.0, |&group| self.coefficients[FEATURES + group]);
-        let issues = situation.signs.issues.iter().map(|issue| group(self.issues.get(issue)));
-        let offset = group(self.modes.get(&situation.mode))
-            + group(identity.and_then(|identity| self.identities.get(&identity)))
-            + issues.sum::<f64>();
-        let mut survives = 1.0;
-        (0..self.horizons_s.len())
-            .map(|index| {
-                let (features, believed) = situation.features(index, &self.horizons_s);
-                let sum: f64 = features.iter().zip(&self.coefficients).map(|(x, b)| x * b).sum();
-                survives *= 1.0 - logistic(believed + sum + offset);
-                1.0 - survives
-            })
-            .collect()
+        let [_, offset] = self.offsets(situation, identity);
+        let none = |index| CALM + offset + product(&unforeseen(index, situation), &self.unforeseen);
+        let mut survives: Vec<f64> = survival(self.horizons_s.len(), none);
+        for cause in &situation.causes {
+            let within = self.of_cause(cause, situation, identity);
+            survives.iter_mut().zip(within).for_each(|(survives, p)| *survives *= 1.0 - p);
+        }
+        survives.iter().map(|survives| 1.0 - survives).collect()
+    }
+
+    /// Calibrated probabilities of failure by one cause within each horizon, if no other comes before.
+    pub(crate) fn of_cause(&self, cause: &Cause, situation: &Situation, identity: Option<u64>) -> Vec<f64> {
+        let [offset, _] = self.offsets(situation, identity);
+        let coefficients = self.modes.get(&cause.mode).unwrap_or(&self.shared);
+        let odds = |index: usize| {
+            let (features, believed) = cause.features(index, self.horizons_s[index], situation);
+            believed + offset + product(&features, coefficients)
+        };
+        survival(self.horizons_s.len(), odds).iter().map(|survives| 1.0 - survives).collect()
+    }
+
+    /// What its groups add, to a cause and to what no cause announces.
+    fn offsets(&self, situation: &Situation, identity: Option<u64>) -> [f64; 2] {
+        let known = groups(situation, identity).filter_map(|group| self.groups.get(&group));
+        known.fold([0.0; 2], |sum, own| [sum[0] + own[0], sum[1] + own[1]])
     }
 
     /// How much was seen of intervals like this one: n / (n + 20) for n independent observations of this horizon, with or
@@ -268,93 +210,35 @@ impl Hazard {
     }
 }
 
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
+/// Features of failure that no cause announces.
+fn unforeseen(index: usize, situation: &Situation) -> [f64; UNFORESEEN] {
+    let mut features = [0.0; UNFORESEEN];
+    features[index.min(2)] = 1.0;
+    features[LATELY] = situation.recent;
+    features[LATELY + 1..].copy_from_slice(&situation.signs.features());
+    features
 }
 
-/// Ridge logistic regression with offsets, by Newton's method.
-fn newton(exposures: &[Exposure], width: usize) -> Vec<f64> {
-    let mut beta = vec![0.0; width];
-    for _ in 0..ITERATIONS {
-        let mut hessian = vec![0.0; width * width];
-        let mut gradient = vec![0.0; width];
-        for i in 0..width {
-            let ridge = if i < FEATURES { RIDGE } else { RIDGE_OFFSET };
-            hessian[i * width + i] = ridge;
-            gradient[i] = -ridge * beta[i];
-        }
-        for one in exposures {
-            let entries = entries(one);
-            let sum: f64 = entries.iter().map(|&(i, x)| x * beta[i]).sum();
-            let p = logistic(one.offset + sum);
-            let slack = one.weight * (f64::from(u8::from(one.failed)) - p);
-            let curve = one.weight * p * (1.0 - p);
-            for &(i, x) in &entries {
-                gradient[i] += slack * x;
-                for &(j, y) in &entries {
-                    hessian[i * width + j] += curve * x * y;
-                }
-            }
-        }
-        let mut step = solve(hessian, gradient, width);
-        // Where the start is far off the curvature is nearly none: no step is longer than one.
-        let longest = step.iter().fold(1.0f64, |most, s| most.max(s.abs()));
-        step.iter_mut().for_each(|s| *s /= longest);
-        beta.iter_mut().zip(&step).for_each(|(b, s)| *b += s);
-        if step.iter().all(|s| s.abs() < 1e-8) {
-            break;
-        }
-    }
-    beta
+fn product(features: &[f64], coefficients: &[f64]) -> f64 {
+    features.iter().zip(coefficients).map(|(x, b)| x * b).sum()
 }
 
-/// The features of an exposure that are not zero, with their columns.
-fn entries(one: &Exposure) -> Vec<(usize, f64)> {
-    let own = one.features.iter().copied().enumerate().filter(|(_, x)| *x != 0.0);
-    own.chain(one.groups.iter().map(|&group| (group, 1.0))).collect()
-}
-
-/// Solves a positive definite system by elimination.
-fn solve(mut a: Vec<f64>, mut b: Vec<f64>, n: usize) -> Vec<f64> {
-    for k in 0..n {
-        for i in k + 1..n {
-            let factor = a[i * n + k] / a[k * n + k];
-            for j in k..n {
-                a[i * n + j] -= factor * a[k * n + j];
-            }
-            b[i] -= factor * b[k];
-        }
-    }
-    for k in (0..n).rev() {
-        let sum: f64 = (k + 1..n).map(|j| a[k * n + j] * b[j]).sum();
-        b[k] = (b[k] - sum) / a[k * n + k];
-    }
-    b
+/// The share that survives each interval, from the log odds of its hazard.
+fn survival(intervals: usize, odds: impl Fn(usize) -> f64) -> Vec<f64> {
+    let mut survives = 1.0;
+    let after = |index| {
+        survives *= 1.0 - logistic(odds(index));
+        survives
+    };
+    (0..intervals).map(after).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signs::Signs;
+    use crate::situation::tests::{grounded, of, situation};
     use foretwin_core::Rng;
-
-    fn situation(raw: f64) -> Situation {
-        let raw = vec![raw / 2.0, raw];
-        let mode = FailureMode::MemoryExhaustion;
-        Situation {
-            raw,
-            arrivals: Vec::new(),
-            grows: true,
-            mode,
-            jumps: 0.0,
-            slower: 0.0,
-            ended: 0.0,
-            lasted_s: 100.0,
-            ground: None,
-            passage: Vec::new(),
-            recent: 0.0,
-            signs: Signs::default(),
-        }
-    }
 
     fn learn(truth: impl Fn(f64, u64) -> f64) -> Hazard {
         let mut rng = Rng::new(4);
@@ -372,6 +256,7 @@ mod tests {
                 identity: Some(*identity),
                 left_s: if *failed { 20.0 * place } else { 1e3 },
                 failed: *failed,
+                mode: None,
                 weight: 1.0,
             })
             .collect();
@@ -405,7 +290,7 @@ mod tests {
         let drawn: Vec<_> = (0..3000)
             .map(|_| {
                 let (ground, passage) = (rng.uniform() - 0.5, rng.uniform());
-                let said = Situation { ground: Some(ground), passage: vec![passage; 2], ..situation(0.5) };
+                let said = grounded(0.5, ground, passage);
                 (said, rng.uniform() < if ground > 0.0 { passage } else { 0.05 })
             })
             .collect();
@@ -413,12 +298,12 @@ mod tests {
             .iter()
             .map(|(situation, failed)| {
                 let left_s = if *failed { 5.0 } else { 1e3 };
-                Moment { situation, identity: None, left_s, failed: *failed, weight: 1.0 }
+                Moment { situation, identity: None, left_s, failed: *failed, mode: None, weight: 1.0 }
             })
             .collect();
         let hazard = Hazard::fit(&[10.0, 20.0], &moments);
         let ask = |ground, passage: f64| {
-            let said = Situation { ground: Some(ground), passage: vec![passage; 2], ..situation(0.5) };
+            let said = grounded(0.5, ground, passage);
             hazard.within(&said, None)[1]
         };
         assert!(ask(0.3, 0.9) > 0.7 && ask(0.3, 0.1) < 0.45 && ask(-0.3, 0.9) < 0.3);
@@ -430,7 +315,7 @@ mod tests {
         let (fresh, old) = (said(Some(600.0)), said(None));
         let moment = |situation, failed| {
             let left_s = if failed { 5.0 } else { 1e3 };
-            Moment { situation, identity: Some(1), left_s, failed, weight: 1.0 }
+            Moment { situation, identity: Some(1), left_s, failed, mode: None, weight: 1.0 }
         };
         let mut moments: Vec<_> = (0..200).map(|n| moment(&fresh, n % 10 < 8)).collect();
         moments.extend((0..2000).map(|n| moment(&old, n % 100 == 0)));
@@ -464,7 +349,7 @@ mod tests {
             .iter()
             .map(|(situation, failed)| {
                 let left_s = if *failed { 15.0 } else { 1e3 };
-                Moment { situation, identity: None, left_s, failed: *failed, weight: 1.0 }
+                Moment { situation, identity: None, left_s, failed: *failed, mode: None, weight: 1.0 }
             })
             .collect();
         let hazard = Hazard::fit(&[10.0, 20.0], &moments);
@@ -482,9 +367,44 @@ mod tests {
 
     #[test]
     fn censored_moments_teach_only_what_was_seen() {
-        let calm = Situation { grows: false, ..situation(0.0) };
-        let moment = |left_s| Moment { situation: &calm, identity: None, left_s, failed: false, weight: 1.0 };
+        let calm = Situation::new(&[], &[10.0, 20.0]);
+        let moment = |left_s| {
+            let (situation, mode) = (&calm, None);
+            Moment { situation, identity: None, left_s, failed: false, mode, weight: 1.0 }
+        };
         let hazard = Hazard::fit(&[10.0, 20.0], &[moment(15.0), moment(5.0)]);
         assert_eq!((hazard.support[0][0].0, hazard.support[1][0].0), (1.0, 0.0));
+    }
+
+    #[test]
+    fn each_mode_has_its_own_hazard_and_what_none_announced_is_no_evidence_against_any() {
+        use FailureMode::{Crash, DiskFull, MemoryExhaustion};
+        let mut rng = Rng::new(6);
+        // Memory fails as its futures say, volumes never, and crashes come to both out of the blue.
+        let drawn: Vec<_> = (0..4000)
+            .map(|n| {
+                let mode = if n % 2 == 0 { MemoryExhaustion } else { DiskFull };
+                let raw = rng.uniform();
+                let failed = if rng.uniform() < 0.05 {
+                    Some(Crash)
+                } else {
+                    (mode == MemoryExhaustion && rng.uniform() < raw).then_some(mode)
+                };
+                (of(mode, raw), failed)
+            })
+            .collect();
+        let moments: Vec<_> = drawn
+            .iter()
+            .map(|(situation, mode)| {
+                let (failed, left_s) = (mode.is_some(), if mode.is_some() { 5.0 } else { 1e3 });
+                Moment { situation, identity: None, left_s, failed, mode: *mode, weight: 1.0 }
+            })
+            .collect();
+        let hazard = Hazard::fit(&[10.0, 20.0], &moments);
+        let ask = |situation: &Situation| hazard.of_cause(&situation.causes[0], situation, None)[0];
+        let (memory, volume) = (of(MemoryExhaustion, 0.9), of(DiskFull, 0.9));
+        assert!(ask(&memory) > 0.75 && ask(&volume) < 0.1, "{} {}", ask(&memory), ask(&volume));
+        let all = hazard.within(&volume, None)[0];
+        assert!((0.02..0.15).contains(&all), "{all}");
     }
 }

@@ -10,6 +10,13 @@ const SLOTS: usize = 56;
 /// Slots before the present one that do not count yet: what grows now is no known ground.
 const PRESENT: i64 = 1;
 
+/// Slots before a failure that led to it.
+const BEFORE: i64 = 6;
+
+fn slot(at: Timestamp) -> i64 {
+    at.0.div_euclid(SLOT_HOURS * HOUR_US)
+}
+
 /// The peaks of the last weeks, less than a kilobyte.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Peaks {
@@ -25,7 +32,7 @@ impl Peaks {
         }
         let lasted = self.last.map_or(used, |before| before.min(used));
         self.last = Some(used);
-        let slot = at.0.div_euclid(SLOT_HOURS * HOUR_US);
+        let slot = slot(at);
         match self.slots.back_mut() {
             Some((known, peak)) if *known == slot => *peak = peak.max(lasted),
             Some((known, _)) if *known > slot => {}
@@ -38,9 +45,11 @@ impl Peaks {
         }
     }
 
-    /// It failed: what was reached before is not known to be harmless.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// It failed: what was reached in the days before is not known to be harmless. What was reached earlier still is.
+    pub fn fail(&mut self, at: Timestamp) {
+        let from = slot(at) - BEFORE;
+        self.slots.retain(|(slot, _)| *slot < from);
+        self.last = None;
     }
 
     /// The highest peak before the present slots, if a day of them is known.
@@ -77,7 +86,15 @@ mod tests {
         peaks.push(Timestamp(0), 1e9);
         peaks.push(Timestamp::from_seconds(1e6), f64::NAN);
         assert_eq!(peaks.known(), Some(known));
-        peaks.clear();
-        assert_eq!(peaks.known(), None);
+        // It fails: the last day and a half led to it, the days before did not.
+        let fails = |day: f64| {
+            let mut failed = peaks.clone();
+            failed.fail(Timestamp::from_seconds(86_400.0 * day));
+            failed.push(Timestamp::from_seconds(86_400.0 * (day + 0.5)), 1.0);
+            failed.known()
+        };
+        let before = fails(3.0).unwrap();
+        assert!((73.0..74.0).contains(&before), "{before}");
+        assert_eq!(fails(1.0), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use foretwin_core::{Instance, InstanceId, Maintenance, Risk, SECOND_US, Schema, Timestamp};
+use foretwin_core::{FailureMode, Instance, InstanceId, Maintenance, Risk, SECOND_US, Schema, Timestamp};
 use foretwin_foresee::{Growth, Outcome, Record, Situation};
 use foretwin_store::Query;
 
@@ -34,15 +34,17 @@ struct Life {
     from: Timestamp,
     to: Timestamp,
     failed: bool,
+    /// How it failed.
+    mode: Option<FailureMode>,
 }
 
 /// Records of failures and survivors; none if it was stopped.
 pub(super) fn records(pipeline: &Pipeline, now: Timestamp, stop: &AtomicBool) -> Option<Vec<Record>> {
-    let mut failures: BTreeMap<InstanceId, Vec<Timestamp>> = BTreeMap::new();
+    let mut failures: BTreeMap<InstanceId, BTreeMap<Timestamp, FailureMode>> = BTreeMap::new();
     let mut recorded = pipeline.store.failures();
     recorded.sort_by_key(|failure| failure.at);
     for failure in recorded.into_iter().rev().take(FAILURES) {
-        failures.entry(failure.instance).or_default().push(failure.at);
+        failures.entry(failure.instance).or_default().insert(failure.at, failure.mode);
     }
     let work = pipeline.store.maintenance();
     let instances: Vec<Instance> =
@@ -53,11 +55,13 @@ pub(super) fn records(pipeline: &Pipeline, now: Timestamp, stop: &AtomicBool) ->
     let every = well.len().div_ceil(SURVIVORS).max(1);
     let mut records = Vec::new();
     for instance in failed.into_iter().chain(well.into_iter().step_by(every)) {
-        let own = failures.get(&instance.id).map_or(&[][..], Vec::as_slice);
-        for life in lives(pipeline, &instance.id, own, now) {
+        let own = failures.get(&instance.id).cloned().unwrap_or_default();
+        let ends: Vec<Timestamp> = own.keys().copied().collect();
+        for mut life in lives(pipeline, &instance.id, &ends, now) {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
+            life.mode = own.range(life.to..).next().filter(|_| life.failed).map(|(_, mode)| *mode);
             records.extend(record(pipeline, instance, &life, &work));
             std::thread::sleep(REST);
         }
@@ -78,12 +82,12 @@ fn lives(pipeline: &Pipeline, id: &InstanceId, failures: &[Timestamp], now: Time
     let mut lives = Vec::new();
     for to in ends {
         if to > from {
-            lives.push(Life { from, to, failed: true });
+            lives.push(Life { from, to, failed: true, mode: None });
             from = to + SECOND_US;
         }
     }
     if last > from {
-        lives.push(Life { from, to: last, failed: false });
+        lives.push(Life { from, to: last, failed: false, mode: None });
     }
     lives
 }
@@ -106,7 +110,7 @@ fn record(pipeline: &Pipeline, instance: &Instance, life: &Life, work: &[Mainten
         .filter(|(_, at)| !planned(*at))
         .map(|(place_s, at)| (place_s, situation(pipeline, instance, at)))
         .collect();
-    let outcome = Outcome { ended_s: lasted_s, failed: life.failed, onset_s: None };
+    let outcome = Outcome { ended_s: lasted_s, failed: life.failed, mode: life.mode, onset_s: None };
     (!moments.is_empty()).then(|| Record { identity: Some(cohort(instance)), moments, outcome })
 }
 
@@ -148,8 +152,8 @@ fn said(
         ..Query::new(id.clone(), at - (SPEAKS_S * 1e6) as i64, at + 1)
     };
     let windows = pipeline.store.read(&query).unwrap_or_default();
-    let mut numbers = windows.iter().filter_map(|window| window.numbers(key)).flatten();
-    numbers.rfind(|number| number.is_finite())
+    let numbers = windows.iter().filter_map(|window| window.numbers(key)).flatten();
+    numbers.rev().find(|number| number.is_finite())
 }
 
 /// How many observations a moment of a record counts for: the span of time it stands for against the shortest horizon,
@@ -176,7 +180,7 @@ mod tests {
     fn moments_count_by_the_time_they_stand_for() {
         let calm = Situation::new(&[], &[900.0]);
         let moments = vec![(0.0, calm.clone()), (3600.0, calm.clone()), (7100.0, calm)];
-        let outcome = Outcome { ended_s: 7200.0, failed: false, onset_s: None };
+        let outcome = Outcome { ended_s: 7200.0, failed: false, mode: None, onset_s: None };
         let record = Record { identity: None, moments, outcome };
         let weights: Vec<f64> = (0..3).map(|index| weight(&record, index, 900.0)).collect();
         assert!(

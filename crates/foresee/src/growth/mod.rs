@@ -26,6 +26,8 @@ use load::Load;
 const DRAWS: usize = 256;
 /// An earlier regime that came so near to the limit may have ended in failure.
 const FAILED_SHARE: f64 = 0.93;
+/// An earlier peak is passed beyond doubt by this share of the limit.
+const PASSED: f64 = 0.02;
 /// Share of the futures that follow the load below which its course does not matter.
 const FEW: f64 = 0.02;
 /// A rise below this share of the limit is no growth.
@@ -185,6 +187,12 @@ impl Growth {
         self
     }
 
+    /// Whether it stands above every level that is known from earlier days.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.ground.is_some_and(|ground| ground > 0.0)
+    }
+
     /// The same, expected to last as [`risk`](crate::risk()) of the same series does.
     #[must_use]
     pub fn lasting(mut self, series: &Series<'_>, now: Timestamp, config: &Config) -> Self {
@@ -218,13 +226,14 @@ impl Growth {
         self.passing() * sum / self.draws.len().max(1) as f64
     }
 
-    /// Probability to pass the peak at which earlier growth fell, by Laplace's rule of succession; 1 where there was none
-    /// or it had reached the limit.
+    /// Probability to pass the peak at which earlier growth fell, by Laplace's rule of succession; 1 where there was none,
+    /// where it had reached the limit, and where it is passed already.
     #[must_use]
     pub fn passing(&self) -> f64 {
         let (count, highest) = self.earlier;
         let held = count > 0 && highest < FAILED_SHARE * self.limit;
-        if held { 1.0 / (count as f64 + 2.0) } else { 1.0 }
+        let passed = ((self.used - highest) / (PASSED * self.limit)).clamp(0.0, 1.0);
+        if held { passed + (1.0 - passed) / (count as f64 + 2.0) } else { 1.0 }
     }
 
     /// Seconds from now to the limit in each of the drawn futures, ascending, infinite where it is never reached.

@@ -56,20 +56,20 @@ impl Seen {
         let (metric, mode) = ("memory", FailureMode::MemoryExhaustion);
         let series = Series { metric, mode, times: &self.times, used: &self.used, limit: LIMIT };
         let now = self.times[self.times.len() - 1] + 2_000_000;
-        let growth = Growth::read(&Evidence { series, work: &self.work }, now, config.lookback_s, 7).unwrap();
-        (risk(&series, now, config, 7).unwrap(), growth.lasting(&series, now, config))
+        let growth = Growth::read(&Evidence { series, work: &self.work }, now, config.lookback_s, 7);
+        let risk = risk(&series, now, config, 7);
+        (risk.expect("enough samples"), growth.expect("enough samples").lasting(&series, now, config))
     }
 }
 
 /// Every shape at several ages, with several seeds.
 fn all() -> impl Iterator<Item = (String, Seen)> {
-    let each = SHAPES.into_iter().flat_map(|shape| {
+    SHAPES.into_iter().flat_map(|shape| {
         let ages = [75, 96, 140, 260, 600].into_iter();
         ages.flat_map(move |age| {
             (0..5).map(move |seed| (format!("{shape} {age} {seed}"), Seen::new(shape, age, seed)))
         })
-    });
-    each
+    })
 }
 
 fn config() -> Config {
@@ -124,6 +124,7 @@ fn what_was_learned_moves_the_base_too() {
                 within: HORIZONS_S.map(|horizon_s| said * (horizon_s / 900.0).min(1.0)).to_vec(),
                 time_to_failure: risk.time_to_failure,
                 confidence: vec![0.9; HORIZONS_S.len()],
+                modes: Vec::new(),
                 abstains: None,
             };
             let mut risks = [risk];

@@ -92,7 +92,8 @@ fn records(
         let moments =
             origins(run.end_s()).map(|t| (t, Situation::new(&run.growths(t, None, seed), &HORIZONS_S)));
         let known = told.and_then(|told| told.get(&rid)).map(|told| told.outcome);
-        let unknown = foretwin_foresee::Outcome { ended_s: run.end_s(), failed: false, onset_s: None };
+        let unknown =
+            foretwin_foresee::Outcome { ended_s: run.end_s(), failed: false, mode: None, onset_s: None };
         (rid, Record { identity: None, moments: moments.collect(), outcome: known.unwrap_or(unknown) })
     };
     Ok(runs.into_iter().map(record).collect())

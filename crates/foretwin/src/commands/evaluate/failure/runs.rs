@@ -94,7 +94,7 @@ pub(super) fn told(dir: &Path) -> Result<BTreeMap<String, Told>> {
         let failed = field("failure")? != "none" && field("censored")? == "False";
         let ended_s = field("event_time")?.parse().context("runs.csv: event_time")?;
         let onset_s = row.get("onset").and_then(|onset| onset.parse().ok());
-        let outcome = Outcome { ended_s, failed, onset_s };
+        let outcome = Outcome { ended_s, failed, mode: None, onset_s };
         all.insert(field("rid")?.clone(), Told { scenario: field("scenario")?.clone(), outcome });
     }
     Ok(all)

@@ -44,7 +44,7 @@ pub(super) fn summarise(checked: Vec<(&Told, Vec<Said>, Outcome)>, seed: u64) ->
 }
 
 fn judge(told: &Told, said: &[Said], outcome: Outcome) -> Judged {
-    let Outcome { ended_s, failed, onset_s } = outcome;
+    let Outcome { ended_s, failed, onset_s, .. } = outcome;
     let mut judged = Judged {
         scenario: told.scenario.clone(),
         failed,
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_failing_and_a_censored_run_count_as_they_should() {
-        let outcome = |ended_s, failed| Outcome { ended_s, failed, onset_s: Some(20.0) };
+        let outcome = |ended_s, failed| Outcome { ended_s, failed, mode: None, onset_s: Some(20.0) };
         let told = |failed| Told { scenario: "leak".into(), outcome: outcome(50.0, failed) };
         let said = [said(15.0, 0.0, false), said(35.0, 0.8, true), said(48.0, 1.0, true)];
         let failing = judge(&told(true), &said, outcome(50.0, true));

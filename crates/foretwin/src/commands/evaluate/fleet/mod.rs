@@ -5,6 +5,8 @@ mod judge;
 mod plot;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod world;
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use foretwin_core::{Alert, AlertId, Failure, InstanceId, InstanceKind};
 use foretwin_foresee::policy::{self, Chance, Explanation, Memory, Policy, Signal};
-use foretwin_foresee::{Config, Experience, Outcome, Record, Situation, Statement, actions, causes};
+use foretwin_foresee::{
+    Config, Experience, Foretold, Outcome, Record, Situation, Statement, actions, causes,
+};
 
 use super::watch::{Watch, moment};
 use super::world::{DAY, Ending, Plan, Sample, World};
@@ -14,6 +16,8 @@ const LESSONS: u32 = 5;
 /// Minutes between two looks at an instance, and between two statements that are kept.
 const LOOK: u32 = 3;
 const KEPT: u32 = 60;
+/// Seconds between two moments that are learned from, where they lie well back and led to nothing.
+const APART_S: f64 = 10_800.0;
 /// The horizon that reasons are asked for.
 const REASONS_S: f64 = 86_400.0;
 
@@ -83,6 +87,7 @@ pub fn run(plan: Plan, learn_days: u32, config: &Config, mut day: impl FnMut(u32
             desk.settle(minute);
         }
         if minute % DAY == DAY - 1 {
+            desk.thin(minute);
             day(minute / DAY);
         }
     }
@@ -117,7 +122,8 @@ impl<'a> Desk<'a> {
     fn fail(&mut self, world: &World, ending: &Ending) {
         let seat = &mut self.seats[ending.instance];
         seat.watch.fail(ending.minute, ending.mode);
-        let outcome = Outcome { ended_s: 60.0 * f64::from(ending.minute), failed: true, onset_s: None };
+        let ended_s = 60.0 * f64::from(ending.minute);
+        let outcome = Outcome { ended_s, failed: true, mode: Some(ending.mode), onset_s: None };
         let identity = Some(world.instances[ending.instance].identity as u64);
         self.records.push(Record { identity, moments: std::mem::take(&mut seat.moments), outcome });
         let (instance, at) = (seat.instance.id.clone(), moment(ending.minute));
@@ -130,12 +136,25 @@ impl<'a> Desk<'a> {
         let open = self.seats.iter().enumerate().map(|(n, seat)| Record {
             identity: Some(world.instances[n].identity as u64),
             moments: seat.moments.clone(),
-            outcome: Outcome { ended_s: 60.0 * f64::from(minute), failed: false, onset_s: None },
+            outcome: Outcome { ended_s: 60.0 * f64::from(minute), failed: false, mode: None, onset_s: None },
         });
         self.records.extend(open);
-        self.experience = Some(Experience::learn_weighted(&self.records, &self.config.horizons_s, hours));
+        self.experience = Some(Experience::learn_weighted(&self.records, &self.config.horizons_s, quarters));
         self.records.truncate(failed);
         failed
+    }
+
+    /// Of what lies well back and led to nothing, a moment every few hours says all.
+    fn thin(&mut self, minute: u32) {
+        let lately = 60.0 * f64::from(minute.saturating_sub(DAY));
+        for seat in &mut self.seats {
+            let mut last = f64::NEG_INFINITY;
+            seat.moments.retain(|(at, _)| {
+                let kept = *at >= lately || at - last >= APART_S;
+                last = if kept { *at } else { last };
+                kept
+            });
+        }
     }
 
     /// Takes what arrived of an instance, looks at what needs it, and says what is to be said.
@@ -165,7 +184,7 @@ impl<'a> Desk<'a> {
                 let (p10, p90) = (minutes(quantiles.p10), minutes(quantiles.p90));
                 self.said.push(Said { minute, instance: n, within, p10, p90 });
             }
-            self.tell((minute, n), &situation, &statement);
+            self.tell((minute, n), &statement);
         }
         if counts {
             self.seats[n].moments.push((60.0 * f64::from(minute), situation));
@@ -173,15 +192,18 @@ impl<'a> Desk<'a> {
     }
 
     /// Tells the policy, with reasons where it wants them.
-    fn tell(&mut self, (minute, n): (u32, usize), situation: &Situation, statement: &Statement) {
+    fn tell(&mut self, (minute, n): (u32, usize), statement: &Statement) {
         let seat = &self.seats[n];
-        let within = self.config.horizons_s.iter().copied().zip(statement.within.iter().copied()).collect();
         let confidence = statement.confidence.iter().copied().fold(1.0, f64::min);
-        let time_to_failure = statement.time_to_failure;
-        let chances = [Chance { mode: situation.mode, within, time_to_failure, confidence }];
-        let chances = if situation.grows { &chances[..] } else { &[] };
+        let chance = |told: &Foretold| Chance {
+            mode: told.mode,
+            within: self.config.horizons_s.iter().copied().zip(told.within.iter().copied()).collect(),
+            time_to_failure: told.time_to_failure,
+            confidence,
+        };
+        let chances: Vec<Chance> = statement.modes.iter().map(chance).collect();
         let at = moment(minute);
-        let signal = Signal { instance: &seat.instance, at, chances, anomaly: None, verdict: None };
+        let signal = Signal { instance: &seat.instance, at, chances: &chances, anomaly: None, verdict: None };
         if self.policy.observe(&signal) {
             let (id, risks) = (&seat.instance.id, seat.watch.risks(minute, self.config, u64::from(minute)));
             let why = Explanation {
@@ -200,12 +222,12 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Hours until the next moment of a record: looks are more frequent where something may fail, and must not count for
-/// more there.
-fn hours(record: &Record, index: usize) -> f64 {
+/// Quarters of an hour until the next moment of a record: looks are more frequent where something may fail, and must not
+/// count for more there.
+fn quarters(record: &Record, index: usize) -> f64 {
     let (at, _) = record.moments[index];
     let next = record.moments.get(index + 1).map_or(record.outcome.ended_s, |(next, _)| *next);
-    ((next - at) / 3600.0).clamp(0.0, 1.0)
+    (next - at).clamp(0.0, APART_S) / 900.0
 }
 
 /// The number of an instance by its name.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use foretwin_core::{FailureMode, Risk, Timestamp};
-use foretwin_foresee::{Config, Evidence, Growth, History, Peaks, Series, Situation, risk};
+use foretwin_foresee::{Config, Evidence, Growth, History, Peaks, Queue, Series, Situation, risk};
 
 use super::world::{RESOURCES, Sample};
 
@@ -15,13 +15,14 @@ pub const MODES: [(FailureMode, &str); RESOURCES] = [
     (FailureMode::LatencyBreach, "response.duration"),
 ];
 /// Minutes between two looks: while a resource is calm, and while it may be used up within a day, within the hour.
-const LOOKS: [u32; 3] = [240, 30, 5];
+const LOOKS: [u32; 3] = [480, 30, 3];
 /// Probabilities within a day and within the hour from which on it is looked at more often.
 const NOTABLE: [f64; 2] = [0.02, 0.1];
 /// The part of its headroom that a calm resource may lose before it is looked at again.
 const LOST: f64 = 0.1;
-/// Share of the limit by which a level is well below what is known.
+/// Share of the limit by which a level is well below what is known, and by which it is above it.
 const KNOWN: f64 = 0.02;
+const NEWS: f64 = 0.005;
 /// Minutes after which the least headroom is forgotten.
 const FORGOTTEN: u32 = 240;
 /// Minutes of requests that are remembered.
@@ -80,7 +81,7 @@ impl Watch {
     pub fn fail(&mut self, minute: u32, mode: FailureMode) {
         self.failed = Some(minute);
         for (resource, _) in self.resources.iter_mut().zip(MODES).filter(|(_, (own, _))| *own == mode) {
-            resource.peaks.clear();
+            resource.peaks.fail(moment(minute));
             resource.least = (0, f64::INFINITY);
             resource.looked = None;
         }
@@ -107,52 +108,70 @@ impl Watch {
         if headroom < resource.least.1 || minute - resource.least.0 > FORGOTTEN {
             resource.least = (minute, headroom);
         }
-        let Some(limit) = resource.history.limit() else { return };
-        let (mut times, mut used) = (Vec::new(), Vec::new());
-        resource.history.series(&mut times, &mut used);
-        let work: Vec<f64> = times.iter().map(|&at| rate_at(&self.requests, at)).collect();
-        let (mode, metric) = MODES[n];
-        let series = Series { metric, mode, times: &times, used: &used, limit };
+        let Some(against) = resource.against(n) else { return };
+        let work: Vec<f64> = against.times.iter().map(|&at| rate_at(&self.requests, at)).collect();
+        let evidence = Evidence { series: against.series(n), work: &work };
         self.reads += 1;
-        let read = Growth::read(&Evidence { series, work: &work }, now, config.lookback_s, seed ^ n as u64);
+        let read = Growth::read(&evidence, now, config.lookback_s, seed ^ n as u64);
         let Some(growth) = read else { return };
         resource.likely = [growth.within(86_400.0), growth.within(3600.0)];
-        if resource.likely[0] > 0.25 * NOTABLE[0] {
-            resource.growth = Some(growth.over(resource.peaks.known()));
+        let growth = growth.over(against.known);
+        if resource.likely[0] > 0.25 * NOTABLE[0] || growth.is_news() {
+            resource.growth = Some(growth);
         }
     }
 
     /// The situation, with a few of the futures where they say when.
     pub fn situation(&self, minute: u32, config: &Config) -> Situation {
         let growths: Vec<Growth> = self.resources.iter().filter_map(|one| one.growth.clone()).collect();
-        let mut situation = Situation::new(&growths, &config.horizons_s);
+        let situation = Situation::new(&growths, &config.horizons_s);
         let failed_s = self.failed.map(|at| 60.0 * f64::from(minute - at));
-        if growths.is_empty() {
-            return situation.after(failed_s);
-        }
-        let finite = situation.arrivals.partition_point(|t| t.is_finite());
-        let speaks = 2 * finite > situation.arrivals.len();
-        let thinned = situation.arrivals.iter().skip(THINNED / 2).step_by(THINNED);
-        situation.arrivals = thinned.filter(|_| speaks).copied().collect();
-        situation.beside(&self.risks(minute, config, u64::from(minute)), &config.horizons_s).after(failed_s)
+        let risks = self.risks(minute, config, u64::from(minute));
+        situation.thinned(THINNED).beside(&risks, &config.horizons_s).after(failed_s)
     }
 
     /// The risks of what grows, by which the product names causes.
     pub fn risks(&self, minute: u32, config: &Config, seed: u64) -> Vec<Risk> {
         let mut risks = Vec::new();
-        let growing = self.resources.iter().zip(MODES).filter(|(one, _)| one.growth.is_some());
-        for (resource, (mode, metric)) in growing {
-            let Some(limit) = resource.history.limit() else { continue };
-            let (mut times, mut used) = (Vec::new(), Vec::new());
-            resource.history.series(&mut times, &mut used);
-            let series = Series { metric, mode, times: &times, used: &used, limit };
-            risks.extend(risk(&series, moment(minute), config, seed));
+        let growing = self.resources.iter().enumerate().filter(|(_, one)| one.growth.is_some());
+        for (n, resource) in growing {
+            let Some(against) = resource.against(n) else { continue };
+            risks.extend(risk(&against.series(n), moment(minute), config, seed));
         }
         risks
     }
 }
 
+/// A resource against its limit, as it is read.
+struct Against {
+    times: Vec<Timestamp>,
+    used: Vec<f64>,
+    limit: f64,
+    /// The highest level of other days.
+    known: Option<f64>,
+}
+
+impl Against {
+    fn series(&self, n: usize) -> Series<'_> {
+        let (mode, metric) = MODES[n];
+        Series { metric, mode, times: &self.times, used: &self.used, limit: self.limit }
+    }
+}
+
 impl Resource {
+    /// What is read of it; response times as the share of them that is spent waiting.
+    fn against(&self, n: usize) -> Option<Against> {
+        let (mut times, mut used, known) = (Vec::new(), Vec::new(), self.peaks.known());
+        let limit = self.history.limit()?;
+        self.history.series(&mut times, &mut used);
+        if MODES[n].0 != FailureMode::LatencyBreach {
+            return Some(Against { times, used, limit, known });
+        }
+        let queue = Queue::new(&used)?;
+        let (limit, known) = (queue.waiting(limit), known.map(|known| queue.waiting(known)));
+        (limit > 0.0).then(|| Against { used: queue.all_waiting(&used), times, limit, known })
+    }
+
     fn headroom(&self) -> f64 {
         self.history.limit().zip(self.history.newest()).map_or(f64::NAN, |(limit, used)| limit - used)
     }
@@ -163,10 +182,19 @@ impl Resource {
             // What failed lately may fail again: its cause is likely there still.
             return minute - looked >= LOOKS[2];
         }
+        if self.is_news() && minute - looked >= LOOKS[2] {
+            return true;
+        }
         let hot = NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count();
         // What stays below the levels of other days can wait.
         let every = if self.is_known() { 4 * LOOKS[hot] } else { LOOKS[hot] };
         minute - looked >= every.min(LOOKS[0]) || self.headroom() < (1.0 - LOST) * self.least.1
+    }
+
+    /// Whether it is above all that it reached on other days.
+    fn is_news(&self) -> bool {
+        let level = self.history.newest().zip(self.history.limit()).zip(self.peaks.known());
+        level.is_some_and(|((used, limit), known)| used > known + NEWS * limit)
     }
 
     /// Whether it is well below what it reached on other days without harm.
