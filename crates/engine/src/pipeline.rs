@@ -142,23 +142,26 @@ impl Pipeline {
                     self.events.publish(|| Event::Appeared { instance: instance.id.clone() });
                 }
             }
-            Record::Vanished { instance, at } => {
-                let mut shard = self.shard(position.partition);
-                // Frames that came meanwhile are the better proof.
-                if let Some(watched) = shard.watched.get_mut(instance).filter(|one| one.last() <= *at) {
-                    watched.vanished = Some(*at);
-                    watched.noticed = crate::handle::wall_clock();
-                    self.detected.add(watched.main().and_then(|feed| feed.detector.ended(instance)));
-                    self.contrasts.vanished(&watched.instance);
-                }
-                drop(shard);
-                let (instance, at_us) = (instance.clone(), *at);
-                self.events.publish(|| Event::Vanished { instance, at_us });
-            }
+            Record::Vanished { instance, at } => self.vanish(position.partition, instance, *at),
             // The store keeps failures and maintenance, too; what learns from them reads them there.
             Record::Failure(failure) => self.past.fail(failure),
             Record::Maintenance(_) => {}
         }
+    }
+
+    /// Takes note that an instance is gone.
+    fn vanish(&self, partition: Partition, instance: &InstanceId, at: Timestamp) {
+        let mut shard = self.shard(partition);
+        // Frames that came meanwhile are the better proof.
+        if let Some(watched) = shard.watched.get_mut(instance).filter(|one| one.last() <= at) {
+            watched.vanished = Some(at);
+            watched.noticed = crate::handle::wall_clock();
+            self.detected.add(watched.main().and_then(|feed| feed.detector.ended(instance)));
+            self.contrasts.vanished(&watched.instance);
+        }
+        drop(shard);
+        let (instance, at_us) = (instance.clone(), at);
+        self.events.publish(|| Event::Vanished { instance, at_us });
     }
 
     /// All instances as they are described.

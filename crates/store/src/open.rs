@@ -39,6 +39,13 @@ pub struct Recovery {
     pub damages: Vec<Damage>,
 }
 
+/// The sequence of the next hot file. Those of damaged files are not used again either: their names are.
+fn next_sequence(files: &Files, recovery: &Recovery) -> u64 {
+    let last = files.hot().last().map(|hot| hot.file.sequence + 1);
+    let sealed = files.sealed().iter().map(|one| one.file.coverage.flushes.1 + 1).max();
+    last.into_iter().chain(sealed).chain(recovery.last_named()).max().unwrap_or(0)
+}
+
 impl Store {
     /// Opens the store in a directory, which is made if it is not there.
     ///
@@ -50,23 +57,15 @@ impl Store {
         disk.create_dir(dir).map_err(|error| Error::disk("make", dir, error))?;
         let damages = Damages::default();
         let mut recovery = Recovery::default();
-        let files = scan(
-            Reader { disk: &*disk, damages: &damages, lenient: true, unpacked: None },
-            dir,
-            &mut recovery,
-        )?;
-        let catalog =
-            restore(Reader { disk: &*disk, damages: &damages, lenient: true, unpacked: None }, dir, &files)?;
+        let reader = Reader { disk: &*disk, damages: &damages, lenient: true, unpacked: None };
+        let files = scan(reader, dir, &mut recovery)?;
+        let catalog = restore(reader, dir, &files)?;
         let mut applied = [0; PARTITIONS];
         for hot in files.hot() {
             applied.iter_mut().zip(hot.file.applied).for_each(|(all, one)| *all = (*all).max(one));
         }
         let heads: Vec<Mutex<Head>> = Partition::all().map(|_| Mutex::default()).collect();
-        // Sequences of damaged files are not used again either: their names are.
-        let last = files.hot().last().map(|hot| hot.file.sequence + 1);
-        let sealed = files.sealed().iter().map(|one| one.file.coverage.flushes.1 + 1).max();
-        let named = recovery.last_named();
-        let next_sequence = last.into_iter().chain(sealed).chain(named).max().unwrap_or(0);
+        let next_sequence = next_sequence(&files, &recovery);
         let store = Self {
             disk,
             dir: dir.into(),

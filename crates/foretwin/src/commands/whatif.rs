@@ -119,12 +119,8 @@ fn describe(answer: &Value) -> String {
     if let Some(reason) = answer["abstains"].as_str() {
         let _ = writeln!(text, "{reason}");
     }
-    let _ = writeln!(
-        text,
-        "{} within {}:",
-        answer["instance"].as_str().unwrap_or("?"),
-        span(&answer["horizon_s"])
-    );
+    let instance = answer["instance"].as_str().unwrap_or("?");
+    let _ = writeln!(text, "{instance} within {}:", span(&answer["horizon_s"]));
     for effect in answer["effects"].as_array().into_iter().flatten() {
         let (before, after) = (&effect["before"], &effect["after"]);
         let _ = writeln!(
