@@ -95,8 +95,10 @@ fn beyond_the_queue_the_oldest_go_and_are_counted() {
     (0..10).for_each(|id| notifier.take(&alert(id, AlertState::Firing), Timestamp(id as i64)));
     assert_eq!((counts(&notifier).waiting, counts(&notifier).dropped), (3, 7));
     receiver.answer(200);
-    until("the last three", || heard(&receiver).len() == 3);
-    assert_eq!(heard(&receiver)[0].1, "a-7");
+    until("the last", || heard(&receiver).iter().any(|(_, id)| id == "a-9"));
+    // One that was under way when the queue overflowed may have come through before them.
+    let ids: Vec<_> = heard(&receiver).into_iter().map(|(_, id)| id).collect();
+    assert!(ids.ends_with(&["a-7".into(), "a-8".into(), "a-9".into()]) && ids.len() <= 4, "{ids:?}");
     notifier.stop(threads, Duration::from_secs(5));
 }
 

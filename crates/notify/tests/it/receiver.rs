@@ -109,9 +109,9 @@ fn read(reader: &mut impl BufRead) -> Option<Taken> {
 
 /// Waits until something holds; the message says what did not.
 pub fn until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while !holds() {
-        assert!(Instant::now() < end, "{what}: not within 30 s");
+        assert!(Instant::now() < end, "{what}: not within 120 s");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
