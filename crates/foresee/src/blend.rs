@@ -97,15 +97,13 @@ impl Blend {
         let mut before: f64 = 0.0;
         for (horizon_s, p) in &mut risk.within {
             let shift = shift(shifts, *horizon_s);
-            if shift != 0.0 {
-                *p = moved(*p, shift).max(before);
-            }
+            // Where one horizon was learned of and the next was not, what was said within the one holds within the other.
+            *p = if shift != 0.0 { moved(*p, shift) } else { *p }.max(before);
             before = *p;
         }
         let last = shifts.last().map_or(0.0, |&(_, shift)| shift);
-        if last != 0.0 {
-            risk.never = (1.0 - moved(1.0 - risk.never, last)).min(1.0 - before);
-        }
+        let never = if last != 0.0 { 1.0 - moved(1.0 - risk.never, last) } else { risk.never };
+        risk.never = never.min(1.0 - before);
     }
 
     /// Tells risks the time to failure that was learned of their mode; without one the foremost that of all.
@@ -207,6 +205,18 @@ mod tests {
             }
             assert!(risks[0].at(3600.0) > risks[1].at(3600.0) && 1.0 - risks[0].never >= risks[0].at(3600.0));
         }
+    }
+
+    /// A failure within the quarter of an hour is one within the day, whatever was learned of the day.
+    #[test]
+    fn a_longer_horizon_that_nothing_was_learned_of_says_no_less() {
+        let mut risk = leak(0.5);
+        (risk.within, risk.never) = (vec![(900.0, 0.5), (3600.0, 0.55)], 0.4);
+        let learned = Statement { confidence: vec![1.0, 0.0], ..statement(0.9, 1.0) };
+        let mut risks = [risk];
+        let together = blend(&mut risks, &learned, &[900.0, 3600.0]);
+        assert!((together.at(900.0) - 0.9).abs() < 1e-9 && together.at(3600.0) >= together.at(900.0));
+        assert!(risks[0].at(3600.0) >= 0.9 - 1e-9 && risks[0].never <= 0.1 + 1e-9, "{risks:?}");
     }
 
     #[test]
