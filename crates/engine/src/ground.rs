@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use foretwin_core::{DAY_US, FailureMode, HOUR_US, InstanceId, Timestamp};
-use foretwin_foresee::Peaks;
+use foretwin_foresee::{Ground, Peaks};
 use foretwin_store::{Query, Statistic};
 
 use crate::pipeline::Pipeline;
@@ -18,7 +18,7 @@ const STANDS_US: i64 = HOUR_US;
 const MOST: usize = 10_000;
 
 /// When it was asked, since when the resource has not failed, and what was known.
-type Answer = (Timestamp, Option<Timestamp>, Option<f64>);
+type Answer = (Timestamp, Option<Timestamp>, Option<Ground>);
 
 /// What was answered lately, by instance and metric.
 #[derive(Default)]
@@ -34,7 +34,7 @@ pub(crate) struct Place<'a> {
 
 /// The highest level that a resource had before the hours at hand without failing for it, as of a moment; nothing later
 /// is read.
-pub(crate) fn known(pipeline: &Pipeline, place: Place<'_>, at: Timestamp) -> Option<f64> {
+pub(crate) fn known(pipeline: &Pipeline, place: Place<'_>, at: Timestamp) -> Option<Ground> {
     let failed = pipeline.past.failed_by(place.instance, place.mode, at);
     let from = failed.map_or(at - BACK_US, |failed| failed.max(at - BACK_US));
     let query = Query {
@@ -53,7 +53,7 @@ pub(crate) fn known(pipeline: &Pipeline, place: Place<'_>, at: Timestamp) -> Opt
 
 impl Grounds {
     /// The same for the present, remembered for a while.
-    pub(crate) fn known(&self, pipeline: &Pipeline, place: Place<'_>, at: Timestamp) -> Option<f64> {
+    pub(crate) fn known(&self, pipeline: &Pipeline, place: Place<'_>, at: Timestamp) -> Option<Ground> {
         let key = (place.instance.clone(), place.metric.to_owned());
         let failed = pipeline.past.failed_by(place.instance, place.mode, at);
         let all = || self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! The situation of an instance at a moment: the same for whoever is asked now and for whoever learns from then.
 
 use foretwin_core::{InstanceId, Risk, Timestamp};
-use foretwin_foresee::{Growth, Signs, Situation};
+use foretwin_foresee::{Ground, Growth, Signs, Situation};
 
 use crate::ground::Place;
 use crate::past::Past;
@@ -26,7 +26,7 @@ pub(crate) struct Seen<'a> {
 pub(crate) fn situation(
     seen: Seen<'_>,
     past: &Past,
-    ground: &dyn Fn(Place<'_>) -> Option<f64>,
+    ground: &dyn Fn(Place<'_>) -> Option<Ground>,
     horizons_s: &[f64],
 ) -> Situation {
     let Seen { instance, at, growths, risks, anomaly, infrastructure } = seen;

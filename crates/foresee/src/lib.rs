@@ -65,7 +65,7 @@ pub use history::{History, Pushed};
 pub use interval::Interval;
 pub use issues::{Issues, Rule, recurrence};
 pub use math::first_passage;
-pub use peaks::Peaks;
+pub use peaks::{Ground, Peaks};
 pub use predict::{Question, combine, predict};
 pub use queue::Queue;
 pub use reliability::{Reliability, ReliabilityBin, Tally};

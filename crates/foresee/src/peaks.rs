@@ -12,9 +12,32 @@ const PRESENT: i64 = 1;
 
 /// Slots before a failure that led to it.
 const BEFORE: i64 = 6;
+/// Slots of a day.
+const DAY: i64 = 24 / SLOT_HOURS;
 
 fn slot(at: Timestamp) -> i64 {
     at.0.div_euclid(SLOT_HOURS * HOUR_US)
+}
+
+/// What earlier days say of a resource.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ground {
+    /// The highest level that it reached without harm.
+    pub level: f64,
+    /// By how much one of those days passed all days before it, at most: what grows by nature sets records, and the next
+    /// is no news. Zero where only one day is known.
+    pub rise: f64,
+    /// Days that are known, at least 1.
+    pub days: usize,
+}
+
+impl Ground {
+    /// The same on another scale, on which greater is greater.
+    #[must_use]
+    pub fn map(self, scale: impl Fn(f64) -> f64) -> Self {
+        let level = scale(self.level);
+        Self { level, rise: scale(self.level + self.rise) - level, ..self }
+    }
 }
 
 /// The peaks of the last weeks, less than a kilobyte.
@@ -52,13 +75,31 @@ impl Peaks {
         self.last = None;
     }
 
-    /// The highest peak before the present slots, if a day of them is known.
+    /// What the slots before the present ones say, if they are as many as a day has.
     #[must_use]
-    pub fn known(&self) -> Option<f64> {
+    pub fn known(&self) -> Option<Ground> {
         let (now, _) = *self.slots.back()?;
         let before = self.slots.iter().filter(|(slot, _)| *slot < now - PRESENT);
-        let enough = before.clone().count() as i64 >= 24 / SLOT_HOURS;
-        enough.then(|| before.map(|(_, peak)| *peak).fold(f64::MIN, f64::max))
+        if (before.clone().count() as i64) < DAY {
+            return None;
+        }
+        // Days end where the present begins; what is left over before the first whole one is no day.
+        let (end, oldest) = (now - PRESENT, self.slots.front()?.0);
+        let first = end - DAY * ((end - oldest) / DAY);
+        let mut ground = Ground { level: f64::NEG_INFINITY, rise: 0.0, days: 0 };
+        let (mut day, mut earlier) = (-1, f64::NEG_INFINITY);
+        for &(slot, peak) in before {
+            let this = (slot - first).div_euclid(DAY);
+            if this > day {
+                (day, earlier) = (this, ground.level);
+                ground.days += 1;
+            }
+            if ground.days > 1 {
+                ground.rise = ground.rise.max(peak - earlier);
+            }
+            ground.level = ground.level.max(peak);
+        }
+        Some(ground)
     }
 }
 
@@ -82,7 +123,7 @@ mod tests {
             peaks.push(Timestamp::from_seconds(60.0 * f64::from(minute)), used);
         }
         let known = peaks.known().unwrap();
-        assert!((73.0..74.0).contains(&known), "{known}");
+        assert!((73.0..74.0).contains(&known.level), "{known:?}");
         peaks.push(Timestamp(0), 1e9);
         peaks.push(Timestamp::from_seconds(1e6), f64::NAN);
         assert_eq!(peaks.known(), Some(known));
@@ -94,7 +135,28 @@ mod tests {
             failed.known()
         };
         let before = fails(3.0).unwrap();
-        assert!((73.0..74.0).contains(&before), "{before}");
+        assert!((73.0..74.0).contains(&before.level), "{before:?}");
         assert_eq!(fails(1.0), None);
+    }
+
+    #[test]
+    fn what_rises_every_day_may_rise_by_as_much_again_and_what_returns_may_not() {
+        let known = |daily: f64, days: i32| {
+            let mut peaks = Peaks::default();
+            for minute in 0..days * 1440 {
+                let hour = f64::from(minute) / 60.0;
+                peaks.push(
+                    Timestamp::from_seconds(3600.0 * hour),
+                    100.0 + hour % 24.0 + daily * (hour / 24.0).floor(),
+                );
+            }
+            peaks.known().unwrap()
+        };
+        let (steady, rising, young) = (known(0.0, 6), known(10.0, 6), known(10.0, 2));
+        assert_eq!((steady.rise, steady.days), (0.0, 5));
+        assert!((9.0..=21.0).contains(&rising.rise), "{rising:?}");
+        assert_eq!((young.rise, young.days), (0.0, 1));
+        let doubled = rising.map(|level| 2.0 * level);
+        assert_eq!((doubled.level, doubled.rise), (2.0 * rising.level, 2.0 * rising.rise));
     }
 }

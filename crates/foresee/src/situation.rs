@@ -8,7 +8,7 @@
 use foretwin_core::{FailureMode, Risk};
 
 use crate::combine;
-use crate::growth::Growth;
+use crate::growth::{Growth, NEWS};
 use crate::signs::{SIGNS, Signs};
 
 /// Features of a cause in one interval: its own, then the signs beside it.
@@ -20,8 +20,6 @@ pub(crate) const CALM: f64 = -6.0;
 const FUTURES: f64 = 256.0;
 /// Seconds after which a failure is a third of the news that it was.
 const FADES_S: f64 = 21_600.0;
-/// Share of the limit by which a level must exceed what is known to be news beyond doubt.
-const NEWS: f64 = 0.02;
 /// How far growth below known ground is believed before anything was learned.
 const ORDINARY: f64 = 0.5;
 
@@ -45,6 +43,8 @@ pub(crate) struct Cause {
     level: f64,
     /// How far that is above the level known from other days; nothing where no other days are known.
     ground: Option<f64>,
+    /// How far that is news.
+    news: f64,
 }
 
 /// What is known of an instance at one moment.
@@ -163,6 +163,7 @@ impl Cause {
             lasted_s: growth.lasted_s,
             level: growth.used / growth.limit,
             ground: growth.ground,
+            news: growth.news,
         }
     }
 
@@ -173,13 +174,15 @@ impl Cause {
         }
         self.level = self.level.max(growth.used / growth.limit);
         self.ground = self.ground.into_iter().chain(growth.ground).reduce(f64::max);
+        self.news = self.news.max(growth.news);
     }
 
-    /// How far it is below, without, and above known ground; they sum to 1.
+    /// How far it is below, without, and above known ground; they sum to 1. A level that other days have not seen and
+    /// that is no news either, because it rises by nature or few days are known, is one of which nobody can tell.
     fn stance(&self) -> [f64; 3] {
         let Some(ground) = self.ground else { return [0.0, 1.0, 0.0] };
-        let news = (ground / NEWS).clamp(0.0, 1.0);
-        [1.0 - news, 0.0, news]
+        let above = (ground / NEWS).clamp(self.news, 1.0);
+        [1.0 - above, above - self.news, self.news]
     }
 
     /// The features of interval `index`, and the log odds that are believed before anything was learned. `amid` which
@@ -236,7 +239,10 @@ fn odds(within: &[f64], index: usize) -> f64 {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use foretwin_core::Timestamp;
+
     use super::*;
+    use crate::{Evidence, Ground, Series};
 
     /// A situation with one cause that its futures give this probability, half of it within the first horizon.
     pub(crate) fn situation(raw: f64) -> Situation {
@@ -253,6 +259,7 @@ pub(crate) mod tests {
             lasted_s: 100.0,
             level: 0.5,
             ground: None,
+            news: 0.0,
         };
         Situation {
             raw,
@@ -269,6 +276,7 @@ pub(crate) mod tests {
     pub(crate) fn grounded(raw: f64, ground: f64, passage: f64) -> Situation {
         let mut situation = situation(raw);
         situation.causes[0].ground = Some(ground);
+        situation.causes[0].news = (ground / NEWS).clamp(0.0, 1.0);
         situation.causes[0].passage = vec![passage; 2];
         situation
     }
@@ -278,6 +286,28 @@ pub(crate) mod tests {
         let mut situation = situation(raw);
         (situation.mode, situation.causes[0].mode) = (mode, mode);
         situation
+    }
+
+    #[test]
+    fn a_level_is_news_as_far_as_it_passes_what_rises_by_nature_and_days_are_known() {
+        let stance = |ground: Option<(f64, f64, usize)>| {
+            let times: Vec<_> = (0..60).map(|n| Timestamp::from_seconds(60.0 * f64::from(n))).collect();
+            let used: Vec<f64> = (0..60).map(|n| 400.0 + f64::from(n)).collect();
+            let mode = FailureMode::DiskFull;
+            let series = Series { metric: "disk", mode, times: &times, used: &used, limit: 1000.0 };
+            let evidence = Evidence { series, work: &[] };
+            let growth = Growth::read(&evidence, times[59], 86_400.0, 1).unwrap();
+            let known = ground.map(|(level, rise, days)| Ground { level, rise, days });
+            Cause::new(&growth.over(known), &[60.0]).stance().map(|share| (share * 100.0).round() / 100.0)
+        };
+        // It stands at 459 of 1,000; 20 above what is known are news beyond doubt.
+        assert_eq!(stance(None), [0.0, 1.0, 0.0]);
+        assert_eq!(stance(Some((500.0, 0.0, 9))), [1.0, 0.0, 0.0]);
+        assert_eq!(stance(Some((400.0, 0.0, 9))), [0.0, 0.1, 0.9]);
+        assert_eq!(stance(Some((449.0, 0.0, 9))), [0.5, 0.05, 0.45]);
+        assert_eq!(stance(Some((400.0, 0.0, 1))), [0.0, 0.5, 0.5]);
+        // What rises by 60 a day may have done so again.
+        assert_eq!(stance(Some((400.0, 60.0, 9))), [0.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -277,7 +277,7 @@ pub struct RunsArgs {
     #[arg(long)]
     pub out: PathBuf,
     /// Probability of failure within 20 s above which, twice in a row, an alert is raised
-    #[arg(long, default_value_t = 0.35)]
+    #[arg(long, default_value_t = 0.25)]
     pub threshold: f64,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]

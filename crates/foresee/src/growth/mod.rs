@@ -14,6 +14,7 @@ use foretwin_core::{FailureMode, Risk, Rng, Timestamp};
 
 use crate::curve::Curve;
 use crate::path::Path;
+use crate::peaks::Ground;
 use crate::persist::Persistence;
 use crate::{Config, Series};
 use bins::{Bins, Regime, Work};
@@ -30,6 +31,8 @@ const FAILED_SHARE: f64 = 0.93;
 const PASSED: f64 = 0.02;
 /// Share of the futures that follow the load below which its course does not matter.
 const FEW: f64 = 0.02;
+/// Share of the limit by which a level must exceed what is known to be news beyond doubt.
+pub(crate) const NEWS: f64 = 0.02;
 /// A rise below this share of the limit is no growth.
 const LEAST_RISE: f64 = 1e-3;
 
@@ -97,6 +100,8 @@ pub struct Growth {
     pub earlier: (usize, f64),
     /// How far it is above the highest level that is known from earlier days, as a share of the limit; negative below it.
     pub(crate) ground: Option<f64>,
+    /// How far it is beyond what it may rise in a day by its nature, from 0 to 1, believed as far as days are known.
+    pub(crate) news: f64,
     /// Seconds from the last sample to now.
     pub(crate) age_s: f64,
     /// Equally likely futures; none without growth.
@@ -131,6 +136,7 @@ impl Growth {
             lasted_s: 0.0,
             earlier: (regime.earlier.len(), highest),
             ground: None,
+            news: 0.0,
             age_s: path.age_s(),
             draws: Vec::new(),
             reached: Vec::new(),
@@ -180,17 +186,24 @@ impl Growth {
         }
     }
 
-    /// The same, held against the highest level of earlier days.
+    /// The same, held against earlier days. Where nothing is wrong, the next day passes the k days before it with
+    /// probability 1 / (k + 1) (records of exchangeable variables: Renyi, 1962): so much is taken off what is news.
     #[must_use]
-    pub fn over(mut self, known: Option<f64>) -> Self {
-        self.ground = known.map(|known| (self.used - known) / self.limit);
+    pub fn over(mut self, known: Option<Ground>) -> Self {
+        let above = |level: f64| (self.used - level) / self.limit;
+        (self.ground, self.news) = (None, 0.0);
+        if let Some(known) = known {
+            let days = known.days as f64;
+            self.ground = Some(above(known.level));
+            self.news = (above(known.level + known.rise) / NEWS).clamp(0.0, 1.0) * days / (days + 1.0);
+        }
         self
     }
 
-    /// Whether it stands above every level that is known from earlier days.
+    /// Whether it stands above what is known from earlier days.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        self.ground.is_some_and(|ground| ground > 0.0)
+        self.news > 0.0
     }
 
     /// The same, expected to last as [`risk`](crate::risk()) of the same series does.

@@ -152,11 +152,9 @@ impl Policy {
         let said = |around: &InstanceId| self.memory.suspects.get(around)?.watch(*kind);
         let ties = suspect.ties(id, *kind, &|around| said(around).is_some_and(|watch| watch.stands));
         let window_s = self.config.group_window_s;
-        // Back within the window, it is the same alert, unless it failed in between.
+        // Back within the window, it is the same alert, also if it failed in between: a crash loop is one trouble.
         let back = |one: &Standing| {
-            let lately = one.alert.resolved.is_none_or(|at| now.since(at) <= window_s);
-            let failed = matches!(one.alert.outcome, Some(AlertOutcome::Failed { .. }));
-            one.holds(id, *kind) && lately && (one.alert.is_open() || !failed)
+            one.holds(id, *kind) && one.alert.resolved.is_none_or(|at| now.since(at) <= window_s)
         };
         let tied = |one: &Standing| {
             one.alert.is_open()
@@ -172,7 +170,10 @@ impl Policy {
                 let alert = &mut standing.alert;
                 (alert.resolved, alert.last) = (None, alert.last.max(watch.said.at));
                 if alert.state == AlertState::Resolved {
-                    (alert.state, alert.outcome) = (AlertState::Firing, None);
+                    alert.state = AlertState::Firing;
+                    // That it failed stays true; that nothing came of it is open again.
+                    alert.outcome =
+                        alert.outcome.take().filter(|came| matches!(came, AlertOutcome::Failed { .. }));
                 }
             }
             None => {
@@ -183,7 +184,8 @@ impl Policy {
     }
 
     fn restate(&mut self) {
-        for standing in self.memory.standing.values_mut().filter(|one| one.alert.outcome.is_none()) {
+        let stands = |one: &&mut Standing| one.alert.is_open() || one.alert.outcome.is_none();
+        for standing in self.memory.standing.values_mut().filter(stands) {
             let foremost = standing.foremost().map(|member| member.instance.clone());
             standing.restate(foremost.and_then(|id| self.memory.suspects.get(&id)));
         }

@@ -99,6 +99,22 @@ fn a_leak_is_one_alert_from_its_opening_to_its_outcome() {
 }
 
 #[test]
+fn a_crash_loop_is_one_alert_and_what_comes_back_later_is_another() {
+    let mut course = Course::new(Config::default());
+    for _ in 0..20 {
+        course.ticks(9, &[("h/a", 0.9)]);
+        course.policy.fail(&failure("h/a", course.now, FailureMode::Crash));
+        course.ticks(3, &[]);
+    }
+    let [alert] = course.policy.alerts().collect::<Vec<_>>()[..] else { panic!("{:?}", course.told) };
+    let Some(AlertOutcome::Failed { at_us, .. }) = alert.outcome else { panic!("{alert:?}") };
+    assert_eq!((course.opened(), at_us, alert.members.len()), (1, at(90.0), 1), "the first failure counts");
+    course.ticks(60, &[("h/a", 0.0)]);
+    course.ticks(3, &[("h/a", 0.9)]);
+    assert_eq!((course.opened(), course.open().len()), (2, 1));
+}
+
+#[test]
 fn what_does_not_come_is_known_once_the_horizon_is_over() {
     let mut course = Course::new(Config::default());
     course.ticks(3, &[("h/a", 0.8)]);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use foretwin_core::{FailureMode, Risk, Timestamp};
-use foretwin_foresee::{Config, Evidence, Growth, History, Peaks, Queue, Series, Situation, risk};
+use foretwin_foresee::{Config, Evidence, Ground, Growth, History, Peaks, Queue, Series, Situation, risk};
 
 use super::world::{RESOURCES, Sample};
 
@@ -147,8 +147,8 @@ struct Against {
     times: Vec<Timestamp>,
     used: Vec<f64>,
     limit: f64,
-    /// The highest level of other days.
-    known: Option<f64>,
+    /// What other days say.
+    known: Option<Ground>,
 }
 
 impl Against {
@@ -168,7 +168,8 @@ impl Resource {
             return Some(Against { times, used, limit, known });
         }
         let queue = Queue::new(&used)?;
-        let (limit, known) = (queue.waiting(limit), known.map(|known| queue.waiting(known)));
+        let waiting = |response| queue.waiting(response);
+        let (limit, known) = (queue.waiting(limit), known.map(|known| known.map(waiting)));
         (limit > 0.0).then(|| Against { used: queue.all_waiting(&used), times, limit, known })
     }
 
@@ -194,13 +195,13 @@ impl Resource {
     /// Whether it is above all that it reached on other days.
     fn is_news(&self) -> bool {
         let level = self.history.newest().zip(self.history.limit()).zip(self.peaks.known());
-        level.is_some_and(|((used, limit), known)| used > known + NEWS * limit)
+        level.is_some_and(|((used, limit), known)| used > known.level + known.rise + NEWS * limit)
     }
 
     /// Whether it is well below what it reached on other days without harm.
     fn is_known(&self) -> bool {
         let level = self.history.newest().zip(self.history.limit()).zip(self.peaks.known());
-        level.is_some_and(|((used, limit), known)| used < known - KNOWN * limit)
+        level.is_some_and(|((used, limit), known)| used < known.level - KNOWN * limit)
     }
 }
 
