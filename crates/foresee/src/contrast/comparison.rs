@@ -12,6 +12,7 @@ use super::opinion::Opinion;
 use super::queue::Queue;
 use super::second::{Neighbour, Second};
 use super::signs::{self, Signs};
+use super::sustained::Sustained;
 use super::window::{self, Of, Row, SECONDS};
 use crate::words;
 
@@ -35,6 +36,8 @@ pub struct Comparison {
     pub(super) baseline: Baseline,
     pub(super) habits: Habits,
     waiting: VecDeque<(Row, Vec<Neighbour>)>,
+    /// How long and how far a request costs more than usual.
+    costlier: Sustained,
     pub(super) with: Opinion,
     pub(super) without: Opinion,
     pub(super) ahead: Ahead,
@@ -52,6 +55,7 @@ impl Comparison {
             baseline: Baseline::default(),
             habits: Habits::default(),
             waiting: VecDeque::new(),
+            costlier: Sustained::default(),
             with: Opinion::default(),
             without: Opinion::default(),
             ahead: Ahead::new(Limits::default()),
@@ -72,6 +76,7 @@ impl Comparison {
     pub fn rested(mut self, pause_s: f64) -> Self {
         self.seconds.clear();
         self.waiting.clear();
+        self.costlier = Sustained::default();
         if pause_s > SHORT_PAUSE_S {
             (self.with, self.without) = (Opinion::default(), Opinion::default());
             self.ahead.rest();
@@ -96,6 +101,7 @@ impl Comparison {
         let at = second.at;
         if self.seconds.back().is_some_and(|last| at.since(last.at) > PAUSE_S || at <= last.at) {
             self.seconds.clear();
+            self.costlier = Sustained::default();
         }
         if self.seconds.len() == SECONDS {
             self.seconds.pop_front();
@@ -116,9 +122,10 @@ impl Comparison {
 
     fn judge(&mut self, at: Timestamp, row: &Row) -> Contrast {
         let usual = self.baseline.usual(row.regime, &window::floors());
+        self.costlier.take(signs::departure(row, &usual, Of::Work));
         let neighbours = self.neighbours();
-        let (baseline, habits) = (&self.baseline, &self.habits);
-        let signs = signs::read(row, &signs::Known { usual: &usual, baseline, habits, neighbours });
+        let (baseline, habits, costlier) = (&self.baseline, &self.habits, self.costlier);
+        let signs = signs::read(row, &signs::Known { usual: &usual, baseline, habits, neighbours, costlier });
         // A simulated twin shares nothing with the original.
         let has_twin = row.has_twin && self.fidelity != Fidelity::Model;
         let (with, without) = (fuse(&signs, has_twin), fuse(&signs, false));

@@ -19,6 +19,7 @@ mod queue;
 mod second;
 mod signs;
 mod state;
+mod sustained;
 #[cfg(test)]
 mod tests;
 mod window;

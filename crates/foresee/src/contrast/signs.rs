@@ -5,6 +5,7 @@ use foretwin_core::Evidence;
 use super::baseline::{Baseline, Usual};
 use super::habit::{Excess, Habits, Resource};
 use super::second::{Neighbour, Probe, TWIN};
+use super::sustained::Sustained;
 use super::window::{self, Of, Row};
 use crate::words;
 
@@ -86,11 +87,19 @@ pub(super) struct Known<'a> {
     pub baseline: &'a Baseline,
     pub habits: &'a Habits,
     pub neighbours: &'a [Neighbour],
+    /// How long and how far a request has cost more than usual.
+    pub costlier: Sustained,
+}
+
+/// How far a feature is from what is usual, in deviations.
+pub(super) fn departure(row: &Row, usual: &[Usual], of: Of) -> f32 {
+    let feature = of as usize;
+    (row.features[feature] - usual[feature].median) / usual[feature].scale
 }
 
 /// Reads a window against what is known.
 pub(super) fn read(row: &Row, known: &Known<'_>) -> Signs {
-    let Known { usual, baseline, habits, neighbours } = *known;
+    let Known { usual, baseline, habits, neighbours, costlier } = *known;
     let z = |feature: usize| (row.features[feature] - usual[feature].median) / usual[feature].scale;
     let sign = |of: Of, span: Span| Sign { strength: above(z(of as usize), span), feature: of as usize };
     let stronger = |a: Sign, b: Sign| if b.strength > a.strength { b } else { a };
@@ -98,10 +107,12 @@ pub(super) fn read(row: &Row, known: &Known<'_>) -> Signs {
     let load = above((row.features[rate] - baseline.highest(rate)) / LOAD_UNIT, LOAD);
     let mut refaults = sign(Of::Refaults, REFAULTS);
     refaults.strength *= 0.5;
+    let mut work = sign(Of::Work, WORK);
+    work.strength = (work.strength + costlier.strength()).min(WORK.1 - WORK.0);
     let neighbour = habits.excess(neighbours, &row.others);
     Signs {
         load: Sign { strength: load, feature: rate },
-        work: sign(Of::Work, WORK),
+        work,
         leak: sign(Of::Leak, LEAK),
         limit: sign(Of::Throttled, LIMIT),
         latency: stronger(sign(Of::LatencyP50, LATENCY), sign(Of::LatencyP90, LATENCY)),
