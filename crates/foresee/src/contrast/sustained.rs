@@ -8,7 +8,7 @@
 use super::window::SECONDS;
 
 /// Deviations that do not count: on recorded calm seconds of the contrast lab one in a thousand exceeds 1.8.
-const REFERENCE: f32 = 1.75;
+const REFERENCE: f32 = 2.0;
 /// What is left of it after each second without a departure.
 const FADING: f32 = 0.8;
 /// It counts for no more than this.
@@ -44,8 +44,8 @@ mod tests {
 
     #[test]
     fn what_lasts_adds_up_and_what_ends_is_soon_forgotten() {
-        assert_eq!(after(100, 1.7).strength(), 0.0);
-        assert!((after(20, 3.25).strength() - 3.0).abs() < 1e-3);
+        assert_eq!(after(100, 1.9).strength(), 0.0);
+        assert!((after(20, 3.25).strength() - 2.5).abs() < 1e-3);
         assert_eq!(after(1000, 9.0).strength(), MOST);
         let mut over = after(20, 3.25);
         (0..10).for_each(|_| over.take(f32::NAN));
