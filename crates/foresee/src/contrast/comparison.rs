@@ -141,7 +141,8 @@ impl Comparison {
         }
         self.with.take(at, &with);
         self.without.take(at, &without);
-        if !self.with.is_calm() || !self.without.is_calm() {
+        // More load than ever that harms nothing is news once: it is learned, or every peak of a growing load were news.
+        if !(self.with.is_calm() && self.without.is_calm() || signs.is_only_load()) {
             self.waiting.clear();
         } else if self.ticks.is_multiple_of(STRIDE) {
             self.waiting.push_back((row.clone(), self.neighbours().to_vec()));

@@ -77,6 +77,19 @@ pub(super) struct Signs {
     pub saturated: bool,
 }
 
+impl Signs {
+    /// Whether nothing departs but the load.
+    pub fn is_only_load(&self) -> bool {
+        let own = [self.work, self.leak, self.limit, self.latency];
+        let counters = [self.stall, self.memory, self.io, self.parent, self.steal, self.full];
+        let still = |sign: &Sign| sign.strength == 0.0;
+        self.load.strength > 0.0
+            && own.iter().chain(&counters).all(still)
+            && self.probes.is_empty()
+            && !self.saturated
+    }
+}
+
 fn above(z: f32, (low, high): Span) -> f32 {
     if z.is_finite() { (z - low).clamp(0.0, high - low) } else { 0.0 }
 }

@@ -130,6 +130,26 @@ fn assert_said(verdict: &Verdict, class: VerdictClass) {
 }
 
 #[test]
+fn a_little_more_work_for_each_request_is_the_application_once_it_lasts() {
+    let slower = Event { work: 1.15, ..WELL };
+    assert_said(&after_seconds(slower, 12).verdict, VerdictClass::Healthy);
+    assert_said(&after(slower).verdict, VerdictClass::Instance);
+}
+
+#[test]
+fn more_load_than_ever_that_harms_nothing_is_news_once() {
+    let (mut comparison, mut world) = learned();
+    let mut news = Vec::new();
+    for _ in 0..10 {
+        let busy = Event { load: 1.6, ..WELL };
+        let busier = (0..194).map(|_| comparison.step(world.next(busy)).verdict.class);
+        news.push(busier.filter(|class| *class == VerdictClass::Workload).count());
+        (0..97).for_each(|_| drop(comparison.step(world.next(WELL))));
+    }
+    assert!(news[0] > 10 && news[2..].iter().all(|&seconds| seconds == 0), "{news:?}");
+}
+
+#[test]
 fn an_hour_of_load_that_doubles_and_halves_is_healthy() {
     let (mut comparison, mut world) = learned();
     let all = (0..3600).map(|_| comparison.step(world.next(WELL)));
