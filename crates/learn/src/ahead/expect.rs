@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use foretwin_core::{Expectation, Timestamp, Window};
 
 use super::Ahead;
-use super::fit::Source;
+use super::fit::{HELD_OUT, Source};
 use super::grid::Grid;
 use super::heads;
 use super::network::Correction;
-use super::recent::{Origins, Recent, Way};
+use super::recent::{HeldOut, Origins, Recent, Way};
 use super::trace::{bases, features};
 use crate::feature::{Recipe, Transform};
 
@@ -97,7 +97,7 @@ impl Ahead {
             let ways = self.ways(at, (lead, n), (at.row, k));
             standard.mean += weight * ways.iter().zip(&recent.weights).map(|(y, part)| y * part).sum::<f32>();
             standard.scale += weight * wider * recent.scale;
-            standard.held_out += weight * wider * self.held_out(lead, n);
+            standard.held_out += weight * wider * recent.gain * self.held_out(lead, n);
             let each = standard.quantiles.iter_mut().zip(recent.quantiles);
             each.for_each(|(sum, quantile)| *sum += weight * wider * quantile);
         }
@@ -152,28 +152,39 @@ impl Ahead {
                 chosen.missed.iter_mut().for_each(|missed| *missed *= flattered);
                 chosen.held_out = self.chosen_mae(lead, n);
             }
-            Recent::weigh(&origins, &ways, self.held_out(lead, n))
+            let chosen = if own == 1 { count - 1 } else { self.place(head) };
+            let independent = self.independent(lead) * HELD_OUT as f32;
+            Recent::weigh(&origins, &ways, HeldOut { scale: self.held_out(lead, n), chosen, independent })
         })
     }
 
     /// Held-out mean absolute error of the chosen way, with the LSTM where that helps.
     fn chosen_mae(&self, lead: usize, n: usize) -> Option<f32> {
-        let (head, simple) = (&self.heads[lead][n], bases(self.seasons.len()));
-        let place = match head.way {
+        let head = &self.heads[lead][n];
+        let left = self.left_absolute(lead, n).unwrap_or_else(|| self.left(lead, n).sqrt());
+        head.errors.get(self.place(head)).map(|errors| errors.mae * left)
+    }
+
+    /// The place of its way among those that were tried.
+    fn place(&self, head: &heads::Head) -> usize {
+        let simple = bases(self.seasons.len());
+        match head.way {
             heads::Way::Base(base) => base as usize,
             heads::Way::Own => simple,
             heads::Way::Joint => simple + 1,
-        };
-        let left = self.left_absolute(lead, n).unwrap_or_else(|| self.left(lead, n).sqrt());
-        head.errors.get(place).map(|errors| errors.mae * left)
+        }
+    }
+
+    /// How many errors at a lead there can be in what was learned from, each apart from the others.
+    fn independent(&self, lead: usize) -> f32 {
+        self.rows as f32 / self.leads[lead] as f32
     }
 
     /// How many times larger the errors of a regression are on other rows than on those it was fitted to: Akaike's final
     /// prediction error (Annals of the Institute of Statistical Mathematics 21, 1969).
     fn flattered(&self, lead: usize) -> f32 {
-        let independent = self.rows as f32 / self.leads[lead] as f32;
-        let part = (features(self.seasons.len()) as f32 / independent.max(1.0)).min(MOST_WEIGHTS);
-        if self.rows == 0 { 1.0 } else { ((1.0 + part) / (1.0 - part)).sqrt() }
+        let part = (features(self.seasons.len()) as f32 / self.independent(lead).max(1.0)).min(MOST_WEIGHTS);
+        ((1.0 + part) / (1.0 - part)).sqrt()
     }
 
     /// The LSTM's correction of a metric `k` rows ahead, between the leads that it has outputs for.
@@ -212,7 +223,7 @@ impl Ahead {
 pub(super) struct Standard {
     pub mean: f32,
     pub scale: f32,
-    /// Root mean square of held-out errors.
+    /// Root mean square of held-out errors of the chosen way, less what the average gained on it lately.
     pub held_out: f32,
     /// Quantiles of the error.
     pub quantiles: [f32; 7],

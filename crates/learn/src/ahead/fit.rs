@@ -14,7 +14,7 @@ use crate::feature::Duty;
 /// A lead needs this many times as many rows to learn from.
 const PER_LEAD: usize = 3;
 /// The latest part of the rows of an instance, held out to choose.
-const HELD_OUT: f64 = 0.2;
+pub(super) const HELD_OUT: f64 = 0.2;
 /// From this many members on, some of them are held out instead of the latest rows of each.
 const MANY: usize = 10;
 /// Fewest rows to fit to.

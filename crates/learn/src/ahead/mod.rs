@@ -88,12 +88,16 @@ pub struct Ahead {
     seasons: Vec<usize>,
     /// Metrics whose past explains others, as positions in `columns`.
     inputs: Vec<u32>,
-    /// Rows that were learned from; 0 where an older file does not tell.
-    #[serde(default)]
+    /// Rows that were learned from; an older file does not tell.
+    #[serde(default = "many")]
     rows: usize,
     /// Per lead, one per column.
     heads: Vec<Vec<Head>>,
     correction: Option<Correction>,
+}
+
+fn many() -> usize {
+    AheadConfig::default().max_rows
 }
 
 /// How a metric is expected at a lead, as chosen on held-out data.

@@ -10,7 +10,7 @@ use super::band::{LEVELS, NORMAL};
 const ORIGINS: usize = 256;
 /// Rows or leads, whichever is longer, after which an origin weighs a third.
 const FADE: f32 = 100.0;
-/// So many recent independent errors weigh as much as the held-out ones.
+/// Held-out errors weigh as much as so many recent independent ones, if there were so many.
 const HELD_OUT: f32 = 10.0;
 /// The same where the size of errors is concerned, which changes faster than who makes the smaller ones.
 const HELD_OUT_SIZE: f32 = 0.5;
@@ -67,19 +67,34 @@ pub(super) struct Recent {
     pub scale: f32,
     /// Quantiles of the same at [`LEVELS`].
     pub quantiles: [f32; 7],
+    /// What the weighted ways missed over what the way that held-out errors chose missed.
+    pub gain: f32,
+}
+
+/// What is known of held-out data.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeldOut {
+    /// Root mean square error of the chosen way, on the common scale, and which of the ways that is.
+    pub scale: f32,
+    pub chosen: usize,
+    /// Errors that are independent.
+    pub independent: f32,
 }
 
 impl Recent {
-    /// `held_out` is the root mean square of held-out errors of the way that was chosen by them.
-    pub fn weigh(origins: &Origins, ways: &[Way], held_out: f32) -> Self {
-        let weights = weights(origins, ways);
+    /// Weighs the ways and takes the bands.
+    pub fn weigh(origins: &Origins, ways: &[Way], held_out: HeldOut) -> Self {
+        let weights = weights(origins, ways, held_out.independent.min(HELD_OUT));
         let missed = |at: usize| ways.iter().zip(&weights).map(|(way, weight)| weight * way.missed[at]).sum();
         let missed: Vec<f32> = (0..origins.all.len()).map(missed).collect();
         let n = origins.independent;
         let square = weighted(origins, &missed, |missed| missed * missed);
         let few = 1.0 + SHORT / n.max(1.0);
-        let square = (n * square * few + HELD_OUT_SIZE * held_out * held_out) / (n + HELD_OUT_SIZE);
-        let scale = square.sqrt();
+        let prior = HELD_OUT_SIZE * held_out.scale * held_out.scale;
+        let with_prior = |square: f32| ((n * square * few + prior) / (n + HELD_OUT_SIZE)).sqrt();
+        let scale = with_prior(square);
+        let chosen = ways.get(held_out.chosen).map_or(&[][..], |way| &way.missed);
+        let gain = scale / with_prior(weighted(origins, chosen, |missed| missed * missed));
         let shape = n / (n + FEW);
         let mut quantiles = NORMAL.map(|normal| normal * scale);
         if !missed.is_empty() {
@@ -87,7 +102,7 @@ impl Recent {
             let mix = |(all, found): (&mut f32, f32)| *all += shape * (found * few.sqrt() - *all);
             quantiles.iter_mut().zip(found).for_each(mix);
         }
-        Self { weights, scale, quantiles }
+        Self { weights, scale, quantiles, gain }
     }
 }
 
@@ -96,16 +111,16 @@ fn weighted(origins: &Origins, missed: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// A power of the mean absolute errors, recent and held-out: the more there are, the more the better way gets.
-fn weights(origins: &Origins, ways: &[Way]) -> Vec<f32> {
+fn weights(origins: &Origins, ways: &[Way], held_out: f32) -> Vec<f32> {
     let recent: Vec<f32> = ways.iter().map(|way| weighted(origins, &way.missed, f32::abs)).collect();
     let floor = 1e-4 * recent.iter().copied().fold(1e-4, f32::max);
     let n = origins.independent;
     let log = |(way, recent): (&Way, &f32)| {
-        let held_out = way.held_out.map_or(0.0, |error| (error + 1e-4).ln());
-        n * (recent + floor).ln() + HELD_OUT * held_out
+        let before = way.held_out.map_or(0.0, |error| (error + 1e-4).ln());
+        n * (recent + floor).ln() + held_out * before
     };
     let logs: Vec<f32> = ways.iter().zip(&recent).map(log).collect();
-    let power = (3.0 + (n + HELD_OUT).sqrt()) / (n + HELD_OUT);
+    let power = (2.0 + (n + held_out).sqrt()) / (n + held_out).max(1e-3);
     let least = logs.iter().copied().fold(f32::INFINITY, f32::min);
     let mut weights: Vec<f32> = logs.iter().map(|log| (power * (least - log)).exp()).collect();
     let sum: f32 = weights.iter().sum();
@@ -146,6 +161,10 @@ mod tests {
 
     use super::*;
 
+    fn held_out(scale: f32) -> HeldOut {
+        HeldOut { scale, chosen: 0, independent: 100.0 }
+    }
+
     #[test]
     fn origins_are_known_now_and_fade() {
         let origins = Origins::before(1000, 10, |row| row != 985);
@@ -169,7 +188,7 @@ mod tests {
                 Way { missed, held_out: None }
             };
             let ways = [way(1.0), way(0.7)];
-            Recent::weigh(&origins, &ways, 1.0).weights[1]
+            Recent::weigh(&origins, &ways, held_out(1.0)).weights[1]
         };
         let (few, many) = (share(20), share(400));
         assert!(0.5 < few && few < many && many > 0.95, "{few}, {many}");
@@ -179,7 +198,7 @@ mod tests {
     fn without_a_past_it_is_the_held_out_errors() {
         let origins = Origins::before(4, 60, |_| true);
         let way = |held_out: f32| Way { missed: Vec::new(), held_out: Some(held_out) };
-        let recent = Recent::weigh(&origins, &[way(1.0), way(0.5)], 2.0);
+        let recent = Recent::weigh(&origins, &[way(1.0), way(0.5)], held_out(2.0));
         assert!(recent.weights[1] > 0.9 && (recent.scale - 2.0).abs() < 1e-5, "{recent:?}");
         assert_eq!(recent.quantiles, NORMAL.map(|normal| normal * recent.scale));
     }
@@ -189,7 +208,7 @@ mod tests {
         let mut rng = Rng::new(2);
         let origins = Origins::before(5000, 1, |_| true);
         let missed = origins.all.iter().map(|_| -(rng.uniform().max(1e-9).ln()) as f32).collect();
-        let recent = Recent::weigh(&origins, &[Way { missed, held_out: None }], 1.0);
+        let recent = Recent::weigh(&origins, &[Way { missed, held_out: None }], held_out(1.0));
         let [p05, .., p95] = recent.quantiles;
         // Exponential errors are above 0; 95 % of them are below 3.0.
         assert!((-0.4..0.2).contains(&p05) && (2.0..3.6).contains(&p95), "{recent:?}");

@@ -86,16 +86,17 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     let plan = Plan::new(series, own.as_ref())?;
     let mut methods: Vec<(&'static str, Forecasts)> = Vec::new();
     let ahead = |ahead: &Ahead| plan.ahead(series, ahead, &linear_model);
-    let best = cohort.and_then(|cohort| cohort.shared[0].as_ref()).or(own.as_ref())?;
-    let (direct, closed) = (ahead(best), plan.closed(series, &recurrent_model));
-    let chosen = plan.beside(&closed, &direct);
+    let own = own?;
+    let (direct, closed) = (ahead(&own), plan.closed(series, &recurrent_model));
+    let chosen = plan.beside((&closed, recurrent_model.measured_steps()), &direct);
     methods.push(("foretwin", chosen));
     methods.push(("direct", direct));
-    if let Some(plain) = cohort.and_then(|cohort| cohort.shared[1].as_ref()).or(plain.as_ref()) {
+    if let Some(plain) = &plain {
         methods.push(("direct_linear", ahead(plain)));
     }
-    if let (Some(own), true) = (&own, cohort.is_some()) {
-        methods.push(("own_weights", ahead(own)));
+    let shared = cohort.map_or(&[None, None], |cohort| &cohort.shared);
+    for (name, shared) in ["cohort", "cohort_linear"].iter().zip(shared) {
+        methods.extend(shared.as_ref().map(|shared| (*name, ahead(shared))));
     }
     methods.push(("closed_loop", closed));
     methods.push(("var", plan.closed(series, &linear_model)));
@@ -103,7 +104,7 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     methods.push(("ets", plan.banded(series, Plan::ets)));
     methods.push(("predict_linear", plan.banded(series, Plan::straight)));
     let errors = methods.iter().map(|(name, forecasts)| (*name, plan.errors(series, forecasts))).collect();
-    let choices: Vec<Choice> = best.choices_beside(&recurrent_model);
+    let choices: Vec<Choice> = own.choices_beside(&recurrent_model);
     Some(Measured { name: series.name.clone(), errors, choices, train_cpu_s })
 }
 
@@ -161,15 +162,15 @@ impl Plan {
         ahead.bands_from(model.recipe(), &series.window, (&moments, &self.horizons))
     }
 
-    /// Direct forecasts with the closed loop beside them, as they are served.
-    fn beside(&self, closed: &Forecasts, direct: &Forecasts) -> Forecasts {
-        let metrics = |(closed, direct): (&Vec<Band>, &Vec<Band>)| {
-            direct.iter().zip(closed).map(|(direct, closed)| direct.beside(closed.expected)).collect()
-        };
-        let horizons = |(closed, direct): (&Vec<Vec<Band>>, &Vec<Vec<Band>>)| {
-            closed.iter().zip(direct).map(metrics).collect()
-        };
-        closed.iter().zip(direct).map(horizons).collect()
+    /// Direct forecasts, with the closed loop beside them as far as its errors were measured: as they are served.
+    fn beside(&self, (closed, measured): (&Forecasts, usize), direct: &Forecasts) -> Forecasts {
+        let mut all = direct.clone();
+        for (all, closed) in all.iter_mut().zip(closed) {
+            let near = all.iter_mut().zip(closed).zip(&self.horizons).filter(|(_, h)| **h <= measured);
+            let pairs = near.flat_map(|((direct, closed), _)| direct.iter_mut().zip(closed));
+            pairs.for_each(|(direct, closed)| *direct = direct.beside(closed.expected));
+        }
+        all
     }
 
     /// The forecasts of a method that says nothing of its errors, with bands from those it made while learning.
@@ -182,7 +183,8 @@ impl Plan {
         for (n, &h) in self.horizons.iter().enumerate() {
             for (metric, values) in self.values.iter().enumerate() {
                 let tries = earlier.origins.iter().zip(&tried);
-                let scale = spread(tries.map(|(&row, forecast)| values[row + h] - forecast[n][metric].expected.mean));
+                let scale =
+                    spread(tries.map(|(&row, forecast)| values[row + h] - forecast[n][metric].expected.mean));
                 forecasts.iter_mut().for_each(|forecast| {
                     let mean = forecast[n][metric].expected.mean;
                     forecast[n][metric] = Band::normal(Expectation { mean, scale });
