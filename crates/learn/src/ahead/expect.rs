@@ -90,13 +90,15 @@ impl Ahead {
     /// One metric `k` rows ahead, on the common scale: between the leads around it, and beyond the last as a random walk.
     pub(super) fn standard(&self, at: &Origin, (n, k): (usize, usize)) -> Standard {
         let (a, b, toward) = between(&self.leads, k);
-        let mut standard = Standard { mean: 0.0, scale: 0.0, held_out: 0.0, quantiles: [0.0; 7] };
+        let mut standard =
+            Standard { mean: 0.0, scale: 0.0, held_out: 0.0, independent: 0.0, quantiles: [0.0; 7] };
         let wider = (k as f32 / self.farthest().max(1) as f32).max(1.0).sqrt();
         for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
             let recent = self.recent(at, lead, n);
             let ways = self.ways(at, (lead, n), (at.row, k));
             standard.mean += weight * ways.iter().zip(&recent.weights).map(|(y, part)| y * part).sum::<f32>();
             standard.scale += weight * wider * recent.scale;
+            standard.independent += weight * recent.independent;
             standard.held_out += weight * wider * recent.gain * self.held_out(lead, n);
             let each = standard.quantiles.iter_mut().zip(recent.quantiles);
             each.for_each(|(sum, quantile)| *sum += weight * wider * quantile);
@@ -225,6 +227,8 @@ pub(super) struct Standard {
     pub scale: f32,
     /// Root mean square of held-out errors of the chosen way, less what the average gained on it lately.
     pub held_out: f32,
+    /// Independent recent errors that all this rests on.
+    pub independent: f32,
     /// Quantiles of the error.
     pub quantiles: [f32; 7],
 }

@@ -67,6 +67,8 @@ pub(super) struct Recent {
     pub scale: f32,
     /// Quantiles of the same at [`LEVELS`].
     pub quantiles: [f32; 7],
+    /// Independent errors that all this rests on.
+    pub independent: f32,
     /// What the weighted ways missed over what the way that held-out errors chose missed.
     pub gain: f32,
 }
@@ -102,7 +104,7 @@ impl Recent {
             let mix = |(all, found): (&mut f32, f32)| *all += shape * (found * few.sqrt() - *all);
             quantiles.iter_mut().zip(found).for_each(mix);
         }
-        Self { weights, scale, quantiles, gain }
+        Self { weights, scale, quantiles, independent: n, gain }
     }
 }
 

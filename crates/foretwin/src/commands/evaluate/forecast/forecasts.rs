@@ -267,10 +267,10 @@ impl Plan {
                     let band = if band.expected.mean.is_finite() { *band } else { sure(last) };
                     let (truth, size) = (self.values[metric][row + h], self.scales[metric]);
                     worth.take(&band, truth, size);
-                    let error = (truth - band.quantiles[MIDDLE]) / size;
-                    if error.is_finite() {
-                        absolute += error.abs();
-                        squares += error * error;
+                    let off = (truth - band.expected.mean) / size;
+                    if off.is_finite() {
+                        absolute += (truth - band.quantiles[MIDDLE]).abs() / size;
+                        squares += off * off;
                         count += 1.0;
                     }
                 }
