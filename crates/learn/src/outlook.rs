@@ -33,7 +33,7 @@ const ALONE: [usize; 4] = [1, 10, 60, 600];
 pub struct Outlook {
     /// At the sampling rate, up to ten minutes.
     near: Option<Ahead>,
-    /// By the minute, as far as a quarter of the history.
+    /// By the minute, as far as a third of the history.
     far: Option<Ahead>,
 }
 
