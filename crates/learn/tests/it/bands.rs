@@ -38,7 +38,7 @@ fn coverage(make: impl Fn(&mut Rng) -> Vec<f64>) -> [f64; 3] {
     let (mut inside, mut all) = ([0.0; 3], [0.0; 3]);
     for seed in 0..SERIES {
         let values = make(&mut Rng::new(seed));
-        let (model, ahead) = learned(&values[..LEARNED]).unwrap();
+        let (model, ahead) = learned(&values[..LEARNED]).expect("enough rows that move");
         let whole = window(&values);
         let origins: Vec<usize> = (LEARNED - 1..values.len() - 1).collect();
         let moments: Vec<Timestamp> = origins.iter().map(|&row| whole.times[row]).collect();
