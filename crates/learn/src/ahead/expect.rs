@@ -67,6 +67,7 @@ impl Ahead {
             row.clamp(0, source.grid.rows() as i64 - 1) as usize
         };
         let first = origins.first().map_or(0, |&origin| row_of(origin));
+        let corrected = self.corrected_leads();
         let (mut next, mut added) = (first.saturating_sub(REMEMBERED), VecDeque::new());
         for &origin in origins {
             let row = row_of(origin);
@@ -80,23 +81,23 @@ impl Ahead {
                 next = next.max(row + 1);
             }
             let limits = limits(recipe, window, origin);
-            let mut others = Vec::new();
-            source.seen_by_others(&self.inputs, row, &mut others);
             let recent = vec![OnceCell::new(); self.leads.len() * self.columns.len()];
-            visit(&Origin { source: &source, row, added: &added, others: &others, recent }, &limits);
+            visit(&Origin { source: &source, row, added: &added, corrected: &corrected, recent }, &limits);
         }
     }
 
     /// One metric `k` rows ahead, on the common scale: between the leads around it, and beyond the last as a random walk.
     pub(super) fn standard(&self, at: &Origin, (n, k): (usize, usize)) -> Standard {
-        let (a, b, toward) = between(&self.leads, k);
+        let (mut room, (a, b, toward)) = (Room::default(), between(&self.leads, k));
         let mut standard =
             Standard { mean: 0.0, scale: 0.0, held_out: 0.0, independent: 0.0, quantiles: [0.0; 7] };
         let wider = (k as f32 / self.farthest().max(1) as f32).max(1.0).sqrt();
         for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
             let recent = self.recent(at, lead, n);
-            let ways = self.ways(at, (lead, n), (at.row, k));
-            standard.mean += weight * ways.iter().zip(&recent.weights).map(|(y, part)| y * part).sum::<f32>();
+            room.chosen = recent.weights.len() > bases(self.seasons.len());
+            self.ways(at, (lead, n), (at.row, k), &mut room);
+            let ways = room.ways.iter().zip(&recent.weights);
+            standard.mean += weight * ways.map(|(way, part)| way * part).sum::<f32>();
             standard.scale += weight * wider * recent.scale;
             standard.independent += weight * recent.independent;
             standard.held_out += weight * wider * recent.gain * self.held_out(lead, n);
@@ -113,21 +114,19 @@ impl Ahead {
 
     /// What every way says at row `t` of the value `k` rows later: the simplest ones, and last the chosen one, if it is
     /// none of them as it is.
-    fn ways(&self, at: &Origin, (lead, n): (usize, usize), (t, k): (usize, usize)) -> Vec<f32> {
+    fn ways(&self, at: &Origin, (lead, n): (usize, usize), (t, k): (usize, usize), room: &mut Room) {
         let (head, trace) = (&self.heads[lead][n], &at.source.traces[n]);
-        let simple = bases(self.seasons.len());
-        let mut ways: Vec<f32> = (0..simple).map(|base| trace.base(base, t, k)).collect();
-        if self.adds_a_way(lead, n) {
-            let (mut others, mut room) = (Vec::new(), Vec::new());
-            if head.way == heads::Way::Joint && t == at.row {
-                others.extend_from_slice(at.others);
-            } else if head.way == heads::Way::Joint {
-                at.source.seen_by_others(&self.inputs, t, &mut others);
+        room.ways.clear();
+        room.ways.extend((0..bases(self.seasons.len())).map(|base| trace.base(base, t, k)));
+        if room.chosen {
+            room.others.clear();
+            if head.way == heads::Way::Joint {
+                at.source.seen_by_others(&self.inputs, t, &mut room.others);
             }
-            let corrected = at.added.get(at.row - t).map_or(0.0, |add| self.correct(add, n, k));
-            ways.push(head.expect(trace, (t, k), (&others, &mut room)) + corrected);
+            let corrected =
+                at.added.get(at.row - t).map_or(0.0, |add| at.correct(add, self.columns.len(), (n, k)));
+            room.ways.push(head.expect(trace, (t, k), (&room.others, &mut room.features)) + corrected);
         }
-        ways
     }
 
     fn adds_a_way(&self, lead: usize, n: usize) -> bool {
@@ -144,10 +143,10 @@ impl Ahead {
             let held_out = |way: usize| head.errors.get(way).map(|errors| errors.mae);
             let mut ways: Vec<Way> =
                 (0..count).map(|way| Way { missed: Vec::new(), held_out: held_out(way) }).collect();
-            let flattered = self.flattered(lead);
+            let (flattered, mut room) = (self.flattered(lead), Room { chosen: own == 1, ..Room::default() });
             for past in &origins.all {
-                let said = self.ways(at, (lead, n), (past.row, h));
-                let missed = said.iter().map(|said| trace.y[past.row + h] - said);
+                self.ways(at, (lead, n), (past.row, h), &mut room);
+                let missed = room.ways.iter().map(|said| trace.y[past.row + h] - said);
                 ways.iter_mut().zip(missed).for_each(|(way, missed)| way.missed.push(missed));
             }
             if let Some(chosen) = ways.last_mut().filter(|_| own == 1) {
@@ -189,33 +188,27 @@ impl Ahead {
         ((1.0 + part) / (1.0 - part)).sqrt()
     }
 
-    /// The LSTM's correction of a metric `k` rows ahead, between the leads that it has outputs for.
-    fn correct(&self, add: &[f32], n: usize, k: usize) -> f32 {
-        let Some(correction) = &self.correction else { return 0.0 };
-        let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
-        let (a, b, toward) = between(&leads, k);
-        let at = |lead: usize| add.get(lead * self.columns.len() + n).copied().unwrap_or(0.0);
-        (1.0 - toward) * at(a) + toward * at(b)
+    /// Leads that the LSTM has outputs for, in rows.
+    fn corrected_leads(&self) -> Vec<usize> {
+        let leads = self.correction.iter().flat_map(|correction| &correction.leads);
+        leads.map(|&lead| self.leads[lead]).collect()
     }
 
     /// What the LSTM leaves of the squared error of a metric at a lead, at most 1.
     pub(super) fn left(&self, lead: usize, n: usize) -> f32 {
-        self.correction
-            .as_ref()
-            .map_or(1.0, |correction| self.at_lead(correction, &correction.left, (lead, n)))
+        self.correction.as_ref().map_or(1.0, |correction| self.at_lead(&correction.left, (lead, n)))
     }
 
     /// What it leaves of the absolute error; none where that was not measured.
     pub(super) fn left_absolute(&self, lead: usize, n: usize) -> Option<f32> {
         let correction =
             self.correction.as_ref().filter(|correction| !correction.left_absolute.is_empty())?;
-        Some(self.at_lead(correction, &correction.left_absolute, (lead, n)))
+        Some(self.at_lead(&correction.left_absolute, (lead, n)))
     }
 
     /// A number of the correction, leads × metrics, at a lead: between those that it has outputs for.
-    fn at_lead(&self, correction: &Correction, values: &[f32], (lead, n): (usize, usize)) -> f32 {
-        let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
-        let (a, b, toward) = between(&leads, self.leads[lead]);
+    fn at_lead(&self, values: &[f32], (lead, n): (usize, usize)) -> f32 {
+        let (a, b, toward) = between(&self.corrected_leads(), self.leads[lead]);
         let at = |lead: usize| values[lead * self.columns.len() + n];
         (1.0 - toward) * at(a) + toward * at(b)
     }
@@ -233,15 +226,35 @@ pub(super) struct Standard {
     pub quantiles: [f32; 7],
 }
 
+/// What is written over from way to way.
+#[derive(Default)]
+struct Room {
+    /// Whether the chosen way is one of its own.
+    chosen: bool,
+    ways: Vec<f32>,
+    others: Vec<f32>,
+    features: Vec<f32>,
+}
+
 /// Where a forecast is made from.
 pub(super) struct Origin<'a> {
     pub source: &'a Source,
     pub row: usize,
     /// What the LSTM adds at this row and at those before, the latest first.
     added: &'a VecDeque<Vec<f32>>,
-    others: &'a [f32],
+    /// Leads that it has outputs for, in rows.
+    corrected: &'a [usize],
     /// Per lead and metric, looked back on once.
     recent: Vec<OnceCell<Recent>>,
+}
+
+impl Origin<'_> {
+    /// The LSTM's correction of metric `n` of `width`, `k` rows ahead, between the leads that it has outputs for.
+    fn correct(&self, add: &[f32], width: usize, (n, k): (usize, usize)) -> f32 {
+        let (a, b, toward) = between(self.corrected, k);
+        let at = |lead: usize| add.get(lead * width + n).copied().unwrap_or(0.0);
+        (1.0 - toward) * at(a) + toward * at(b)
+    }
 }
 
 /// The leads around `k`, and how far from the first to the second it lies, by the logarithm.

@@ -6,8 +6,11 @@
 
 use super::band::{LEVELS, NORMAL};
 
-/// Origins that are looked back on, at least in rows and at most in number.
-const ORIGINS: usize = 256;
+/// Rows that are looked back on, or so many leads if those are more.
+const ROWS: usize = 256;
+const LEADS: usize = 4;
+/// Origins to a lead at most: more of them would differ little.
+const PER_LEAD: usize = 64;
 /// Rows or leads, whichever is longer, after which an origin weighs a third.
 const FADE: f32 = 100.0;
 /// Held-out errors weigh as much as so many recent independent ones, if there were so many.
@@ -37,8 +40,8 @@ impl Origins {
     /// errors, so that only one in `lead` is independent.
     pub fn before(now: usize, lead: usize, seen: impl Fn(usize) -> bool) -> Self {
         let end = (now + 1).saturating_sub(lead);
-        let window = ORIGINS.max(4 * lead);
-        let (stride, fade) = (window.div_ceil(ORIGINS), FADE.max(lead as f32));
+        let window = ROWS.max(LEADS * lead);
+        let (stride, fade) = ((lead / PER_LEAD).max(1), FADE.max(lead as f32));
         let rows = (0..end).rev().take(window).step_by(stride).filter(|&row| row >= 3 && seen(row));
         let weight = |row: usize| (-((end - 1 - row) as f32) / fade).exp();
         let mut all: Vec<Past> = rows.map(|row| Past { row, weight: weight(row) }).collect();
@@ -177,7 +180,7 @@ mod tests {
         // 2 x 100 rows by the fading, of which one in ten is independent.
         assert!((17.0..20.0).contains(&origins.independent), "{}", origins.independent);
         assert_eq!(Origins::before(5, 10, |_| true).independent, 0.0);
-        assert!(Origins::before(100_000, 2000, |_| true).all.len() <= ORIGINS + 1);
+        assert!(Origins::before(100_000, 2000, |_| true).all.len() <= LEADS * PER_LEAD + 3);
     }
 
     #[test]
