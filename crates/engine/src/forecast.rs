@@ -90,12 +90,18 @@ pub struct MetricForecast {
 pub struct PathView {
     /// Times, µs since the epoch.
     pub at_us: Vec<i64>,
-    /// One value in ten lies below.
+    /// One value in twenty lies below: with `p95` the band of 90 %.
+    pub p05: Vec<f64>,
+    /// One in ten.
     pub p10: Vec<f64>,
     /// One in two.
     pub p50: Vec<f64>,
     /// Nine in ten.
     pub p90: Vec<f64>,
+    /// Nineteen in twenty.
+    pub p95: Vec<f64>,
+    /// How many independent errors of late the band rests on, where it rests on any: with less than a few it is a guess.
+    pub independent: Vec<f64>,
 }
 
 /// The way that a metric is expected at a distance.
@@ -318,9 +324,10 @@ fn metric_forecast(of: &Told, (column, metric): (usize, &Metric), tried: &[Tried
     for (&moment, bands) in of.moments.iter().zip(of.bands) {
         let band = last.map_or_else(|| bands[column], Band::certain);
         path.at_us.push(moment.0);
-        [(&mut path.p10, band.p10), (&mut path.p50, band.p50), (&mut path.p90, band.p90)]
-            .into_iter()
-            .for_each(|(values, value)| values.push(value));
+        let [p05, p10, _, p50, _, p90, p95] = band.quantiles;
+        path.independent.push(band.independent);
+        let PathView { p05: a, p10: b, p50: c, p90: d, p95: e, .. } = &mut path;
+        [(a, p05), (b, p10), (c, p50), (d, p90), (e, p95)].into_iter().for_each(|(all, one)| all.push(one));
     }
     let own = tried.iter().filter(|one| one.column == speaker && !held);
     let choices = own.filter(|one| one.lead_s <= of.query.horizon_s).map(choice).collect();

@@ -49,7 +49,7 @@ mod step;
 mod table;
 mod tail;
 
-pub use ahead::{Ahead, AheadConfig, Band, Candidate, Choice, Member, Method, Tried, better};
+pub use ahead::{Ahead, AheadConfig, Band, Candidate, Choice, Member, Method, Tried};
 pub use apart::NetworkId;
 pub use baseline::Baseline;
 pub use cohort::{Cohort, cohort};

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use foretwin_core::{Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::ahead::{Ahead, AheadConfig, Band, Candidate, Member, Method, Tried, better};
+use crate::ahead::{Ahead, AheadConfig, Band, Candidate, Member, Method, Tried};
 use crate::feature::Recipe;
 use crate::{Error, Model, State};
 
@@ -33,7 +33,7 @@ const ALONE: [usize; 4] = [1, 10, 60, 600];
 pub struct Outlook {
     /// At the sampling rate, up to ten minutes.
     near: Option<Ahead>,
-    /// By the minute, as far as a quarter of the history.
+    /// By the minute, as far as a third of the history.
     far: Option<Ahead>,
 }
 
@@ -132,7 +132,7 @@ impl Outlook {
     }
 
     /// The bands of all metrics of the schema at each of `moments`: moments × metrics; NaN where nothing is expected.
-    /// At the native rate it is the closed loop where that was better on held-out data.
+    /// At the native rate the closed loop weighs in by its held-out errors.
     #[must_use]
     pub fn bands(&self, recent: &Recent, moments: &[Timestamp]) -> Vec<Vec<Band>> {
         let Recent { model, state, frames, minutes } = *recent;
@@ -151,10 +151,7 @@ impl Outlook {
         for (bands, k) in bands.iter_mut().zip(near.iter().map(steps)) {
             let Some(closed) = closed.get(k - 1) else { continue };
             for (band, &closed) in bands.iter_mut().zip(closed) {
-                let alone = band.expected.mean.is_nan();
-                if alone || better(closed, band.expected) == closed {
-                    *band = Band::normal(closed);
-                }
+                *band = band.beside(closed);
             }
         }
         let later = &moments[near.len()..];

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::extract::Id;
 use crate::{State, when};
 
-/// How far ahead if nothing is asked for, and at most: a quarter of the longest history that is learned from.
+/// How far ahead if nothing is asked for, and at most: the farthest lead that is ever learned.
 const HORIZON_S: f64 = 3600.0;
 const MOST_S: f64 = 7.0 * 86_400.0;
 /// Moments of a path if none are asked for, and at most.

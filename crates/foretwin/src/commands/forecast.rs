@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::commands::client::{Client, encoded};
 
+/// With fewer independent errors of late a band is a guess.
+const FEW: f64 = 3.0;
 /// Rows of a path that are shown.
 const ROWS: usize = 12;
 
@@ -66,8 +68,10 @@ fn describe(answer: &Value, named: bool) -> String {
         for n in shown {
             let ahead_s = (at[n].as_i64().unwrap_or(now) - now) as f64 / 1e6;
             let [p10, p50, p90] = ["p10", "p50", "p90"].map(|key| number(&metric[key][n]));
+            let few = metric["independent"][n].as_f64().is_some_and(|errors| errors < FEW);
+            let few = if few { ", few errors are known" } else { "" };
             let way = way(items(&metric["choices"]), ahead_s);
-            let _ = writeln!(text, "  in {:<8} {p50} ({p10} to {p90}){way}", span(ahead_s));
+            let _ = writeln!(text, "  in {:<8} {p50} ({p10} to {p90}){way}{few}", span(ahead_s));
         }
     }
     text
@@ -127,14 +131,14 @@ mod tests {
         let answer = json!({
             "by": [{"model_version": 3, "message": "with the shape of the day", "reach_s": 86400.0, "now_us": 0}],
             "metrics": [{"metric": "cpu", "unit": "1", "held": false, "at_us": [60_000_000, 3_600_000_000_i64],
-                "p10": [0.1, 0.2], "p50": [0.2, 0.3], "p90": [0.4, 2e7], "choices": [
+                "p10": [0.1, 0.2], "p50": [0.2, 0.3], "p90": [0.4, 2e7], "independent": [90.0, 1.5], "choices": [
                     {"lead_s": 60.0, "method": "linear", "rms": 0.25, "beaten": [{"method": "last", "rms": 0.5}]},
                     {"lead_s": 3600.0, "method": {"seasonal": {"period_s": 86400.0}}, "rms": 0.4, "beaten": []}]}]});
         let text = describe(&answer, true);
         for part in [
             "version 3: with the shape of the day; reaches 24.0 h",
             "in 60 s     0.2000 (0.1000 to 0.4000)  linear, error 0.25, last value 0.50",
-            "in 60 min   0.3000 (0.2000 to 2.000e7)  seasonal of 24.0 h, error 0.40",
+            "in 60 min   0.3000 (0.2000 to 2.000e7)  seasonal of 24.0 h, error 0.40, few errors are known",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

@@ -1,13 +1,11 @@
 //! Chooses on held-out data, for every metric and lead, among the ways to expect it; the simpler one wins a draw.
 
 use super::fit::{Job, Source};
-use super::heads::{Errors, Head, Origins, WILD, Way, normal};
+use super::heads::{Errors, Head, Origins, WILD, Way};
 use super::trace::bases;
 
 /// A richer way must cut the held-out absolute error by this part.
 const WORTH: f64 = 0.01;
-/// So many independent errors weigh as much as the assumption that errors are normal.
-const FEW: f32 = 20.0;
 
 /// Sets way and scale of every head of a lead by its errors at `held_out` origins.
 pub(super) fn choose(sources: &[Source], job: &Job, (h, held_out): (usize, &Origins), heads: &mut [Head]) {
@@ -51,45 +49,6 @@ pub(super) fn choose(sources: &[Source], job: &Job, (h, held_out): (usize, &Orig
             .map(|(&mae, &square)| Errors { mae: mean(mae) as f32, rms: mean(square).sqrt() as f32 })
             .collect();
     }
-    for (n, head) in heads.iter_mut().enumerate() {
-        head.quantiles = quantiles(sources, job, (h, n, held_out), head);
-    }
-}
-
-/// Quantiles of the held-out errors of the way that was chosen, in scales. Errors of neighbouring origins overlap: of the
-/// origins only one in `h` counts, and where few count the quantiles stay near those of a normal error.
-fn quantiles(
-    sources: &[Source],
-    job: &Job,
-    (h, n, held_out): (usize, usize, &Origins),
-    head: &Head,
-) -> [f32; 3] {
-    let (mut left, mut others, mut room) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut first, mut last) = (u32::MAX, 0);
-    for &(s, t) in held_out {
-        let source = &sources[s as usize];
-        if source.grid.is_seen(t as usize + h, n) {
-            others.clear();
-            if head.way == Way::Joint {
-                source.seen_by_others(&job.inputs, t as usize, &mut others);
-            }
-            let expected = head.expect(&source.traces[n], (t as usize, h), (&others, &mut room));
-            left.push((source.traces[n].y[t as usize + h] - expected) / head.scale);
-            (first, last) = (first.min(t), last.max(t));
-        }
-    }
-    if left.is_empty() {
-        return normal();
-    }
-    left.sort_unstable_by(f32::total_cmp);
-    let at = |part: f64| left[((left.len() - 1) as f64 * part).round() as usize];
-    let independent = left.len().min((last - first) as usize / h + 1) as f32;
-    let weight = independent / (independent + FEW);
-    let mut mixed = normal();
-    for (mixed, part) in mixed.iter_mut().zip([0.1, 0.5, 0.9]) {
-        *mixed += weight * (at(part) - *mixed);
-    }
-    mixed
 }
 
 /// The place of the least error; a later one must be better by [`WORTH`] than the best before it.

@@ -1,26 +1,25 @@
-//! Expects: from the heads around a distance, the correction, and beside a closed loop.
+//! Expects: from the ways around a distance, weighted by what they were worth lately.
 
 use std::cell::OnceCell;
+use std::collections::VecDeque;
 
 use foretwin_core::{Expectation, Timestamp, Window};
 
 use super::Ahead;
-use super::fit::Source;
+use super::fit::{HELD_OUT, Source};
 use super::grid::Grid;
-use super::heads::Way;
+use super::heads;
 use super::network::Correction;
-use super::trace::LEVELS;
-use crate::feature::{Duty, Recipe, Transform};
+use super::recent::{HeldOut, Origins, Recent, Way};
+use super::trace::{bases, features};
+use crate::feature::{Recipe, Transform};
 
 /// The closed loop is used where its held-out error is below this part of the direct one.
 pub(super) const CLOSED_WORTH: f64 = 0.97;
-/// Rows that came true lately, by which the chosen way is watched, and how many are needed.
-const RECENT: usize = 60;
-const LEAST: usize = 20;
-/// The chosen way gives way where its recent error is this many times that of a simple one.
-const WORSE: f32 = 1.25;
 /// Rows before the first origin from which the LSTM remembers.
 const REMEMBERED: usize = 4096;
+/// Weights to a row at most when it is said how far a regression flatters itself on rows that it was fitted to.
+const MOST_WEIGHTS: f32 = 0.6;
 
 impl Ahead {
     /// Expects the `steps` rows after the last of a recent window: steps × metrics of the schema, in the metrics' own
@@ -30,24 +29,6 @@ impl Ahead {
         let Some(&last) = recent.times.last() else { return Vec::new() };
         let all: Vec<usize> = (1..=steps).collect();
         self.forecast_from(recipe, recent, (&[last], &all)).pop().unwrap_or_default()
-    }
-
-    /// The same beside a model of the same frames and its state: at the native step, for every metric and distance, the
-    /// closed loop where its held-out error is smaller ([`better`]).
-    #[must_use]
-    pub fn forecast_beside(
-        &self,
-        (model, state): (&crate::Model, &crate::State),
-        recent: &Window,
-        steps: usize,
-    ) -> Vec<Vec<Expectation>> {
-        let mut forecast = self.forecast(model.recipe(), recent, steps);
-        if self.native {
-            for (direct, closed) in forecast.iter_mut().zip(model.forecast(state, steps)) {
-                direct.iter_mut().zip(closed).for_each(|(direct, closed)| *direct = better(closed, *direct));
-            }
-        }
-        forecast
     }
 
     /// Expects the rows that lie `steps` after each of the `origins` (moments in ascending order), each from frames up
@@ -60,11 +41,9 @@ impl Ahead {
         window: &Window,
         (origins, steps): (&[Timestamp], &[usize]),
     ) -> Vec<Vec<Vec<Expectation>>> {
-        let mut forecasts = Vec::with_capacity(origins.len());
-        self.each_origin(recipe, (window, origins), |at, limits| {
-            forecasts.push(steps.iter().map(|&k| self.expect(recipe, at, k, limits)).collect());
-        });
-        forecasts
+        let bands = self.bands_from(recipe, window, (origins, steps));
+        let expected = |bands: Vec<super::Band>| bands.iter().map(|band| band.expected).collect();
+        bands.into_iter().map(|steps| steps.into_iter().map(expected).collect()).collect()
     }
 
     /// Visits the origins in their order with what is known at each, and the limits of then; none for a window without
@@ -88,144 +67,194 @@ impl Ahead {
             row.clamp(0, source.grid.rows() as i64 - 1) as usize
         };
         let first = origins.first().map_or(0, |&origin| row_of(origin));
-        let (mut next, mut add) = (first.saturating_sub(REMEMBERED), Vec::new());
+        let corrected = self.corrected_leads();
+        let (mut next, mut added) = (first.saturating_sub(REMEMBERED), VecDeque::new());
         for &origin in origins {
             let row = row_of(origin);
             if let (Some(correction), Some(running)) = (&self.correction, &mut running) {
                 for t in next..=row {
+                    let mut add = Vec::new();
                     correction.step(running, (&source, t), &mut add);
+                    added.truncate(REMEMBERED);
+                    added.push_front(add);
                 }
                 next = next.max(row + 1);
             }
             let limits = limits(recipe, window, origin);
-            let mut others = Vec::new();
-            source.seen_by_others(&self.inputs, row, &mut others);
-            let fallbacks = vec![OnceCell::new(); self.leads.len() * self.columns.len()];
-            visit(&Origin { source: &source, row, add: &add, others: &others, fallbacks }, &limits);
+            let recent = vec![OnceCell::new(); self.leads.len() * self.columns.len()];
+            visit(&Origin { source: &source, row, added: &added, corrected: &corrected, recent }, &limits);
         }
     }
 
-    fn expect(&self, recipe: &Recipe, at: &Origin, k: usize, limits: &[f64]) -> Vec<Expectation> {
-        let mut expected = vec![crate::outcome::NONE; recipe.features.len()];
-        let mut room = Vec::new();
-        for (n, &column) in self.columns.iter().enumerate() {
-            let Standard { mean, scale, .. } = self.standard(at, (n, k), &mut room);
-            let feature = &recipe.features[column as usize];
-            let (mean, scale) = feature.in_unit(mean, scale, limits[column as usize]);
-            expected[column as usize] = Expectation { mean, scale };
-        }
-        for (column, feature) in recipe.features.iter().enumerate() {
-            if let Duty::Duplicate { of } = feature.duty {
-                expected[column] = expected[of];
-            }
-        }
-        expected
-    }
-
-    /// One metric `k` rows ahead, on the common scale: between the leads around it.
-    pub(super) fn standard(&self, at: &Origin, (n, k): (usize, usize), room: &mut Vec<f32>) -> Standard {
-        let (a, b, toward) = between(&self.leads, k);
-        let trace = &at.source.traces[n];
-        let mut standard = Standard { mean: 0.0, scale: 0.0, quantiles: [0.0; 3] };
+    /// One metric `k` rows ahead, on the common scale: between the leads around it, and beyond the last as a random walk.
+    pub(super) fn standard(&self, at: &Origin, (n, k): (usize, usize)) -> Standard {
+        let (mut room, (a, b, toward)) = (Room::default(), between(&self.leads, k));
+        let mut standard =
+            Standard { mean: 0.0, scale: 0.0, held_out: 0.0, independent: 0.0, quantiles: [0.0; 7] };
+        let wider = (k as f32 / self.farthest().max(1) as f32).max(1.0).sqrt();
         for (lead, weight) in [(a, 1.0 - toward), (b, toward)].into_iter().filter(|(_, w)| *w > 0.0) {
-            let head = &self.heads[lead][n];
-            standard.mean += weight
-                * match self.fallback(at, lead, n) {
-                    Some(base) => trace.base(base, at.row, k),
-                    None => head.expect(trace, (at.row, k), (at.others, room)),
-                };
-            standard.scale += weight * head.scale * self.left(lead, n).sqrt();
-            let each = standard.quantiles.iter_mut().zip(head.quantiles);
-            each.for_each(|(sum, quantile)| *sum += weight * quantile);
-        }
-        if self.fallback(at, b, n).is_none() {
-            standard.mean += self.correct(at.add, n, k);
+            let recent = self.recent(at, lead, n);
+            room.chosen = recent.weights.len() > bases(self.seasons.len());
+            self.ways(at, (lead, n), (at.row, k), &mut room);
+            let ways = room.ways.iter().zip(&recent.weights);
+            standard.mean += weight * ways.map(|(way, part)| way * part).sum::<f32>();
+            standard.scale += weight * wider * recent.scale;
+            standard.independent += weight * recent.independent;
+            standard.held_out += weight * wider * recent.gain * self.held_out(lead, n);
+            let each = standard.quantiles.iter_mut().zip(recent.quantiles);
+            each.for_each(|(sum, quantile)| *sum += weight * wider * quantile);
         }
         standard
     }
 
-    /// The simple expectation that is used instead of the chosen one, where that was clearly worse lately: what was best
-    /// on held-out data may have ended since.
-    fn fallback(&self, at: &Origin, lead: usize, n: usize) -> Option<usize> {
-        let place = lead * self.columns.len() + n;
-        *at.fallbacks[place].get_or_init(|| {
-            let (h, head) = (self.leads[lead], &self.heads[lead][n]);
-            let (trace, last) = (&at.source.traces[n], (at.row + 1).checked_sub(h)?);
-            let first = last.saturating_sub(RECENT).max(3);
-            let rows = (first..last).filter(|&t| at.source.grid.is_seen(t + h, n));
-            let (mut errors, mut count) = ([0.0f32; LEVELS + 1], 0);
-            let (mut others, mut room) = (Vec::new(), Vec::new());
-            for t in rows {
-                others.clear();
-                if head.way == Way::Joint {
-                    at.source.seen_by_others(&self.inputs, t, &mut others);
-                }
-                let truth = trace.y[t + h];
-                errors[LEVELS] += (truth - head.expect(trace, (t, h), (&others, &mut room))).abs();
-                (0..LEVELS).for_each(|base| errors[base] += (truth - trace.base(base, t, h)).abs());
-                count += 1;
+    /// Root mean square of the held-out errors of the chosen way, with the LSTM where that helps.
+    fn held_out(&self, lead: usize, n: usize) -> f32 {
+        self.heads[lead][n].scale * self.left(lead, n).sqrt()
+    }
+
+    /// What every way says at row `t` of the value `k` rows later: the simplest ones, and last the chosen one, if it is
+    /// none of them as it is.
+    fn ways(&self, at: &Origin, (lead, n): (usize, usize), (t, k): (usize, usize), room: &mut Room) {
+        let (head, trace) = (&self.heads[lead][n], &at.source.traces[n]);
+        room.ways.clear();
+        room.ways.extend((0..bases(self.seasons.len())).map(|base| trace.base(base, t, k)));
+        if room.chosen {
+            room.others.clear();
+            if head.way == heads::Way::Joint {
+                at.source.seen_by_others(&self.inputs, t, &mut room.others);
             }
-            let best = (0..LEVELS).min_by(|&a, &b| errors[a].total_cmp(&errors[b]))?;
-            (count >= LEAST && WORSE * errors[best] < errors[LEVELS]).then_some(best)
+            let corrected =
+                at.added.get(at.row - t).map_or(0.0, |add| at.correct(add, self.columns.len(), (n, k)));
+            room.ways.push(head.expect(trace, (t, k), (&room.others, &mut room.features)) + corrected);
+        }
+    }
+
+    fn adds_a_way(&self, lead: usize, n: usize) -> bool {
+        !matches!(self.heads[lead][n].way, heads::Way::Base(_)) || self.left(lead, n) < 1.0
+    }
+
+    /// How the ways of a metric at a lead did lately.
+    fn recent<'a>(&self, at: &'a Origin, lead: usize, n: usize) -> &'a Recent {
+        at.recent[lead * self.columns.len() + n].get_or_init(|| {
+            let (h, head, trace) = (self.leads[lead], &self.heads[lead][n], &at.source.traces[n]);
+            let origins = Origins::before(at.row, h, |t| at.source.grid.is_seen(t + h, n));
+            let own = usize::from(self.adds_a_way(lead, n));
+            let count = bases(self.seasons.len()) + own;
+            let held_out = |way: usize| head.errors.get(way).map(|errors| errors.mae);
+            let mut ways: Vec<Way> =
+                (0..count).map(|way| Way { missed: Vec::new(), held_out: held_out(way) }).collect();
+            let (flattered, mut room) = (self.flattered(lead), Room { chosen: own == 1, ..Room::default() });
+            for past in &origins.all {
+                self.ways(at, (lead, n), (past.row, h), &mut room);
+                let missed = room.ways.iter().map(|said| trace.y[past.row + h] - said);
+                ways.iter_mut().zip(missed).for_each(|(way, missed)| way.missed.push(missed));
+            }
+            if let Some(chosen) = ways.last_mut().filter(|_| own == 1) {
+                chosen.missed.iter_mut().for_each(|missed| *missed *= flattered);
+                chosen.held_out = self.chosen_mae(lead, n);
+            }
+            let chosen = if own == 1 { count - 1 } else { self.place(head) };
+            let independent = self.independent(lead) * HELD_OUT as f32;
+            Recent::weigh(&origins, &ways, HeldOut { scale: self.held_out(lead, n), chosen, independent })
         })
     }
 
-    /// The LSTM's correction of a metric `k` rows ahead, between the leads that it has outputs for.
-    fn correct(&self, add: &[f32], n: usize, k: usize) -> f32 {
-        let Some(correction) = &self.correction else { return 0.0 };
-        let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
-        let (a, b, toward) = between(&leads, k);
-        let at = |lead: usize| add.get(lead * self.columns.len() + n).copied().unwrap_or(0.0);
-        (1.0 - toward) * at(a) + toward * at(b)
+    /// Held-out mean absolute error of the chosen way, with the LSTM where that helps.
+    fn chosen_mae(&self, lead: usize, n: usize) -> Option<f32> {
+        let head = &self.heads[lead][n];
+        let left = self.left_absolute(lead, n).unwrap_or_else(|| self.left(lead, n).sqrt());
+        head.errors.get(self.place(head)).map(|errors| errors.mae * left)
+    }
+
+    /// The place of its way among those that were tried.
+    fn place(&self, head: &heads::Head) -> usize {
+        let simple = bases(self.seasons.len());
+        match head.way {
+            heads::Way::Base(base) => base as usize,
+            heads::Way::Own => simple,
+            heads::Way::Joint => simple + 1,
+        }
+    }
+
+    /// How many errors at a lead there can be in what was learned from, each apart from the others.
+    fn independent(&self, lead: usize) -> f32 {
+        self.rows as f32 / self.leads[lead] as f32
+    }
+
+    /// How many times larger the errors of a regression are on other rows than on those it was fitted to: Akaike's final
+    /// prediction error (Annals of the Institute of Statistical Mathematics 21, 1969).
+    fn flattered(&self, lead: usize) -> f32 {
+        let part = (features(self.seasons.len()) as f32 / self.independent(lead).max(1.0)).min(MOST_WEIGHTS);
+        ((1.0 + part) / (1.0 - part)).sqrt()
+    }
+
+    /// Leads that the LSTM has outputs for, in rows.
+    fn corrected_leads(&self) -> Vec<usize> {
+        let leads = self.correction.iter().flat_map(|correction| &correction.leads);
+        leads.map(|&lead| self.leads[lead]).collect()
     }
 
     /// What the LSTM leaves of the squared error of a metric at a lead, at most 1.
     pub(super) fn left(&self, lead: usize, n: usize) -> f32 {
-        self.correction
-            .as_ref()
-            .map_or(1.0, |correction| self.at_lead(correction, &correction.left, (lead, n)))
+        self.correction.as_ref().map_or(1.0, |correction| self.at_lead(&correction.left, (lead, n)))
     }
 
     /// What it leaves of the absolute error; none where that was not measured.
     pub(super) fn left_absolute(&self, lead: usize, n: usize) -> Option<f32> {
         let correction =
             self.correction.as_ref().filter(|correction| !correction.left_absolute.is_empty())?;
-        Some(self.at_lead(correction, &correction.left_absolute, (lead, n)))
+        Some(self.at_lead(&correction.left_absolute, (lead, n)))
     }
 
     /// A number of the correction, leads × metrics, at a lead: between those that it has outputs for.
-    fn at_lead(&self, correction: &Correction, values: &[f32], (lead, n): (usize, usize)) -> f32 {
-        let leads: Vec<usize> = correction.leads.iter().map(|&lead| self.leads[lead]).collect();
-        let (a, b, toward) = between(&leads, self.leads[lead]);
+    fn at_lead(&self, values: &[f32], (lead, n): (usize, usize)) -> f32 {
+        let (a, b, toward) = between(&self.corrected_leads(), self.leads[lead]);
         let at = |lead: usize| values[lead * self.columns.len() + n];
         (1.0 - toward) * at(a) + toward * at(b)
     }
-}
-
-/// Of two expectations of one value that was forecast by a closed loop and directly, at the native step of both: the one
-/// with the smaller held-out error, the direct one in a draw.
-#[must_use]
-pub fn better(closed: Expectation, direct: Expectation) -> Expectation {
-    let alone = direct.mean.is_nan();
-    if alone || closed.scale < CLOSED_WORTH * direct.scale { closed } else { direct }
 }
 
 /// What is expected of a metric, on the common scale.
 pub(super) struct Standard {
     pub mean: f32,
     pub scale: f32,
-    /// Quantiles 0.1, 0.5 and 0.9 of the error, in scales.
-    pub quantiles: [f32; 3],
+    /// Root mean square of held-out errors of the chosen way, less what the average gained on it lately.
+    pub held_out: f32,
+    /// Independent recent errors that all this rests on.
+    pub independent: f32,
+    /// Quantiles of the error.
+    pub quantiles: [f32; 7],
+}
+
+/// What is written over from way to way.
+#[derive(Default)]
+struct Room {
+    /// Whether the chosen way is one of its own.
+    chosen: bool,
+    ways: Vec<f32>,
+    others: Vec<f32>,
+    features: Vec<f32>,
 }
 
 /// Where a forecast is made from.
 pub(super) struct Origin<'a> {
     pub source: &'a Source,
     pub row: usize,
-    add: &'a [f32],
-    others: &'a [f32],
-    /// Per lead and metric, looked up once.
-    fallbacks: Vec<OnceCell<Option<usize>>>,
+    /// What the LSTM adds at this row and at those before, the latest first.
+    added: &'a VecDeque<Vec<f32>>,
+    /// Leads that it has outputs for, in rows.
+    corrected: &'a [usize],
+    /// Per lead and metric, looked back on once.
+    recent: Vec<OnceCell<Recent>>,
+}
+
+impl Origin<'_> {
+    /// The LSTM's correction of metric `n` of `width`, `k` rows ahead, between the leads that it has outputs for.
+    fn correct(&self, add: &[f32], width: usize, (n, k): (usize, usize)) -> f32 {
+        let (a, b, toward) = between(self.corrected, k);
+        let at = |lead: usize| add.get(lead * width + n).copied().unwrap_or(0.0);
+        (1.0 - toward) * at(a) + toward * at(b)
+    }
 }
 
 /// The leads around `k`, and how far from the first to the second it lies, by the logarithm.

@@ -12,9 +12,9 @@ use super::{Ahead, AheadConfig, Member, choose, season};
 use crate::feature::Duty;
 
 /// A lead needs this many times as many rows to learn from.
-const PER_LEAD: usize = 4;
+const PER_LEAD: usize = 3;
 /// The latest part of the rows of an instance, held out to choose.
-const HELD_OUT: f64 = 0.2;
+pub(super) const HELD_OUT: f64 = 0.2;
 /// From this many members on, some of them are held out instead of the latest rows of each.
 const MANY: usize = 10;
 /// Fewest rows to fit to.
@@ -142,7 +142,8 @@ impl Ahead {
         }
         let Job { leads, seasons, inputs, .. } = job;
         let (step_us, native) = scale;
-        Some(Self { step_us, native, columns, leads, seasons, inputs, heads, correction })
+        let rows = sources.iter().map(|source| source.grid.rows()).sum();
+        Some(Self { step_us, native, columns, leads, seasons, inputs, rows, heads, correction })
     }
 }
 
@@ -166,7 +167,7 @@ fn refit(sources: &[Source], job: &Job, h: usize, heads: &mut [Head]) {
         fit_joint(sources, job, (h, &all), &mut again);
     }
     for (head, mut again) in heads.iter_mut().zip(again) {
-        (again.way, again.scale, again.quantiles) = (head.way, head.scale, head.quantiles);
+        (again.way, again.scale) = (head.way, head.scale);
         again.errors = std::mem::take(&mut head.errors);
         if again.way != Way::Joint {
             again.joint = Vec::new();

@@ -16,8 +16,6 @@ const ROWS: usize = 6000;
 const WORK: usize = 2_000_000_000;
 /// Weight of the ridge on others, relative to that on a metric's own past.
 const OTHERS_RIDGE: f64 = 3.0;
-/// The 0.9 quantile of the standard normal distribution.
-const TENTH: f32 = 1.281_551_6;
 /// Errors beyond this many units of scale count as this many.
 pub(super) const WILD: f32 = 8.0;
 
@@ -47,9 +45,6 @@ pub(super) struct Head {
     /// What every way came to on held-out data, in the order of [`super::tried`]: simple ones, own, joint.
     #[serde(default)]
     pub errors: Vec<Errors>,
-    /// Quantiles 0.1, 0.5 and 0.9 of the held-out error of the way that was chosen, in scales.
-    #[serde(default = "normal")]
-    pub quantiles: [f32; 3],
 }
 
 /// Held-out errors of one way, on the common scale.
@@ -59,11 +54,6 @@ pub(super) struct Errors {
     pub mae: f32,
     /// Root mean square error.
     pub rms: f32,
-}
-
-/// The quantiles of a normal error.
-pub(super) fn normal() -> [f32; 3] {
-    [-TENTH, 0.0, TENTH]
 }
 
 /// Rows to learn from or to choose on: (source, row) pairs.
@@ -125,15 +115,7 @@ fn own(sources: &[Source], job: &Job, (h, n): (usize, usize), origins: &Origins)
     // Errors of neighbouring origins overlap: far ahead, a row is worth less.
     solve_ridge(&mut g, width, job.ridge * (h as f64).sqrt(), &mut c);
     let own = c.into_iter().map(|w| w as f32).collect();
-    Head {
-        way: Way::Own,
-        anchor,
-        own,
-        joint: Vec::new(),
-        scale: 1.0,
-        errors: Vec::new(),
-        quantiles: normal(),
-    }
+    Head { way: Way::Own, anchor, own, joint: Vec::new(), scale: 1.0, errors: Vec::new() }
 }
 
 /// The simplest expectation with the least error.

@@ -2,8 +2,8 @@
 //!
 //! [`Ahead`] expects every metric at leads from one row to several hundred, each lead by a regression of its own on
 //! recent values, slow averages and the same time of earlier periods, corrected by an LSTM. For every metric and lead
-//! the way that was best on held-out data is used, be it the last value or the season alone; [`Ahead::choices`] says
-//! which. Scales are held-out errors at each lead, not assumed to grow by any law.
+//! the way that was best on held-out data ([`Ahead::choices`] says which) is averaged with the simplest ones, weighted by
+//! skill, held out and lately. Bands come from what that average would have missed lately, not from any law.
 
 mod band;
 mod choose;
@@ -13,6 +13,7 @@ mod fit;
 mod grid;
 mod heads;
 mod network;
+mod recent;
 mod season;
 mod trace;
 mod tried;
@@ -23,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use crate::feature::Recipe;
 pub use band::Band;
 use expect::CLOSED_WORTH;
-pub use expect::better;
 use heads::{Head, Way};
 use network::Correction;
 use trace::LEVELS;
@@ -88,9 +88,16 @@ pub struct Ahead {
     seasons: Vec<usize>,
     /// Metrics whose past explains others, as positions in `columns`.
     inputs: Vec<u32>,
+    /// Rows that were learned from; an older file does not tell.
+    #[serde(default = "many")]
+    rows: usize,
     /// Per lead, one per column.
     heads: Vec<Vec<Head>>,
     correction: Option<Correction>,
+}
+
+fn many() -> usize {
+    AheadConfig::default().max_rows
 }
 
 /// How a metric is expected at a lead, as chosen on held-out data.
@@ -160,7 +167,8 @@ impl Ahead {
     /// How far back a window must reach for a forecast to know what was learned, in seconds.
     #[must_use]
     pub fn memory_s(&self) -> f64 {
-        (3 * self.seasons.last().copied().unwrap_or(0)).max(512) as f64 * self.step_s()
+        let looked_back = (2 * self.farthest()).clamp(512, 2048);
+        (3 * self.seasons.last().copied().unwrap_or(0)).max(looked_back) as f64 * self.step_s()
     }
 
     /// How every metric is expected at every lead.

@@ -1,5 +1,6 @@
 //! The learner as its users meet it: simulated instances, learned and judged.
 
+mod bands;
 mod behaviour;
 mod codec;
 mod command;

@@ -59,8 +59,8 @@ const RISKS: &str = r#"{"risks": [{"mode": "memory_exhaustion", "metric": "memor
 
 const FORECASTS: &str = r#"{"instance": "web-1", "horizon_s": 3600, "by": [{"schema": "72dc9a75954df0d5", "model_version": 7,
     "message": "by the forecaster"}], "metrics": [{"metric": "system.memory.unreclaimable", "unit": "By",
-    "at_us": [1795862948000000, 1795864748000000], "p10": [1020675511, 1015000000], "p50": [1096149271, 1101000000],
-    "p90": [1171623031, 1193000000]}]}"#;
+    "at_us": [1795862948000000, 1795864748000000], "p05": [999000000, 990000000], "p10": [1020675511, 1015000000], "p50": [1096149271, 1101000000],
+    "p90": [1171623031, 1193000000], "p95": [1193000000, 1219000000], "independent": [118.2, 6.4]}]}"#;
 
 const DIAGNOSIS: &str = r#"{"instance": "web-1/app", "at_us": 1795861148003860, "considered": ["web-1", "web-1/app"],
     "causes": [{"class": "leak", "place": "web-1/app", "probability": 0.88, "evidence": [

@@ -76,7 +76,7 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
     ("Drift", "How far an instance is from where its models saw it, by schema.", "drift: array"),
     (
         "Forecasts",
-        "Paths of metrics ahead of now, with bands.",
+        "Paths of metrics ahead of now: p50 within 80 % (p10 to p90) and 90 % (p05 to p95), and how many independent errors of late that rests on.",
         "instance: string, horizon_s: number, by: array, metrics: array",
     ),
     ("Evidence", "What speaks for a cause.", "metric: string, statement: string"),

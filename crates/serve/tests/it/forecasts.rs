@@ -16,7 +16,8 @@ fn forecasts_have_bands_and_say_by_which_way() {
     let column = |key: &str| -> Vec<f64> {
         used[key].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
     };
-    let [p10, p50, p90] = ["p10", "p50", "p90"].map(column);
+    let [p05, p10, p50, p90, p95] = ["p05", "p10", "p50", "p90", "p95"].map(column);
+    assert!((0..30).all(|n| p05[n] <= p10[n] && p90[n] <= p95[n]), "{used}");
     assert_eq!((p10.len(), column("at_us").len()), (30, 30));
     assert!((0..30).all(|n| p10[n] <= p50[n] && p50[n] <= p90[n] && p10[n] < p90[n]), "{used}");
     let first = &used["choices"][0];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use foretwin_core::{DAY_US, Expectation, Storage, Timestamp};
-use foretwin_learn::{Ahead, AheadConfig, Choice, Config, Job, Member, Model, Outcome, better, fit};
+use foretwin_learn::{Ahead, AheadConfig, Band, Choice, Config, Job, Member, Model, Outcome, fit};
 
 use super::bands::{Worth, line, spread};
 use super::ets::Ets;
@@ -15,6 +15,8 @@ use crate::commands::evaluate::cpu_s;
 
 /// Forecasts per series and horizon, at most.
 const ORIGINS: usize = 100;
+/// Which of a band's quantiles is the median, by which absolute errors are judged.
+const MIDDLE: usize = 3;
 /// Members of a cohort that its weights are learned from, at most.
 const MEMBERS: usize = 400;
 /// An error is measured by at least this part of the deviation, so that nearly constant series do not rule the mean.
@@ -69,7 +71,7 @@ fn model(window: &foretwin_core::Window, lstm: bool, seed: u64) -> Option<Model>
 }
 
 /// The forecasts of one method at every origin: origins × horizons × metrics.
-type Forecasts = Vec<Vec<Vec<Expectation>>>;
+type Forecasts = Vec<Vec<Vec<Band>>>;
 
 /// Errors of every method on one series; nothing where it is too short.
 pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) -> Option<Measured> {
@@ -84,16 +86,17 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     let plan = Plan::new(series, own.as_ref())?;
     let mut methods: Vec<(&'static str, Forecasts)> = Vec::new();
     let ahead = |ahead: &Ahead| plan.ahead(series, ahead, &linear_model);
-    let best = cohort.and_then(|cohort| cohort.shared[0].as_ref()).or(own.as_ref())?;
-    let (direct, closed) = (ahead(best), plan.closed(series, &recurrent_model));
-    let chosen = plan.choose(&closed, &direct);
+    let own = own?;
+    let (direct, closed) = (ahead(&own), plan.closed(series, &recurrent_model));
+    let chosen = plan.beside((&closed, recurrent_model.measured_steps()), &direct);
     methods.push(("foretwin", chosen));
     methods.push(("direct", direct));
-    if let Some(plain) = cohort.and_then(|cohort| cohort.shared[1].as_ref()).or(plain.as_ref()) {
+    if let Some(plain) = &plain {
         methods.push(("direct_linear", ahead(plain)));
     }
-    if let (Some(own), true) = (&own, cohort.is_some()) {
-        methods.push(("own_weights", ahead(own)));
+    let shared = cohort.map_or(&[None, None], |cohort| &cohort.shared);
+    for (name, shared) in ["cohort", "cohort_linear"].iter().zip(shared) {
+        methods.extend(shared.as_ref().map(|shared| (*name, ahead(shared))));
     }
     methods.push(("closed_loop", closed));
     methods.push(("var", plan.closed(series, &linear_model)));
@@ -101,7 +104,7 @@ pub fn measure(series: &Series, cohort: Option<&Cohort>, args: &ForecastArgs) ->
     methods.push(("ets", plan.banded(series, Plan::ets)));
     methods.push(("predict_linear", plan.banded(series, Plan::straight)));
     let errors = methods.iter().map(|(name, forecasts)| (*name, plan.errors(series, forecasts))).collect();
-    let choices: Vec<Choice> = best.choices_beside(&recurrent_model);
+    let choices: Vec<Choice> = own.choices_beside(&recurrent_model);
     Some(Measured { name: series.name.clone(), errors, choices, train_cpu_s })
 }
 
@@ -156,18 +159,18 @@ impl Plan {
 
     fn ahead(&self, series: &Series, ahead: &Ahead, model: &Model) -> Forecasts {
         let moments: Vec<Timestamp> = self.origins.iter().map(|&row| series.window.times[row]).collect();
-        ahead.forecast_from(model.recipe(), &series.window, (&moments, &self.horizons))
+        ahead.bands_from(model.recipe(), &series.window, (&moments, &self.horizons))
     }
 
-    /// Per metric and horizon the one that was better on held-out data.
-    fn choose(&self, closed: &Forecasts, direct: &Forecasts) -> Forecasts {
-        let metrics = |(closed, direct): (&Vec<Expectation>, &Vec<Expectation>)| {
-            closed.iter().zip(direct).map(|(&closed, &direct)| better(closed, direct)).collect()
-        };
-        let horizons = |(closed, direct): (&Vec<Vec<Expectation>>, &Vec<Vec<Expectation>>)| {
-            closed.iter().zip(direct).map(metrics).collect()
-        };
-        closed.iter().zip(direct).map(horizons).collect()
+    /// Direct forecasts, with the closed loop beside them as far as its errors were measured: as they are served.
+    fn beside(&self, (closed, measured): (&Forecasts, usize), direct: &Forecasts) -> Forecasts {
+        let mut all = direct.clone();
+        for (all, closed) in all.iter_mut().zip(closed) {
+            let near = all.iter_mut().zip(closed).zip(&self.horizons).filter(|(_, h)| **h <= measured);
+            let pairs = near.flat_map(|((direct, closed), _)| direct.iter_mut().zip(closed));
+            pairs.for_each(|(direct, closed)| *direct = direct.beside(closed.expected));
+        }
+        all
     }
 
     /// The forecasts of a method that says nothing of its errors, with bands from those it made while learning.
@@ -180,8 +183,12 @@ impl Plan {
         for (n, &h) in self.horizons.iter().enumerate() {
             for (metric, values) in self.values.iter().enumerate() {
                 let tries = earlier.origins.iter().zip(&tried);
-                let scale = spread(tries.map(|(&row, forecast)| values[row + h] - forecast[n][metric].mean));
-                forecasts.iter_mut().for_each(|forecast| forecast[n][metric].scale = scale);
+                let scale =
+                    spread(tries.map(|(&row, forecast)| values[row + h] - forecast[n][metric].expected.mean));
+                forecasts.iter_mut().for_each(|forecast| {
+                    let mean = forecast[n][metric].expected.mean;
+                    forecast[n][metric] = Band::normal(Expectation { mean, scale });
+                });
             }
         }
         forecasts
@@ -207,7 +214,7 @@ impl Plan {
             model.step(&mut state, series.window.times[row], &frame, &mut out);
             if wanted.next_if(|&&origin| origin == row).is_some() {
                 let all = model.forecast(&state, farthest);
-                let at = |&h: &usize| all[h - 1].clone();
+                let at = |&h: &usize| all[h - 1].iter().copied().map(Band::normal).collect();
                 forecasts.push(self.horizons.iter().map(at).collect());
             }
         }
@@ -254,16 +261,16 @@ impl Plan {
                 if row + h >= series.window.len() {
                     continue;
                 }
-                for (metric, expected) in forecast[n].iter().enumerate() {
+                for (metric, band) in forecast[n].iter().enumerate() {
                     // A metric that did not move while learning is expected by no model: it is its last value.
                     let last = last_known(&self.values[metric], row);
-                    let expected = if expected.mean.is_finite() { *expected } else { sure(last) };
+                    let band = if band.expected.mean.is_finite() { *band } else { sure(last) };
                     let (truth, size) = (self.values[metric][row + h], self.scales[metric]);
-                    worth.take(expected, truth, size);
-                    let error = (truth - expected.mean) / size;
-                    if error.is_finite() {
-                        absolute += error.abs();
-                        squares += error * error;
+                    worth.take(&band, truth, size);
+                    let off = (truth - band.expected.mean) / size;
+                    if off.is_finite() {
+                        absolute += (truth - band.quantiles[MIDDLE]).abs() / size;
+                        squares += off * off;
                         count += 1.0;
                     }
                 }
@@ -282,8 +289,10 @@ impl Plan {
 }
 
 /// A reference says nothing of its errors.
-fn sure(mean: f64) -> Expectation {
-    Expectation { mean, scale: f64::NAN }
+fn sure(mean: f64) -> Band {
+    let mut band = Band::normal(Expectation { mean, scale: f64::NAN });
+    band.quantiles[MIDDLE] = mean;
+    band
 }
 
 fn last_known(values: &[f64], row: usize) -> f64 {
