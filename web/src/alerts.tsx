@@ -70,12 +70,12 @@ function AlertItem(props: { alert: Alert; open: boolean; onDone: () => void }) {
         <span class="tag" data-level={alert().state === 'firing' ? 'hot' : 'none'}>{alert().state}</span>
         <span class="tag" data-level={SEVERITY[alert().severity]}>{alert().severity}</span>
         <Show when={alert().team}>{(team) => <span class="tag">{team()}</span>}</Show></h3>
-      <p><b data-level={riskLevel(alert().probability)}>{percent(alert().probability)}</b>{alert().horizon_s ? ` within ${span(alert().horizon_s)}` : ' now'}
+      <p><b data-level={riskLevel(alert().probability)}>{alert().resolved_us ? 'up to ' : ''}{percent(alert().probability)}</b>{alert().horizon_s ? ` within ${span(alert().horizon_s)}` : ' now'}
         {when(alert()) ? ` · ${when(alert())}` : ''} · <span class="dim">confidence {percent(alert().confidence)}, opened {clock(alert().opened_us)}{alert().resolved_us
           ? `, resolved ${clock(alert().resolved_us!)}` : ''}</span></p>
       <p class="small"><Show when={alert().reason}><span class="dim">{sentence(alert().reason)}. </span></Show>{outcomeWords(alert())}</p>
       <p><For each={alert().members.slice(0, props.open ? 200 : 4)}>{(member) => <span class="member"><InstanceLink id={member.instance} tab="causes" />{' '}
-        <small>{words(member.mode ?? member.kind)} {percent(member.probability)}{member.ended_us ? ', over' : ''}</small></span>}</For>
+        <small>{words(member.mode ?? member.kind)} {member.ended_us ? `up to ${percent(member.peak)}, over` : percent(member.probability)}</small></span>}</For>
         <Show when={!props.open && alert().count > 4}><a href={toView('alerts', alert().id)}>and {alert().count - 4} more</a></Show></p>
       <Show when={alert().cause}>{(cause) => <p>Cause: <b>{sentence(cause().class)}</b> in <InstanceLink id={cause().place} /> ({percent(cause().probability)})
         <Show when={cause().evidence[0]}>{(first) => <span class="dim">: {first().statement}</span>}</Show></p>}</Show>

@@ -86,7 +86,7 @@ fn a_leak_is_one_alert_from_its_opening_to_its_outcome() {
     let [alert] = course.open()[..] else { panic!("{:?}", course.open()) };
     assert_eq!((alert.kind, alert.state, alert.count), (AlertKind::Failure(MODE), AlertState::Firing, 1));
     assert_eq!((alert.opened, alert.probability, alert.shown), (at(20.0), 0.8, true));
-    assert!(alert.title.starts_with("h/a: memory exhaustion within 1 h 0 min: 80 %"), "{}", alert.title);
+    assert!(alert.title.starts_with("h/a: memory exhaustion within 1 h: 80 %"), "{}", alert.title);
     course.policy.fail(&failure("h/a", 50.0, FailureMode::MemoryExhaustion));
     course.settle();
     let Some(Change::Resolved(alert)) = course.told.last() else { panic!("{:?}", course.told) };
@@ -105,6 +105,7 @@ fn what_does_not_come_is_known_once_the_horizon_is_over() {
     course.ticks(10, &[("h/a", 0.0)]);
     let Some(Change::Resolved(alert)) = course.told.last() else { panic!("{:?}", course.told) };
     assert_eq!((alert.outcome, alert.probability), (None, 0.8));
+    assert_eq!(alert.title, "h/a: memory exhaustion within 1 h: up to 80 %", "not the last, which was 0");
     course.ticks(370, &[("h/a", 0.0)]);
     let Some(Change::Updated(alert)) = course.told.last() else { panic!("{:?}", course.told) };
     assert_eq!(alert.outcome, Some(AlertOutcome::Nothing));
