@@ -15,7 +15,7 @@ import { VerdictLine } from './twin';
 import type { Subject } from './instance';
 import { getAlerts } from './alerts';
 import type { Contribution, Forecasts, Line, ScoreEvent, Series, Twin, Window } from './types';
-import { clock, expectation, percent, quantity, ruler, score, sentence, words } from './words';
+import { clock, count, expectation, percent, quantity, ruler, score, sentence, words } from './words';
 
 export const SCORE = 'foretwin.anomaly.score';
 export const FAILURE = 'foretwin.failure.probability{horizon=1h}';
@@ -150,6 +150,12 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   const picked = () => route().params.getAll('metric');
   createEffect(() => { if (!usual().length && subject.metrics.length) setUsual(defaults(subject)); });
   const chosen = createMemo(() => (picked().length ? picked() : usual()), [], { equals: (a, b) => a.join('\n') === b.join('\n') });
+  // What this machine does not tell, a file of the kernel that is not there for instance, is no chart to begin with.
+  createEffect(on(rest, (window) => {
+    const seen = (key: string) => window?.series.find(({ metric }) => metric === key)?.observed.filter((value) => value != null).length ?? 0;
+    if (picked().length || !usual().some((key) => seen(key) >= 5) || usual().every(seen)) return;
+    setUsual(usual().filter(seen));
+  }));
   const choose = (key: string, on: boolean) =>
     setParams({ metric: [...chosen().filter((other) => other !== key), ...(on ? [key] : [])] });
   const show = (key: string) => {
@@ -265,7 +271,7 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
         from={frame.from} to={frame.to} height={100} marks={shown()} note="No prediction in this range." onZoom={zoom} />
     </div>
     <Show when={shown().length}>
-      <details class="events"><summary>{shown().length} events in this range, marked in the strips</summary>
+      <details class="events"><summary>{count(shown().length, 'event')} in this range, marked in the strips</summary>
         <ul><For each={shown().toReversed()}>{(mark) => <li data-level={mark.level}><time>{clock(mark.at)}</time> {sentence(mark.text)}</li>}</For></ul>
       </details>
     </Show>

@@ -22,6 +22,7 @@ use crate::messages::Messages;
 use crate::pipeline::Pipeline;
 use crate::receive::Gateway;
 use crate::registry::Registry;
+use crate::reporter;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
 use crate::trainer::{Budget, Due};
@@ -90,6 +91,7 @@ impl Node {
         start_keeper(&mut threads, handle.clone(), log.clone())?;
         messages.connect(&handle);
         alerts::start(&mut threads, handle.clone())?;
+        reporter::start(&mut threads, handle.clone())?;
         if collects {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
@@ -112,6 +114,7 @@ impl Node {
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
         self.threads.join("twin");
+        self.threads.join("reporter");
         // It records failures in the log.
         self.threads.join("sentinel");
         // Alerts come from there: what it said last is told.

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn commands_differ_by_their_arguments() {
         assert!(command_digest(std::process::id()).is_some() && command_digest(u32::MAX - 1).is_none());
-        assert_ne!(digest(b"conmon\0-c\01"), digest(b"conmon\0-c\02"));
+        assert_ne!(digest(b"conmon\0-c\0web"), digest(b"conmon\0-c\0db"));
         assert_eq!(digest(b""), None);
     }
 }

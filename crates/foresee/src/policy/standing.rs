@@ -13,6 +13,8 @@ use crate::words;
 
 /// A probability that moves by less than this is no news.
 const NEWS: f64 = 0.1;
+/// An alert that waits for its calm to last tells what it was about, once less than this share of that is said.
+const RECEDED: f64 = 0.6;
 /// Least seconds between two updates that only tell of a moved probability.
 const NEWS_S: f64 = 30.0;
 
@@ -208,12 +210,16 @@ fn said(member: &AlertMember) -> (f64, f64) {
 fn statement(member: &AlertMember) -> String {
     let over = member.ended.is_some();
     let (probability, horizon_s) = said(member);
-    let up_to = if over { "up to " } else { "" };
-    let chance = format!("{up_to}{}", words::percent(probability));
+    let receded = probability < RECEDED * member.peak;
+    let chance = match words::percent(probability) {
+        most if over => format!("up to {most}"),
+        now if receded => format!("now {now}, up to {} before", words::percent(member.peak)),
+        now => now,
+    };
     match member.kind {
         AlertKind::Failure(mode) => {
             let horizon = words::duration(horizon_s);
-            let when = member.time_to_failure.p50.filter(|_| !over).map(words::duration);
+            let when = member.time_to_failure.p50.filter(|_| !over && !receded).map(words::duration);
             let when = when.map_or(String::new(), |when| format!(", probably in {when}"));
             format!("{} within {horizon}: {chance}{when}", mode.as_str().replace('_', " "))
         }

@@ -102,7 +102,10 @@ fn a_leak_is_one_alert_from_its_opening_to_its_outcome() {
 fn what_does_not_come_is_known_once_the_horizon_is_over() {
     let mut course = Course::new(Config::default());
     course.ticks(3, &[("h/a", 0.8)]);
-    course.ticks(10, &[("h/a", 0.0)]);
+    course.ticks(3, &[("h/a", 0.0)]);
+    let calm = course.open()[0].title.clone();
+    assert_eq!(calm, "h/a: memory exhaustion within 1 h: now 0 %, up to 80 % before");
+    course.ticks(7, &[("h/a", 0.0)]);
     let Some(Change::Resolved(alert)) = course.told.last() else { panic!("{:?}", course.told) };
     assert_eq!((alert.outcome, alert.probability), (None, 0.8));
     assert_eq!(alert.title, "h/a: memory exhaustion within 1 h: up to 80 %", "not the last, which was 0");
