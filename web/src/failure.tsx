@@ -93,7 +93,8 @@ function RiskCard(props: { risk: Risk; unit: string; brief?: boolean }) {
 }
 
 function quietLine(all: Risk[]): string {
-  const quiet = [...new Set(all.filter((risk) => chance(risk) < SERIOUS).map(({ mode }) => words(mode)))].join(', ');
+  const loud = new Set(serious(all).map(({ mode }) => mode));
+  const quiet = [...new Set(all.filter(({ mode }) => !loud.has(mode)).map(({ mode }) => words(mode)))].join(', ');
   if (quiet) return `Watched, with no sign of danger: ${quiet}.`;
   return all.length ? '' : 'Nothing of this instance runs against a known limit.';
 }

@@ -91,6 +91,18 @@ impl Replay {
         })
     }
 
+    /// Makes all of it durable in the directory that it was begun in: a node over that directory shows it, and goes on from
+    /// there. What is older than its store keeps (`store.retention_days`) would go at its first look.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn keep(&self, dir: &Path) -> Result<(), Error> {
+        self.pipeline.store.flush(crate::handle::wall_clock())?;
+        self.pipeline.checkpoints.open(Arc::new(OsDisk), dir.join("states"))?;
+        self.pipeline.checkpoint();
+        Ok(())
+    }
+
     /// Forecasts at the end of the recording, by forecasters that are learned now where a live node would have learned
     /// them by then.
     ///

@@ -465,6 +465,7 @@ mod tests {
     fn what_still_comes_in_four_of_ten_futures_is_not_cured() {
         let expected = |probability: f64| Expected {
             probability,
+            within: Vec::new(),
             time_to_failure: Quantiles::default(),
             never: 1.0 - probability,
         };

@@ -200,6 +200,9 @@ pub struct ReplayArgs {
     /// Write time and score of each row to this CSV file
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Keep it in this new directory, as if its last row were of now; `foretwin server --data-dir DIR` then shows it
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,

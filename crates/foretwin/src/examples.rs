@@ -116,6 +116,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("foretwin replay recorded.parquet", ""),
             ("foretwin replay range.json --out scores.csv", "a Prometheus range query"),
+            (
+                "foretwin replay incident.csv --keep incident",
+                "look at it: foretwin server --data-dir incident",
+            ),
         ],
     ),
     ("evaluate", &[("foretwin evaluate detection --data DATA/smd --out scores", "see docs/measurements.md")]),

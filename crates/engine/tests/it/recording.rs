@@ -1,9 +1,9 @@
 //! Recorded telemetry through the whole pipeline, on a virtual clock.
 
 use foretwin_core::Phase;
-use foretwin_engine::{Config, Replay, Replayed};
+use foretwin_engine::{Config, Replay, Replayed, WindowQuery};
 
-use super::world::recording;
+use super::world::{quiet, recording};
 
 fn replay(values: impl IntoIterator<Item = f64>) -> (Vec<Replayed>, foretwin_core::Prediction) {
     let dir = tempfile::tempdir().unwrap();
@@ -71,4 +71,37 @@ fn a_leak_is_foreseen_and_a_level_is_not() {
     let (rows, prediction) = replay((0..1200).map(breathing));
     assert!(prediction.failure_probability < 0.1, "{prediction:?}");
     assert!(rows.iter().all(|row| row.failure_probability < 0.5));
+}
+
+#[test]
+fn what_is_kept_is_shown_by_a_node_over_the_same_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = recording("incident", (0..300).map(breathing));
+    let now_us =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
+    let shift_us = now_us - window.times.last().unwrap().0;
+    window.times.iter_mut().for_each(|at| *at = *at + shift_us);
+    let replay = Replay::new(&Config::default(), dir.path()).unwrap();
+    let mut judged = 0;
+    replay.run(&window, &mut |_, row| judged += usize::from(row.judgement.is_some())).unwrap();
+    replay.keep(dir.path()).unwrap();
+    drop(replay);
+    let node = quiet(dir.path());
+    let handle = node.handle();
+    let shown = handle.instance(&window.instance).unwrap();
+    assert!(shown.learning.model_version >= 1, "{:?}", shown.learning);
+    let query = WindowQuery {
+        instance: window.instance.clone(),
+        metrics: vec!["foretwin.anomaly.score".into(), "used".into()],
+        from: window.times[0],
+        to: window.times[window.times.len() - 1],
+        points: 1000,
+    };
+    let view = handle.window(&query).unwrap();
+    let count = |key: &str| {
+        let series = view.series.iter().find(|one| one.metric == key);
+        series.map_or(0, |one| one.observed.iter().filter(|value| value.is_finite()).count())
+    };
+    assert_eq!((count("foretwin.anomaly.score"), count("used")), (judged, 300));
+    node.stop().unwrap();
 }

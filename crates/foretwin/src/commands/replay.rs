@@ -1,11 +1,12 @@
 //! `foretwin replay FILE`: recorded telemetry through the whole pipeline, faster than real time, as if live.
 
 use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use foretwin_core::Timestamp;
+use foretwin_core::{Timestamp, Window};
 use foretwin_engine::{Replay, Replayed};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -71,10 +72,10 @@ impl Findings {
 pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let table = table::read(&args.file)?;
     let name = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("recording");
-    let recording = table.window(name);
+    let mut recording = table.window(name);
     let config = Settings::default().engine()?;
-    // Nobody needs the replayed copy afterwards, however it ends.
-    let dir = tempfile::Builder::new().prefix("foretwin-replay-").tempdir().context("making a directory")?;
+    let shift_us = args.keep.is_some().then(|| to_now(&mut recording)).unwrap_or_default();
+    let place = Place::new(args.keep.as_deref())?;
     let mut out =
         args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
     if let Some(out) = &mut out {
@@ -84,9 +85,10 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let progress = bar(recording.len() as u64, name);
     let mut findings = Findings::default();
     let mut written = Ok(());
-    let replay = Replay::new(&config, dir.path())?;
-    replay.run(&recording, &mut |row, replayed| {
+    let replay = Replay::new(&config, place.path())?;
+    replay.run(&recording, &mut |row, mut replayed| {
         progress.set_position(row as u64 + 1);
+        replayed.at = replayed.at - shift_us;
         findings.take(&replayed);
         if let (Some(out), Ok(())) = (&mut out, &written) {
             let score = replayed.judgement.as_ref().map_or(f64::NAN, |judged| judged.score.0);
@@ -96,6 +98,9 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     progress.finish_and_clear();
     written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
     let prediction = replay.predict(&recording, 3600.0)?;
+    if args.keep.is_some() {
+        replay.keep(place.path())?;
+    }
     drop(replay);
     let seconds = started.elapsed().as_secs_f64();
     let summary = json!({
@@ -108,7 +113,54 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     } else {
         print(&findings, recording.len(), seconds);
     }
+    if let Some(dir) = &args.keep {
+        eprintln!(
+            "kept: foretwin server --data-dir {} shows it, as if its last row were of now",
+            dir.display()
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the replayed copy lies.
+enum Place {
+    /// Nobody needs it afterwards, however it ends.
+    Passing(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Place {
+    fn new(keep: Option<&Path>) -> Result<Self> {
+        let Some(dir) = keep else {
+            let passing = tempfile::Builder::new().prefix("foretwin-replay-").tempdir();
+            return Ok(Self::Passing(passing.context("making a directory")?));
+        };
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        let used =
+            std::fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))?.next().is_some();
+        anyhow::ensure!(
+            !used,
+            "--keep: {} is not empty; name a directory that is, or a new one",
+            dir.display()
+        );
+        Ok(Self::Kept(dir.into()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Passing(dir) => dir.path(),
+            Self::Kept(dir) => dir,
+        }
+    }
+}
+
+/// Moves a recording so that its last row is of now, for a node lets go of what is old; says by how much, in µs.
+fn to_now(recording: &mut Window) -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    let shift_us = recording.times.last().map_or(0, |last| now_us.saturating_sub(last.0));
+    recording.times.iter_mut().for_each(|at| *at = Timestamp(at.0.saturating_add(shift_us)));
+    shift_us
 }
 
 fn described(episode: &Episode) -> Value {
