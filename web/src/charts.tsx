@@ -50,7 +50,9 @@ function defaults({ view, metrics }: Subject): string[] {
   const usual = USUAL.flatMap((pattern) => moving.find(({ key }) => pattern.test(key)) ?? []);
   const surprising = (view.judgement?.contributions ?? []).slice(0, 3).map(({ metric }) => metric);
   const known = new Set(metrics.map(({ key }) => key));
-  return [...new Set([...surprising, view.top_risk?.metric ?? '', ...usual.map(({ key }) => key)])]
+  const danger = view.top_risk?.metric ?? '';
+  const first = (view.top_risk?.probability ?? 0) >= 0.1 ? [danger] : [];
+  return [...new Set([...first, ...surprising, danger, ...usual.map(({ key }) => key)])]
     .filter((key) => known.has(key)).slice(0, 6);
 }
 
@@ -241,6 +243,12 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   const spans = createMemo(() => anomalousSpans(seriesOf(own(), SCORE)), [], { equals: (a, b) => a.join() === b.join() });
   const shown = createMemo(() => marks().filter(({ at: time }) => time >= bounds().from && time <= bounds().to).slice(-MOST_MARKS));
   const forecastOf = (key: string) => forecasts()?.metrics.find(({ metric }) => metric === key);
+  /** The contrast's verdict; that it speaks of no trouble is no news beside a cause. */
+  const telling = () => {
+    const verdict = twin.data?.verdict;
+    const silent = verdict?.class === 'no_contrast' || (verdict?.class === 'healthy' && subject.prediction?.root_causes.length);
+    return !silent && verdict;
+  };
   const badge = (key: string) => {
     const share = (subject.view.score ?? 0) > 1
       ? subject.view.judgement?.contributions.find(({ metric }) => metric === key)?.share : null;
@@ -251,7 +259,7 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
     <div class="panels">
       <RiskSummary subject={subject} />
       <Panel title="Why, and what to do" side={<a href={`#/i/${encodeURIComponent(subject.id)}?tab=causes`}>All evidence</a>}>
-        <Show when={twin.data?.verdict?.class !== 'no_contrast' && twin.data?.verdict}>{(verdict) => <VerdictLine verdict={verdict()} />}</Show>
+        <Show when={telling()}>{(verdict) => <VerdictLine verdict={verdict()} />}</Show>
         <CauseList subject={subject} onPick={show} short />
       </Panel>
       <Unusual subject={subject} onPick={show} />

@@ -63,10 +63,20 @@ impl Node {
             Store::open(disk.clone(), &config.data_dir.join("store"), config.store.clone())?;
         tracing::info!("store: {} sealed and {} hot files", recovered.sealed_files, recovered.hot_files);
         recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
-        let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
+        let registry = Registry::open(disk, &config.data_dir.join("models"))?;
+        let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        Self::around(pipeline, config, (roles, lock))
+    }
+
+    /// Starts around a pipeline, which may have seen something already, in its locked directory.
+    pub(crate) fn around(
+        pipeline: Arc<Pipeline>,
+        config: &Config,
+        (roles, lock): (Roles, DirectoryLock),
+    ) -> Result<Self, Error> {
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
         let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
-        let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
         pipeline.contrasts.recall(disk.clone(), &config.data_dir);
         reports.recall(&pipeline.past)?;

@@ -200,9 +200,9 @@ pub struct ReplayArgs {
     /// Write time and score of each row to this CSV file
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Keep it in this new directory, as if its last row were of now; `foretwin server --data-dir DIR` then shows it
+    /// Then show it on the page at this address, as if its last row were of now, until interrupted
     #[arg(long)]
-    pub keep: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -1,9 +1,9 @@
 //! Recorded telemetry through the whole pipeline, on a virtual clock.
 
 use foretwin_core::Phase;
-use foretwin_engine::{Config, Replay, Replayed, WindowQuery};
+use foretwin_engine::{AlertQuery, Config, Replay, Replayed, WindowQuery};
 
-use super::world::{quiet, recording};
+use super::world::{recording, until};
 
 fn replay(values: impl IntoIterator<Item = f64>) -> (Vec<Replayed>, foretwin_core::Prediction) {
     let dir = tempfile::tempdir().unwrap();
@@ -74,22 +74,21 @@ fn a_leak_is_foreseen_and_a_level_is_not() {
 }
 
 #[test]
-fn what_is_kept_is_shown_by_a_node_over_the_same_directory() {
+fn a_node_shows_what_was_replayed() {
     let dir = tempfile::tempdir().unwrap();
-    let mut window = recording("incident", (0..300).map(breathing));
-    let now_us =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
-    let shift_us = now_us - window.times.last().unwrap().0;
+    let mut window = recording("incident", (0..400).map(|n| 200.0 + 1.5 * n as f64 + ((n * 31) % 7) as f64));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let shift_us = now.as_micros() as i64 - window.times.last().unwrap().0;
     window.times.iter_mut().for_each(|at| *at = *at + shift_us);
-    let replay = Replay::new(&Config::default(), dir.path()).unwrap();
+    let config = Config { data_dir: dir.path().into(), ..Config::default() };
+    let replay = Replay::new(&config, dir.path()).unwrap();
     let mut judged = 0;
     replay.run(&window, &mut |_, row| judged += usize::from(row.judgement.is_some())).unwrap();
-    replay.keep(dir.path()).unwrap();
-    drop(replay);
-    let node = quiet(dir.path());
+    let node = replay.into_node(&config).unwrap();
     let handle = node.handle();
     let shown = handle.instance(&window.instance).unwrap();
-    assert!(shown.learning.model_version >= 1, "{:?}", shown.learning);
+    assert!(shown.learning.model_version >= 1 && shown.score.is_some(), "{:?}", shown.learning);
+    assert!(shown.failure_probability > 0.9, "{}", shown.failure_probability);
     let query = WindowQuery {
         instance: window.instance.clone(),
         metrics: vec!["foretwin.anomaly.score".into(), "used".into()],
@@ -102,6 +101,11 @@ fn what_is_kept_is_shown_by_a_node_over_the_same_directory() {
         let series = view.series.iter().find(|one| one.metric == key);
         series.map_or(0, |one| one.observed.iter().filter(|value| value.is_finite()).count())
     };
-    assert_eq!((count("foretwin.anomaly.score"), count("used")), (judged, 300));
+    assert_eq!((count("foretwin.anomaly.score"), count("used")), (judged, 400));
+    // What is seen is told, as of a live instance.
+    until("an alert", || {
+        let alerts = handle.alerts(&AlertQuery::default());
+        alerts.iter().any(|alert| alert.concerns(&window.instance))
+    });
     node.stop().unwrap();
 }

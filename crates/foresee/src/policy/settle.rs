@@ -183,7 +183,8 @@ impl Policy {
     }
 
     fn restate(&mut self) {
-        for standing in self.memory.standing.values_mut().filter(|one| one.alert.outcome.is_none()) {
+        let changes = |one: &&mut Standing| one.alert.outcome.is_none() || one.is_ending();
+        for standing in self.memory.standing.values_mut().filter(changes) {
             let foremost = standing.foremost().map(|member| member.instance.clone());
             standing.restate(foremost.and_then(|id| self.memory.suspects.get(&id)));
         }

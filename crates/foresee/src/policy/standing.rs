@@ -29,6 +29,9 @@ pub(super) struct Standing {
     pub(super) lost: bool,
     /// What was last told: when, the state, how many, the probability, whether an outcome, how much feedback.
     told: Option<(Timestamp, AlertState, usize, f64, bool, usize)>,
+    /// How bad, and how long until the failure, was last told.
+    #[serde(default)]
+    told_as: Option<(Severity, Option<f64>)>,
 }
 
 impl Standing {
@@ -39,7 +42,8 @@ impl Standing {
         (ties, now): (Vec<Tie>, Timestamp),
     ) -> Self {
         let alert = blank((id, suspect), kind, now);
-        let mut standing = Self { alert, ties: ties.clone(), joined: now, lost: false, told: None };
+        let mut standing =
+            Self { alert, ties: ties.clone(), joined: now, lost: false, told: None, told_as: None };
         standing.join((id, suspect), (kind, watch), (&ties, now));
         standing
     }
@@ -147,16 +151,38 @@ impl Standing {
                 Some(News::Resolved)
             }
             Some((at, before, count, probability, outcome, feedback)) => {
-                let moved = (alert.probability - probability).abs() >= NEWS && now.since(at) >= NEWS_S;
-                (moved || state != (before, count, outcome, feedback)).then_some(News::Updated)
+                let moved = (alert.probability - probability).abs() >= NEWS || self.is_nearer();
+                let moved = moved && now.since(at) >= NEWS_S;
+                (moved || self.is_worse() || state != (before, count, outcome, feedback))
+                    .then_some(News::Updated)
             }
         };
         if news.is_some() {
             let outcome = alert.outcome.is_some();
             let feedback = alert.feedback.len();
             self.told = Some((now, alert.state, alert.count, alert.probability, outcome, feedback));
+            self.told_as = Some((alert.severity, alert.time_to_failure.p50));
         }
         news
+    }
+
+    /// Whether it is over and nobody was told so yet.
+    pub(super) fn is_ending(&self) -> bool {
+        let told = self.told.is_some_and(|(_, state, ..)| state != AlertState::Resolved);
+        told && !self.alert.is_open()
+    }
+
+    /// Whether it is worse than was told, and not over.
+    fn is_worse(&self) -> bool {
+        self.alert.is_open() && self.told_as.is_some_and(|(told, _)| self.alert.severity > told)
+    }
+
+    /// Whether what is left until the failure is half of what was told, or twice; or it is less bad.
+    fn is_nearer(&self) -> bool {
+        let Some((severity, told_s)) = self.told_as.filter(|_| self.alert.is_open()) else { return false };
+        let times = told_s.zip(self.alert.time_to_failure.p50);
+        severity > self.alert.severity
+            || times.is_some_and(|(told, now)| now < told / 2.0 || now > told * 2.0)
     }
 }
 

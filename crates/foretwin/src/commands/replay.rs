@@ -1,7 +1,6 @@
 //! `foretwin replay FILE`: recorded telemetry through the whole pipeline, faster than real time, as if live.
 
 use std::io::{BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
@@ -12,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::ReplayArgs;
+use crate::commands::run::Shown;
 use crate::settings::Settings;
 use crate::table;
 
@@ -73,9 +73,14 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let table = table::read(&args.file)?;
     let name = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("recording");
     let mut recording = table.window(name);
-    let config = Settings::default().engine()?;
-    let shift_us = args.keep.is_some().then(|| to_now(&mut recording)).unwrap_or_default();
-    let place = Place::new(args.keep.as_deref())?;
+    let shift_us = args.listen.map_or(0, |_| to_now(&mut recording));
+    // Nobody needs the replayed copy afterwards, however it ends.
+    let dir = tempfile::Builder::new().prefix("foretwin-replay-").tempdir().context("making a directory")?;
+    let mut settings = Settings { data_dir: dir.path().into(), ..Settings::default() };
+    settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
+    let config = settings.engine()?;
+    // An address that cannot be had is told before the work.
+    let shown = args.listen.map(|_| Shown::at(&settings)).transpose()?;
     let mut out =
         args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
     if let Some(out) = &mut out {
@@ -85,7 +90,7 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let progress = bar(recording.len() as u64, name);
     let mut findings = Findings::default();
     let mut written = Ok(());
-    let replay = Replay::new(&config, place.path())?;
+    let replay = Replay::new(&config, dir.path())?;
     replay.run(&recording, &mut |row, mut replayed| {
         progress.set_position(row as u64 + 1);
         replayed.at = replayed.at - shift_us;
@@ -98,10 +103,6 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     progress.finish_and_clear();
     written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
     let prediction = replay.predict(&recording, 3600.0)?;
-    if args.keep.is_some() {
-        replay.keep(place.path())?;
-    }
-    drop(replay);
     let seconds = started.elapsed().as_secs_f64();
     let summary = json!({
         "file": args.file, "rows": recording.len(), "metrics": table.names.len(), "scored": findings.scored,
@@ -113,45 +114,14 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     } else {
         print(&findings, recording.len(), seconds);
     }
-    if let Some(dir) = &args.keep {
+    if let Some(shown) = shown {
         eprintln!(
-            "kept: foretwin server --data-dir {} shows it, as if its last row were of now",
-            dir.display()
+            "showing it at {}, as if its last row were of now; Ctrl-C ends it",
+            shown.address(&recording.instance)
         );
+        shown.until_stopped(replay.into_node(&config)?)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where the replayed copy lies.
-enum Place {
-    /// Nobody needs it afterwards, however it ends.
-    Passing(tempfile::TempDir),
-    Kept(PathBuf),
-}
-
-impl Place {
-    fn new(keep: Option<&Path>) -> Result<Self> {
-        let Some(dir) = keep else {
-            let passing = tempfile::Builder::new().prefix("foretwin-replay-").tempdir();
-            return Ok(Self::Passing(passing.context("making a directory")?));
-        };
-        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-        let used =
-            std::fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))?.next().is_some();
-        anyhow::ensure!(
-            !used,
-            "--keep: {} is not empty; name a directory that is, or a new one",
-            dir.display()
-        );
-        Ok(Self::Kept(dir.into()))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Passing(dir) => dir.path(),
-            Self::Kept(dir) => dir,
-        }
-    }
 }
 
 /// Moves a recording so that its last row is of now, for a node lets go of what is old; says by how much, in µs.
