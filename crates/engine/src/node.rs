@@ -179,7 +179,10 @@ fn open_log(disk: Arc<dyn Disk>, config: &Config, pipeline: &Pipeline) -> Result
     let applied: [u64; PARTITIONS] = std::array::from_fn(|p| pipeline.store.applied(Partition(p as u8)));
     let dir = config.data_dir.join("log");
     let (log, recovery) = Log::open_after(disk, &dir, config.stream.clone(), &applied)?;
-    if !recovery.is_clean() {
+    // Behind a replay there never was a log.
+    let mut replayed = false;
+    pipeline.each(|watched| replayed |= !watched.feeds.is_empty());
+    if !recovery.is_clean() && !replayed {
         tracing::warn!("log: {recovery:?}");
     }
     let (mut records, mut unreadable) = (0u64, 0u64);

@@ -127,7 +127,7 @@ mod tests {
         let text = describe(&answer, true);
         for part in [
             "version 3: with the shape of the day; reaches 24.0 h",
-            "in 60 s     1.9 MiB (976.6 KiB to -)  linear, error 0.25, last value 0.50",
+            "in 60 s     1.9 MiB (977 KiB to -)  linear, error 0.25, last value 0.50",
             "in 60 min   2.9 MiB (1.9 MiB to 19.1 MiB)  seasonal of 24.0 h, error 0.40",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
