@@ -83,7 +83,6 @@ impl Node {
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
-        let collects = roles.collect;
         let messages = Messages::start(&config.notify, identity(&config.data_dir)?.0)?;
         let handle = Handle {
             pipeline: pipeline.clone(),
@@ -93,7 +92,7 @@ impl Node {
             wishes: Arc::default(),
             alerts,
             notifier: messages.notifier(),
-            collects,
+            collects: roles.collect,
         };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
@@ -102,7 +101,7 @@ impl Node {
         messages.connect(&handle);
         alerts::start(&mut threads, handle.clone())?;
         reporter::start(&mut threads, handle.clone())?;
-        if collects {
+        if roles.collect {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
             let (ingest, pipeline) = (handle.ingest.clone(), Some(handle.pipeline.clone()));

@@ -1,6 +1,7 @@
 //! `foretwin replay FILE`: recorded telemetry through the whole pipeline, faster than real time, as if live.
 
 use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::ReplayArgs;
 use crate::commands::run::Shown;
 use crate::settings::Settings;
-use crate::table;
+use crate::table::{self, Table};
 
 /// A bar on a terminal, nothing when piped.
 pub fn bar(length: u64, label: &str) -> ProgressBar {
@@ -81,27 +82,8 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let config = settings.engine()?;
     // An address that cannot be had is told before the work.
     let shown = args.listen.map(|_| Shown::at(&settings)).transpose()?;
-    let mut out =
-        args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
-    if let Some(out) = &mut out {
-        writeln!(out, "t,score,failure_probability")?;
-    }
-    let started = Instant::now();
-    let progress = bar(recording.len() as u64, name);
-    let mut findings = Findings::default();
-    let mut written = Ok(());
-    let replay = Replay::new(&config, dir.path())?;
-    replay.run(&recording, &mut |row, mut replayed| {
-        progress.set_position(row as u64 + 1);
-        replayed.at = replayed.at - shift_us;
-        findings.take(&replayed);
-        if let (Some(out), Ok(())) = (&mut out, &written) {
-            let score = replayed.judgement.as_ref().map_or(f64::NAN, |judged| judged.score.0);
-            written = writeln!(out, "{},{score},{}", table.times[row], replayed.failure_probability);
-        }
-    })?;
-    progress.finish_and_clear();
-    written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
+    let (started, replay) = (Instant::now(), Replay::new(&config, dir.path())?);
+    let findings = findings(&replay, (&recording, &table), args.out.as_deref(), shift_us)?;
     let prediction = replay.predict(&recording, 3600.0)?;
     let seconds = started.elapsed().as_secs_f64();
     let summary = json!({
@@ -122,6 +104,34 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         shown.until_stopped(replay.into_node(&config)?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Replays a recording that was moved by so much; tells scores by its own times.
+fn findings(
+    replay: &Replay,
+    (recording, table): (&Window, &Table),
+    out: Option<&Path>,
+    shift_us: i64,
+) -> Result<Findings> {
+    let mut out = out.map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
+    if let Some(out) = &mut out {
+        writeln!(out, "t,score,failure_probability")?;
+    }
+    let progress = bar(recording.len() as u64, recording.instance.as_str());
+    let mut findings = Findings::default();
+    let mut written = Ok(());
+    replay.run(recording, &mut |row, mut replayed| {
+        progress.set_position(row as u64 + 1);
+        replayed.at = replayed.at - shift_us;
+        findings.take(&replayed);
+        if let (Some(out), Ok(())) = (&mut out, &written) {
+            let score = replayed.judgement.as_ref().map_or(f64::NAN, |judged| judged.score.0);
+            written = writeln!(out, "{},{score},{}", table.times[row], replayed.failure_probability);
+        }
+    })?;
+    progress.finish_and_clear();
+    written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
+    Ok(findings)
 }
 
 /// Moves a recording so that its last row is of now, for a node lets go of what is old; says by how much, in µs.

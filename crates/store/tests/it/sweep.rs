@@ -1,8 +1,8 @@
 //! Reading the same of many instances gives what reading each of them gives.
 
-use foretwin_core::{InstanceId, Timestamp};
+use foretwin_core::{InstanceId, Rng, Timestamp};
 use foretwin_disk::SimDisk;
-use foretwin_store::{Query, Statistic};
+use foretwin_store::{Query, Statistic, Store};
 
 use crate::world::{Log, frame, open, schemas, second, small};
 
@@ -12,24 +12,19 @@ fn neighbours() -> Vec<InstanceId> {
     named.filter(|id| id.partition().0 == 7).collect()
 }
 
-#[test]
-fn many_at_once_read_as_one_by_one() {
-    let (disk, mut log, schemas) = (SimDisk::new(1), Log::default(), schemas());
-    let (store, _) = open(&disk, &small());
-    let mut rng = foretwin_core::Rng::new(1);
-    let all = neighbours();
-    assert!(all.len() > 40, "{}", all.len());
-    // Some rounds in sealed files, some in hot ones, the last in memory.
+/// Some rounds in sealed files, some in hot ones, the last in memory.
+fn filled(store: &Store, all: &[InstanceId]) {
+    let (mut log, schemas, mut rng) = (Log::default(), schemas(), Rng::new(1));
     for round in 0..4 {
         for (n, id) in all.iter().enumerate() {
-            // One of them has none of this schema.
+            // One of them has none of the first schema.
             for schema in schemas.iter().skip(usize::from(n == 3)).take(2) {
                 let times = round * 200..round * 200 + 150 + n as i64 % 3;
                 let frames: Vec<_> = times.map(|at| (second(at), frame(schema, at, &mut rng))).collect();
                 log.frames(id, schema, &frames);
             }
         }
-        log.replay(&store);
+        log.replay(store);
         match round {
             0 => {
                 store.flush(second(160)).unwrap();
@@ -39,6 +34,14 @@ fn many_at_once_read_as_one_by_one() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn many_at_once_read_as_one_by_one() {
+    let (disk, schemas, all) = (SimDisk::new(1), schemas(), neighbours());
+    let (store, _) = open(&disk, &small());
+    assert!(all.len() > 40, "{}", all.len());
+    filled(&store, &all);
     assert!(store.stats().hot_files > 1 && store.stats().sealed_files > 0, "{:?}", store.stats());
     // In any order, with gaps, one elsewhere, and one that nobody knows.
     let mut asked: Vec<InstanceId> = all.iter().rev().step_by(2).cloned().collect();
