@@ -3,7 +3,7 @@
 import { createSignal, For, Show } from 'solid-js';
 import { ApiError, get, listen, live, post } from './api';
 import { Choice, Empty, InstanceLink, Panel } from './parts';
-import { route, setParams, toView } from './route';
+import { route, setParams, toInstance, toView } from './route';
 import type { Alert } from './types';
 import { between, clock, count, percent, riskLevel, sentence, span, words, type Level } from './words';
 
@@ -11,7 +11,7 @@ const SEVERITY: Record<string, Level> = { critical: 'hot', serious: 'hot', warni
 const STATES: [string, string][] = [['', 'All'], ['firing', 'Firing'], ['held', 'Held'], ['silenced', 'Silenced'], ['resolved', 'Resolved']];
 const ORDER = ['firing', 'held', 'silenced', 'resolved'];
 const RATINGS: [string, string, string][] = [
-  ['useful', 'Useful', 'Right, and worth being told'], ['expected', 'Expected', 'Right, but nobody needs to hear of it'], ['false', 'False', 'Wrong'],
+  ['useful', 'Useful', 'Right, and worth being told'], ['expected', 'Expected', 'Right, but nobody needs to hear of it: silences it'], ['false', 'False', 'Wrong: silences it'],
 ];
 
 /** A node without a policy has no alerts; it is asked once only. */
@@ -70,18 +70,20 @@ function AlertItem(props: { alert: Alert; open: boolean; onDone: () => void }) {
         <span class="tag" data-level={alert().state === 'firing' ? 'hot' : 'none'}>{alert().state}</span>
         <span class="tag" data-level={SEVERITY[alert().severity]}>{alert().severity}</span>
         <Show when={alert().team}>{(team) => <span class="tag">{team()}</span>}</Show></h3>
-      <p><b data-level={riskLevel(alert().probability)}>{percent(alert().probability)}</b>{alert().horizon_s ? ` within ${span(alert().horizon_s)}` : ' now'}
+      <p><b data-level={riskLevel(alert().probability)}>{alert().resolved_us ? 'up to ' : ''}{percent(alert().probability)}</b>{alert().horizon_s ? ` within ${span(alert().horizon_s)}` : alert().resolved_us ? '' : ' now'}
         {when(alert()) ? ` · ${when(alert())}` : ''} · <span class="dim">confidence {percent(alert().confidence)}, opened {clock(alert().opened_us)}{alert().resolved_us
           ? `, resolved ${clock(alert().resolved_us!)}` : ''}</span></p>
       <p class="small"><Show when={alert().reason}><span class="dim">{sentence(alert().reason)}. </span></Show>{outcomeWords(alert())}</p>
       <p><For each={alert().members.slice(0, props.open ? 200 : 4)}>{(member) => <span class="member"><InstanceLink id={member.instance} tab="causes" />{' '}
-        <small>{words(member.mode ?? member.kind)} {percent(member.probability)}{member.ended_us ? ', over' : ''}</small></span>}</For>
+        <small>{words(member.mode ?? member.kind)} {member.ended_us ? `up to ${percent(member.peak)}, over` : percent(member.probability)}</small></span>}</For>
         <Show when={!props.open && alert().count > 4}><a href={toView('alerts', alert().id)}>and {alert().count - 4} more</a></Show></p>
       <Show when={alert().cause}>{(cause) => <p>Cause: <b>{sentence(cause().class)}</b> in <InstanceLink id={cause().place} /> ({percent(cause().probability)})
         <Show when={cause().evidence[0]}>{(first) => <span class="dim">: {first().statement}</span>}</Show></p>}</Show>
       <Show when={props.open && alert().cause}>{(cause) => <ul><For each={cause().evidence.slice(1)}>{({ statement }) => <li>{statement}</li>}</For></ul>}</Show>
       <Show when={alert().action}>{(action) => <p>Do first: <b>{sentence(action().action)}</b>. {action().description}</p>}</Show>
       <FeedbackButtons alert={alert()} onDone={props.onDone} />
+      <Show when={alert().state === 'firing' && alert().members[0]}>{(first) => <p class="small dim">Work is planned there?
+        {' '}<a href={toInstance(first().instance, { tab: 'records' })}>Say for how long</a>, and it is silent until then.</p>}</Show>
     </article>
   );
 }

@@ -6,7 +6,7 @@ import { InstanceLink, MetricName, Panel, Share } from './parts';
 import type { Subject } from './instance';
 import { toInstance } from './route';
 import type { Anomaly, Cause, Diagnosis } from './types';
-import { clock, number, percent, sentence, span } from './words';
+import { clock, count, number, percent, sentence, span } from './words';
 
 function CauseItem(props: { cause: Cause; id: string; onPick?: (key: string) => void; most?: number }) {
   return (
@@ -30,7 +30,7 @@ export function CauseList(props: { subject: Subject; onPick?: (key: string) => v
     if (props.subject.refused) return `No diagnosis: ${props.subject.refused}`;
     if (!props.subject.prediction) return 'Asking …';
     return props.subject.prediction.failure_probability >= 0.1 ? 'Something may fail, but no cause stands out yet.'
-      : 'No cause is sought while nothing is wrong.';
+      : 'Nothing is wrong with this instance, so no cause is blamed.';
   };
   return <>
     <For each={props.short ? found().slice(0, 1) : found()} fallback={<p class="dim">{none()}</p>}>{(cause) =>
@@ -104,11 +104,12 @@ export function Causes(props: { subject: Subject }) {
       <Panel title="Why, and what to do"><CauseList subject={props.subject} /></Panel>
       <Panel title="Considered">
         <Show when={asked.data} fallback={<p class="dim">{asked.error ? `No diagnosis: ${asked.error.message}` : 'Asking …'}</p>}>{(data) => <>
-          <p>{data().considered.length} instances were looked at, this one and what it touches;
-            the probability that none of the known causes holds is <b>{percent(data().unknown)}</b>.</p>
+          <p>{count(data().considered.length, 'instance')} {data().considered.length === 1 ? 'was' : 'were'} looked at, this one and what it touches. {data().causes.length
+            ? 'What departs from the usual among them would be explained by:' : 'Nothing among them departs from the usual.'}</p>
           <For each={data().causes.slice(0, 8)}>{(cause) => (
             <p class="line"><span>{sentence(cause.class)} · <InstanceLink id={cause.place} tab="causes" /></span><Share value={cause.probability} /></p>
           )}</For>
+          <Show when={data().causes.length}><p class="line"><span class="dim">none of the known causes</span><Share value={data().unknown} /></p></Show>
         </>}</Show>
       </Panel>
     </div>

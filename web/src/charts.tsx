@@ -15,7 +15,7 @@ import { VerdictLine } from './twin';
 import type { Subject } from './instance';
 import { getAlerts } from './alerts';
 import type { Contribution, Forecasts, Line, ScoreEvent, Series, Twin, Window } from './types';
-import { clock, expectation, percent, quantity, ruler, score, sentence, words } from './words';
+import { clock, count, expectation, percent, quantity, ruler, score, sentence, words } from './words';
 
 export const SCORE = 'foretwin.anomaly.score';
 export const FAILURE = 'foretwin.failure.probability{horizon=1h}';
@@ -50,7 +50,9 @@ function defaults({ view, metrics }: Subject): string[] {
   const usual = USUAL.flatMap((pattern) => moving.find(({ key }) => pattern.test(key)) ?? []);
   const surprising = (view.judgement?.contributions ?? []).slice(0, 3).map(({ metric }) => metric);
   const known = new Set(metrics.map(({ key }) => key));
-  return [...new Set([...surprising, view.top_risk?.metric ?? '', ...usual.map(({ key }) => key)])]
+  const danger = view.top_risk?.metric ?? '';
+  const first = (view.top_risk?.probability ?? 0) >= 0.1 ? [danger] : [];
+  return [...new Set([...first, ...surprising, danger, ...usual.map(({ key }) => key)])]
     .filter((key) => known.has(key)).slice(0, 6);
 }
 
@@ -150,6 +152,12 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   const picked = () => route().params.getAll('metric');
   createEffect(() => { if (!usual().length && subject.metrics.length) setUsual(defaults(subject)); });
   const chosen = createMemo(() => (picked().length ? picked() : usual()), [], { equals: (a, b) => a.join('\n') === b.join('\n') });
+  // What this machine does not tell, a file of the kernel that is not there for instance, is no chart to begin with.
+  createEffect(on(rest, (window) => {
+    const seen = (key: string) => window?.series.find(({ metric }) => metric === key)?.observed.filter((value) => value != null).length ?? 0;
+    if (picked().length || !usual().some((key) => seen(key) >= 5) || usual().every(seen)) return;
+    setUsual(usual().filter(seen));
+  }));
   const choose = (key: string, on: boolean) =>
     setParams({ metric: [...chosen().filter((other) => other !== key), ...(on ? [key] : [])] });
   const show = (key: string) => {
@@ -235,6 +243,12 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
   const spans = createMemo(() => anomalousSpans(seriesOf(own(), SCORE)), [], { equals: (a, b) => a.join() === b.join() });
   const shown = createMemo(() => marks().filter(({ at: time }) => time >= bounds().from && time <= bounds().to).slice(-MOST_MARKS));
   const forecastOf = (key: string) => forecasts()?.metrics.find(({ metric }) => metric === key);
+  /** The contrast's verdict; that it speaks of no trouble is no news beside a cause. */
+  const telling = () => {
+    const verdict = twin.data?.verdict;
+    const silent = verdict?.class === 'no_contrast' || (verdict?.class === 'healthy' && subject.prediction?.root_causes.length);
+    return !silent && verdict;
+  };
   const badge = (key: string) => {
     const share = (subject.view.score ?? 0) > 1
       ? subject.view.judgement?.contributions.find(({ metric }) => metric === key)?.share : null;
@@ -245,7 +259,7 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
     <div class="panels">
       <RiskSummary subject={subject} />
       <Panel title="Why, and what to do" side={<a href={`#/i/${encodeURIComponent(subject.id)}?tab=causes`}>All evidence</a>}>
-        <Show when={twin.data?.verdict?.class !== 'no_contrast' && twin.data?.verdict}>{(verdict) => <VerdictLine verdict={verdict()} />}</Show>
+        <Show when={telling()}>{(verdict) => <VerdictLine verdict={verdict()} />}</Show>
         <CauseList subject={subject} onPick={show} short />
       </Panel>
       <Unusual subject={subject} onPick={show} />
@@ -265,7 +279,7 @@ export function Charts(props: { subject: Subject; latest: ScoreEvent | null }) {
         from={frame.from} to={frame.to} height={100} marks={shown()} note="No prediction in this range." onZoom={zoom} />
     </div>
     <Show when={shown().length}>
-      <details class="events"><summary>{shown().length} events in this range, marked in the strips</summary>
+      <details class="events"><summary>{count(shown().length, 'event')} in this range, marked in the strips</summary>
         <ul><For each={shown().toReversed()}>{(mark) => <li data-level={mark.level}><time>{clock(mark.at)}</time> {sentence(mark.text)}</li>}</For></ul>
       </details>
     </Show>

@@ -93,7 +93,8 @@ function RiskCard(props: { risk: Risk; unit: string; brief?: boolean }) {
 }
 
 function quietLine(all: Risk[]): string {
-  const quiet = [...new Set(all.filter((risk) => chance(risk) < SERIOUS).map(({ mode }) => words(mode)))].join(', ');
+  const loud = new Set(serious(all).map(({ mode }) => mode));
+  const quiet = [...new Set(all.filter(({ mode }) => !loud.has(mode)).map(({ mode }) => words(mode)))].join(', ');
   if (quiet) return `Watched, with no sign of danger: ${quiet}.`;
   return all.length ? '' : 'Nothing of this instance runs against a known limit.';
 }
@@ -133,12 +134,15 @@ function leftAt(points: [number, number][], seconds: number): number {
   return v0 + ((v1 - v0) * (axisAt(seconds) - axisAt(t0))) / (axisAt(t1) - axisAt(t0) || 1);
 }
 
-/** By any mode: as stated at the horizons, and before the first of them as if the modes knew nothing of each other. */
+/** By any mode: as stated at the horizons, and between them as if the modes knew nothing of each other, within what is stated. */
 function together(modes: [number, number][][], stated: [number, number][]): [number, number][] {
-  const first = stated[0]?.[0] ?? Infinity;
-  const times = [...new Set(modes.flat().map(([at]) => at))].filter((at) => at < first).sort((a, b) => a - b);
-  const early = times.map((at): [number, number] => [at, modes.reduce((left, mode) => left * leftAt(mode, at), 1)]);
-  return [[AXIS_S[0], 1], ...early, ...stated];
+  const times = [...new Set([AXIS_S[0], ...modes.flat().map(([at]) => at)])].filter((at) => !stated.some(([known]) => known === at));
+  const between = times.map((at): [number, number] => {
+    const most = stated.findLast(([known]) => known < at)?.[1] ?? 1;
+    const least = stated.find(([known]) => known > at)?.[1] ?? 0;
+    return [at, Math.max(least, Math.min(most, modes.reduce((left, mode) => left * leftAt(mode, at), 1)))];
+  });
+  return [...between, ...stated].sort((a, b) => a[0] - b[0]);
 }
 
 const [WIDTH, HEIGHT, LEFT, FOOT] = [640, 210, 44, 24];

@@ -52,7 +52,9 @@ function InstanceRow(props: { row: Row; inner: boolean; tick: () => number; by: 
   const words = () => {
     const now = view();
     if (!now.alive) return `last seen ${span(silence(now))} ago`;
-    return silence(now) > 30 ? `silent for ${span(silence(now))}` : riskWords(now.top_risk, props.row.quantiles);
+    return silence(now) > 30 ? `silent for ${span(silence(now))}`
+      // The list is some seconds older than the probability beside these words.
+      : now.failure_probability < 0.01 ? '' : riskWords(now.top_risk, props.row.quantiles);
   };
   onMount(() => {
     const seen = new ResizeObserver(() => drawStrip(canvas, props.row.strip, nowUs(), props.by));

@@ -62,7 +62,7 @@ export function ForecastTable(props: { forecasts: Forecasts | null; past: boolea
             <For each={rows()}>{(forecast) => <Rows forecast={forecast} />}</For>
           </Table>
           <p class="small dim">Errors are root mean squares on held-out data at the farthest distance of the row, in standard
-            deviations of the metric. The way with the least absolute error is used; a richer one must be 1 % better.</p>
+            deviations of the metric. All ways are averaged; the one that is named weighs most of late.</p>
         </details>
       </Show>
     </Panel>

@@ -157,7 +157,7 @@ export function InstanceView(props: { id: string }) {
           <Match when={tab() === 'twin'}><TwinPanel subject={subject} /></Match>
           <Match when={tab() === 'what-if'}><WhatIfView subject={subject} /></Match>
           <Match when={tab() === 'models'}><Models subject={subject} /></Match>
-          <Match when={tab() === 'report'}><InstanceReport id={props.id} /></Match>
+          <Match when={tab() === 'report'}><InstanceReport id={props.id} host={subject.view.host} /></Match>
           <Match when={tab() === 'records'}><Records subject={subject} /></Match>
         </Switch>
       </Show>

@@ -79,6 +79,19 @@ function useMaker(onMade: (report: Report) => void) {
   return Button;
 }
 
+/** So many of the newest reports are looked into for the list. */
+const LOOKED_INTO = 10;
+
+/** A report in a list: when it was made, which its name begins with, and of the newest ones also of whom and what was found. */
+function ReportLine(props: { id: string; newest: boolean }) {
+  const [found] = createResource(() => props.newest && props.id, (id) => get<Report>(`reports/${encodeURIComponent(id)}`).catch(() => null));
+  const worst = () => found()?.flags[0]?.severity;
+  return <li><a href={toView('reports', props.id)}><time>{clock(parseInt(props.id.slice(0, 16), 16))}</time>{' '}
+    <Show when={found()} fallback={<span class="id">{props.id}</span>}>{(report) => <b class="id">{report().instance}</b>}</Show></a>
+    <Show when={found()}>{(report) => <> {count(report().flags.length, 'known issue')}
+      <Show when={worst()}>{(severity) => <span class="tag" data-level={SEVERITY[severity()]}>{severity()}</span>}</Show></>}</Show></li>;
+}
+
 export function Reports(props: { id: string }) {
   const [list, now] = live(() => get<{ reports: string[] }>('reports'), 15_000);
   const Make = useMaker((report) => { now(); location.hash = toView('reports', report.id); });
@@ -88,8 +101,8 @@ export function Reports(props: { id: string }) {
     <p class="dim">What a machine says of itself, held against the known issues; passwords and keys are left out before it is kept.</p>
     <Make />
     <Show when={props.id} fallback={
-      <Panel title="Made so far"><ul class="log"><For each={list.data?.reports ?? []} fallback={<li class="dim">{list.data ? 'None yet.' : 'Asking …'}</li>}>{(id) =>
-        <li><a class="id" href={toView('reports', id)}>{id}</a></li>}</For></ul></Panel>}>
+      <Panel title="Made so far"><ul class="log"><For each={list.data?.reports ?? []} fallback={<li class="dim">{list.data ? 'None yet.' : 'Asking …'}</li>}>{(id, i) =>
+        <ReportLine id={id} newest={i() < LOOKED_INTO} />}</For></ul></Panel>}>
       <p><a href={toView('reports')}>All reports</a></p>
       <Show when={report()} fallback={<p class="dim">Asking …</p>}>{(found) => found() instanceof Error
         ? <Empty title="No such report"><p>{(found() as Error).message}</p></Empty> : <ReportBody report={found() as Report} />}</Show>
@@ -97,24 +110,27 @@ export function Reports(props: { id: string }) {
   </>;
 }
 
-/** The newest report of one instance, looked for among the newest few. */
-export function InstanceReport(props: { id: string }) {
-  const [found, { mutate }] = createResource(() => props.id, async (id) => {
+/** The newest report of one instance or, as reports are made of whole machines, of its host; looked for among the newest few. */
+export function InstanceReport(props: { id: string; host: string }) {
+  const fits = (report: Report) => report.instance === props.id || report.instance === props.host;
+  const [found, { mutate }] = createResource(() => props.id, async () => {
     const { reports } = await get<{ reports: string[] }>('reports');
     for (const name of reports.slice(0, 8)) {
       const report = await get<Report>(`reports/${encodeURIComponent(name)}`).catch(() => null);
-      if (report?.instance === id) return report;
+      if (report && fits(report)) return report;
     }
     return null;
   });
   const [other, setOther] = createSignal('');
-  const Make = useMaker((report) => (report.instance === props.id ? mutate(report) : setOther(report.id)));
+  const Make = useMaker((report) => (fits(report) ? mutate(report) : setOther(report.id)));
   return <>
     <Make />
-    <Show when={other()}>{(id) => <p>That report is of the machine, not of this instance: <a href={toView('reports', id())}>open it</a>.</p>}</Show>
+    <Show when={other()}>{(id) => <p>That report is of the machine that this node runs on, not of this one: <a href={toView('reports', id())}>open it</a>.</p>}</Show>
     <Show when={!found.loading} fallback={<p class="dim">Asking …</p>}>
-      <Show when={found()} fallback={<Empty title="No report of this instance"><p>Reports are made of whole machines; other machines hand theirs in
-        with <code>foretwin report</code>.</p></Empty>}>{(report) => <ReportBody report={report()} />}</Show>
+      <Show when={found()} fallback={<Empty title={`No report of ${props.host}`}><p>Reports are made of whole machines; other machines hand theirs in
+        with <code>foretwin report --server</code>.</p></Empty>}>{(report) => <>
+        <Show when={report().instance !== props.id}><p class="dim">Reports are made of whole machines; this is of <InstanceLink id={report().instance} />.</p></Show>
+        <ReportBody report={report()} /></>}</Show>
     </Show>
   </>;
 }

@@ -86,7 +86,7 @@ function Sides(props: { subject: Subject; twin: Twin; said: string; wish: (level
   createEffect(on(range, now, { defer: true }));
   const chart = (window: Window | null | undefined, key: string, title: string, form: 'score' | 'metric') => (
     <Plot id={key} form={form} title={title} series={window?.series.find(({ metric }) => metric === key)} height={120}
-      from={windows().own?.from_us ?? 0} to={windows().own?.to_us ?? 1e6} note="Nothing yet." onZoom={zoom} />
+      from={windows().own?.from_us ?? 0} to={windows().own?.to_us ?? 1e6} note="No samples in this range." onZoom={zoom} />
   );
   return <>
     <div class="bar"><RangePicker range={range()} />

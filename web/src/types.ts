@@ -111,7 +111,7 @@ export interface Alert {
   id: string; state: string; reason: string; kind: string; mode?: string; class: string; severity: string; title: string;
   opened_us: number; last_us: number; resolved_us?: number; team?: string; common?: string; count: number;
   probability: number; horizon_s: number; confidence: number; time_to_failure: Quantiles;
-  members: { instance: string; kind: string; mode?: string; since_us: number; ended_us?: number; probability: number }[];
+  members: { instance: string; kind: string; mode?: string; since_us: number; ended_us?: number; probability: number; peak: number }[];
   cause?: Cause; action?: Action;
   outcome?: { what: string; at_us?: number; mode?: string; lead_s?: number };
   feedback?: { at_us: number; rating: string; note: string }[];

@@ -177,6 +177,9 @@ test('a failure and planned work are recorded, and the work is ended', () => loo
 test('a report is made and read', () => look('#/reports', async (page) => {
   await page.getByRole('button', { name: 'Make a report' }).click();
   await page.getByRole('region', { name: 'Known issues' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: 'All reports' }).click();
+  await page.getByRole('region', { name: 'Made so far' }).getByRole('link', { name: host }).first().click();
+  await page.getByRole('region', { name: 'Known issues' }).waitFor();
   await page.locator('.tree summary', { hasText: 'kernel' }).first().click();
   await page.locator('.tree li', { hasText: 'release' }).first().waitFor();
 }));
@@ -213,6 +216,17 @@ test('an operator says what an alert was worth', () => {
     },
   });
 });
+
+test('what is over tells the most that was said of it', () => look('#/alerts', async (page) => {
+  await page.getByText('up to 80 % within 1 h').waitFor();
+  await page.getByText('memory exhaustion up to 90 %, over').waitFor();
+  assert.equal(await page.getByText('Say for how long').count(), 0);
+}, {
+  before: (page) => {
+    const over = { ...ALERT, state: 'resolved', resolved_us: 1.7e15, members: [{ ...ALERT.members[0], probability: 0, ended_us: 1.7e15 }] };
+    return page.route('**/api/v1/alerts', (route) => route.fulfill({ json: { alerts: [over] } }));
+  },
+}));
 
 test('a node without alerts is explained', () => look('#/alerts', async (page) => {
   await page.getByText('This node has no alerts').waitFor();
@@ -263,7 +277,7 @@ test('five thousand machines are a map and a list of which only what is seen exi
 }));
 
 test('a phone sees everything without scrolling sideways', async () => {
-  for (const hash of ['', ...['', 'failure', 'causes', 'twin', 'what-if', 'models'].map(instance), '#/predictions', '#/reports']) {
+  for (const hash of ['', ...['', 'failure', 'causes', 'twin', 'what-if', 'models', 'report', 'records'].map(instance), '#/alerts', '#/predictions', '#/reports']) {
     await look(hash, async (page) => {
       await page.waitForTimeout(1500);
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -116,6 +116,9 @@ pub struct AlertMember {
     pub horizon_s: f64,
     /// The highest probability that was said of it while it was a member.
     pub peak: f64,
+    /// Seconds ahead that the highest probability spoke of; 0: of that moment.
+    #[serde(default)]
+    pub peak_horizon_s: f64,
     /// Seconds to failure, counted from the last statement.
     pub time_to_failure: Quantiles,
 }

@@ -110,6 +110,7 @@ fn signal(node: usize, series: &SeriesView, (from, step_us): (Timestamp, i64)) -
     Signal {
         node,
         metric: series.metric.clone(),
+        unit: series.unit.clone(),
         role: series.role,
         shared: false,
         normal: means[..before].to_vec(),

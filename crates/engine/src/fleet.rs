@@ -1,13 +1,12 @@
 //! What was thought of a whole fleet over time, as one matrix: instances by cells of time.
 
-use foretwin_core::{HOUR_US, InstanceId, MINUTE_US, Timestamp};
+use foretwin_core::{HOUR_US, InstanceId, MINUTE_US, Timestamp, Window};
 use foretwin_store::{Query, Statistic};
 use serde::Serialize;
 
 use crate::Error;
 use crate::handle::Handle;
 use crate::outputs;
-use crate::pipeline::Pipeline;
 
 /// Which of the stored outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,38 +48,32 @@ impl Handle {
     /// # Errors
     /// If history cannot be read.
     pub fn fleet_history(&self, query: &FleetQuery) -> Result<Vec<Vec<f64>>, Error> {
-        let mut order: Vec<usize> = (0..query.instances.len()).collect();
-        // Those that lie side by side in the files are read one after another.
-        order.sort_by_key(|&at| (query.instances[at].partition().0, &query.instances[at]));
-        let mut rows = vec![Vec::new(); order.len()];
-        for at in order {
-            rows[at] = row(&self.pipeline, query, &query.instances[at])?;
-        }
-        Ok(rows)
+        let key = query.metric.key();
+        let span_us = query.step_us.saturating_mul(query.cells as i64);
+        // No finer than the cells need: a tier has few rows, raw frames have thousands.
+        let tier_us = [HOUR_US, MINUTE_US].into_iter().find(|&width_us| query.step_us >= width_us);
+        let Some(any) = query.instances.first() else { return Ok(Vec::new()) };
+        let like = Query {
+            schema: Some(outputs::schema().id()),
+            metrics: Some(vec![key.to_owned()]),
+            max_points: tier_us.map(|width_us| (span_us / width_us).max(1) as usize),
+            statistic: Statistic::Maximum,
+            ..Query::new(any.clone(), query.from, query.from + span_us)
+        };
+        let windows = self.pipeline.store.read_each(&query.instances, &like)?;
+        Ok(windows.iter().map(|window| row(query, window.as_ref())).collect())
     }
 }
 
-fn row(pipeline: &Pipeline, query: &FleetQuery, id: &InstanceId) -> Result<Vec<f64>, Error> {
-    let key = query.metric.key();
-    let span_us = query.step_us.saturating_mul(query.cells as i64);
-    // No finer than the cells need: a tier has few rows, raw frames have thousands.
-    let tier_us = [HOUR_US, MINUTE_US].into_iter().find(|&width_us| query.step_us >= width_us);
-    let read = Query {
-        schema: Some(outputs::schema().id()),
-        metrics: Some(vec![key.to_owned()]),
-        max_points: tier_us.map(|width_us| (span_us / width_us).max(1) as usize),
-        statistic: Statistic::Maximum,
-        ..Query::new(id.clone(), query.from, query.from + span_us)
-    };
+fn row(query: &FleetQuery, window: Option<&Window>) -> Vec<f64> {
     let mut cells = vec![f64::NAN; query.cells];
-    for window in pipeline.store.read(&read)? {
-        for (at, value) in window.times.iter().zip(window.numbers(key).unwrap_or_default()) {
-            // A row of a tier counts from its begin, which may lie before the first cell.
-            let cell = ((at.0 - query.from.0) / query.step_us).max(0) as usize;
-            if let Some(cell) = cells.get_mut(cell) {
-                *cell = cell.max(value);
-            }
+    let Some(window) = window else { return cells };
+    for (at, value) in window.times.iter().zip(window.numbers(query.metric.key()).unwrap_or_default()) {
+        // A row of a tier counts from its begin, which may lie before the first cell.
+        let cell = ((at.0 - query.from.0) / query.step_us).max(0) as usize;
+        if let Some(cell) = cells.get_mut(cell) {
+            *cell = cell.max(value);
         }
     }
-    Ok(cells)
+    cells
 }

@@ -42,6 +42,7 @@ mod receive;
 mod registry;
 mod reliability;
 mod replay;
+mod reporter;
 mod reports;
 mod select;
 mod shard;

@@ -22,6 +22,7 @@ use crate::messages::Messages;
 use crate::pipeline::Pipeline;
 use crate::receive::Gateway;
 use crate::registry::Registry;
+use crate::reporter;
 use crate::reports::Reports;
 use crate::threads::{Threads, cpu_time, lower_priority, pause};
 use crate::trainer::{Budget, Due};
@@ -62,17 +63,26 @@ impl Node {
             Store::open(disk.clone(), &config.data_dir.join("store"), config.store.clone())?;
         tracing::info!("store: {} sealed and {} hot files", recovered.sealed_files, recovered.hot_files);
         recovered.damages.iter().for_each(|damage| tracing::warn!("store: {damage}"));
-        let registry = Registry::open(disk.clone(), &config.data_dir.join("models"))?;
+        let registry = Registry::open(disk, &config.data_dir.join("models"))?;
+        let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        Self::around(pipeline, config, (roles, lock))
+    }
+
+    /// Starts around a pipeline, which may have seen something already, in its locked directory.
+    pub(crate) fn around(
+        pipeline: Arc<Pipeline>,
+        config: &Config,
+        (roles, lock): (Roles, DirectoryLock),
+    ) -> Result<Self, Error> {
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let reports = Arc::new(Reports::open(disk.clone(), &config.data_dir, &config.reports)?);
         let alerts = Arc::new(Alerts::open(disk.clone(), &config.data_dir, &config.alerts)?);
-        let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
         pipeline.checkpoints.open(disk.clone(), config.data_dir.join("states"))?;
         pipeline.contrasts.recall(disk.clone(), &config.data_dir);
         reports.recall(&pipeline.past)?;
         let log = open_log(disk, config, &pipeline)?;
         let ingest = Arc::new(Ingest::new(log.clone()));
         let mut threads = Threads::new();
-        let collects = roles.collect;
         let messages = Messages::start(&config.notify, identity(&config.data_dir)?.0)?;
         let handle = Handle {
             pipeline: pipeline.clone(),
@@ -82,7 +92,7 @@ impl Node {
             wishes: Arc::default(),
             alerts,
             notifier: messages.notifier(),
-            collects,
+            collects: roles.collect,
         };
         let lanes = worker::start(&mut threads, &pipeline)?;
         log.subscribe(move |entries: &[EntryRef<'_>]| lanes.send(entries));
@@ -90,7 +100,8 @@ impl Node {
         start_keeper(&mut threads, handle.clone(), log.clone())?;
         messages.connect(&handle);
         alerts::start(&mut threads, handle.clone())?;
-        if collects {
+        reporter::start(&mut threads, handle.clone())?;
+        if roles.collect {
             let sink = LocalSink::new(ingest, identity(&config.data_dir)?, Some(pipeline));
             start_collector(&mut threads, config, sink)?;
             let (ingest, pipeline) = (handle.ingest.clone(), Some(handle.pipeline.clone()));
@@ -112,6 +123,7 @@ impl Node {
     pub fn stop(mut self) -> Result<(), Error> {
         self.threads.join("collector");
         self.threads.join("twin");
+        self.threads.join("reporter");
         // It records failures in the log.
         self.threads.join("sentinel");
         // Alerts come from there: what it said last is told.
@@ -166,7 +178,10 @@ fn open_log(disk: Arc<dyn Disk>, config: &Config, pipeline: &Pipeline) -> Result
     let applied: [u64; PARTITIONS] = std::array::from_fn(|p| pipeline.store.applied(Partition(p as u8)));
     let dir = config.data_dir.join("log");
     let (log, recovery) = Log::open_after(disk, &dir, config.stream.clone(), &applied)?;
-    if !recovery.is_clean() {
+    // Behind a replay there never was a log.
+    let mut replayed = false;
+    pipeline.each(|watched| replayed |= !watched.feeds.is_empty());
+    if !recovery.is_clean() && !replayed {
         tracing::warn!("log: {recovery:?}");
     }
     let (mut records, mut unreadable) = (0u64, 0u64);

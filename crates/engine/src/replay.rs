@@ -13,6 +13,7 @@ use foretwin_store::Store;
 use crate::Error;
 use crate::config::Config;
 use crate::forecast::{ForecastQuery, ForecastView};
+use crate::node::{Node, Roles, open_dir};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::trainer::Budget;
@@ -89,6 +90,16 @@ impl Replay {
             judgement: watched.judgement().filter(|judged| judged.at == at),
             failure_probability: watched.within_the_hour(),
         })
+    }
+
+    /// A node over the same directory that goes on from where the replay ended, to look at what it saw. It collects nothing;
+    /// what is older than its store keeps (`store.retention_days`) goes at its first look.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn into_node(self, config: &Config) -> Result<Node, Error> {
+        let lock = open_dir(&config.data_dir)?;
+        Node::around(self.pipeline, config, (Roles { collect: false }, lock))
     }
 
     /// Forecasts at the end of the recording, by forecasters that are learned now where a live node would have learned

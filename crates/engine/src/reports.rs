@@ -32,11 +32,14 @@ pub struct Config {
     pub rules_dir: PathBuf,
     /// Reports that are kept; beyond it the oldest go.
     pub keep: usize,
+    /// A report of the node's own machine is made every so many seconds, the first ten minutes after a start; 0: only when
+    /// one is asked for.
+    pub every_s: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { rules_dir: PathBuf::new(), keep: 1000 }
+        Self { rules_dir: PathBuf::new(), keep: 1000, every_s: 86_400 }
     }
 }
 

@@ -88,7 +88,7 @@ mod tests {
         };
         let text = told(&effect, 3600.0).unwrap();
         assert!(text.contains("from 90 % to 30 % (20 % to 40 %)"), "{text}");
-        assert!(text.contains("3 min 0 s later") && text.ends_with("delays, does not cure"), "{text}");
+        assert!(text.contains("3 min later") && text.ends_with("delays, does not cure"), "{text}");
         assert_eq!(told(&Effect { verdict: Benefit::NoRisk, ..effect }, 3600.0), None);
     }
 }

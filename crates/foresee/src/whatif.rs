@@ -18,6 +18,8 @@ use crate::{Config, words};
 const NO_RISK: f64 = 0.01;
 /// Share of the failing futures that must be spared for a cure, and of the median time for a delay.
 const CURE: f64 = 0.5;
+/// What is left of a failure that is cured is unlikelier than this.
+const UNLIKELY: f64 = 0.2;
 const MATTERS: f64 = 0.05;
 /// A median this many times as far ahead as the growth has lasted goes beyond experience.
 const FAR: f64 = 4.0;
@@ -267,7 +269,7 @@ fn verdict(before: &Expected, after: &Expected, delay_s: Option<Estimate>, horiz
         return Benefit::NoRisk;
     }
     let spared = (ever(before) - ever(after)) / ever(before).max(1e-9);
-    if spared > CURE {
+    if spared > CURE && ever(after) < UNLIKELY {
         return Benefit::Cures;
     }
     if ever(after) > ever(before) + MATTERS || after.probability > before.probability + MATTERS {
@@ -457,6 +459,22 @@ mod tests {
         let less = self::effect(&growth(150, |_| 1.0, |_| 0.0), &memory(0.7));
         assert_eq!(less.verdict, Benefit::Hastens);
         assert!(less.delay_s.unwrap().value < 0.0);
+    }
+
+    #[test]
+    fn what_still_comes_in_four_of_ten_futures_is_not_cured() {
+        let expected = |probability: f64| Expected {
+            probability,
+            within: Vec::new(),
+            time_to_failure: Quantiles::default(),
+            never: 1.0 - probability,
+        };
+        let verdict = |before: f64, after: f64| verdict(&expected(before), &expected(after), None, 3600.0);
+        assert_eq!(verdict(0.93, 0.42), Benefit::DelaysDoesNotCure);
+        assert_eq!(verdict(0.93, 0.05), Benefit::Cures);
+        assert_eq!(verdict(0.3, 0.1), Benefit::Cures);
+        assert_eq!(verdict(0.19, 0.15), Benefit::NoEffect, "hardly less");
+        assert_eq!(verdict(0.005, 0.001), Benefit::NoRisk);
     }
 
     #[test]

@@ -49,19 +49,20 @@ pub(crate) fn plain(value: f64) -> String {
     }
 }
 
-/// A duration in its two largest units.
+/// A duration in its two largest units; the lesser is left out where there is none of it.
 pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return "never".into();
     }
     let whole = seconds.max(0.0).round() as u64;
     let (days, hours, minutes, rest) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{rest} s"),
-        (0, 0, minutes) => format!("{minutes} min {rest} s"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
+    let [(large, unit), (small, lesser)] = match (days, hours, minutes) {
+        (0, 0, 0) => return format!("{rest} s"),
+        (0, 0, minutes) => [(minutes, "min"), (rest, "s")],
+        (0, hours, minutes) => [(hours, "h"), (minutes, "min")],
+        (days, hours, _) => [(days, "d"), (hours, "h")],
+    };
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {lesser}") }
 }
 
 /// A share in percent.
@@ -82,6 +83,7 @@ mod tests {
         assert_eq!(rate(FailureMode::PidExhaustion, 0.001), "3.60 processes and threads/h");
         assert_eq!(duration(75.4), "1 min 15 s");
         assert_eq!(duration(90_000.0), "1 d 1 h");
+        assert_eq!([60.0, 3600.0, 86_400.0].map(duration), ["1 min", "1 h", "1 d"]);
         assert_eq!(duration(f64::INFINITY), "never");
         assert_eq!(percent(0.934), "93 %");
     }

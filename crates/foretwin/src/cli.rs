@@ -200,6 +200,9 @@ pub struct ReplayArgs {
     /// Write time and score of each row to this CSV file
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Then show it on the page at this address, as if its last row were of now, until interrupted
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -116,6 +116,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("foretwin replay recorded.parquet", ""),
             ("foretwin replay range.json --out scores.csv", "a Prometheus range query"),
+            ("foretwin replay incident.csv --listen 127.0.0.1:7878", "then look at it with a browser"),
         ],
     ),
     ("evaluate", &[("foretwin evaluate detection --data DATA/smd --out scores", "see docs/measurements.md")]),

@@ -38,6 +38,7 @@ pub fn test_alert(at: Timestamp) -> Alert {
         probability: 1.0,
         horizon_s: 0.0,
         peak: 1.0,
+        peak_horizon_s: 0.0,
         time_to_failure: Quantiles::default(),
     };
     Alert {

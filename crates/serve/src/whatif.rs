@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
-use foretwin_core::{InstanceId, Scenario, WhatIf};
+use foretwin_core::{InstanceId, ReportId, Scenario, WhatIf};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,7 +19,11 @@ const MOST: usize = 32;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WhatIfRequest {
-    instance: String,
+    #[serde(default)]
+    instance: Option<String>,
+    /// A report instead: the instance that it is of.
+    #[serde(default)]
+    report_id: Option<String>,
     scenarios: Vec<Scenario>,
     /// Seconds, or text such as `1h`.
     #[serde(default)]
@@ -41,7 +45,26 @@ pub(crate) async fn what_if(
             return Err(ApiError::field("scenarios", format!("scenarios[{index}].{field} must be {want}")));
         }
     }
-    let id = InstanceId::new(&request.instance);
+    let id = whose(&state, request.instance, request.report_id).await?;
     let answer = blocking(&state.handle, move |handle| handle.what_if(&id, horizon_s, &request.scenarios));
     Ok(Json(answer.await?))
+}
+
+/// The instance that is named, or that a report is of.
+async fn whose(
+    state: &State,
+    instance: Option<String>,
+    report: Option<String>,
+) -> Result<InstanceId, ApiError> {
+    let report = match (instance, report) {
+        (Some(instance), None) => return Ok(InstanceId::new(&instance)),
+        (None, Some(report)) => ReportId(report),
+        _ => return Err(ApiError::field("instance", "give either instance or report_id")),
+    };
+    let id = blocking(&state.handle, move |handle| Ok(handle.report(&report)?.instance)).await?;
+    let known = state.handle.instance(&id).is_ok();
+    let message = || {
+        format!("that report is of {id}, which sends no telemetry here: futures are replayed from telemetry")
+    };
+    if known { Ok(id) } else { Err(ApiError::field("report_id", message())) }
 }

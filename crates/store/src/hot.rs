@@ -170,6 +170,18 @@ impl HotFile {
             .map(move |at| &blocks[at])
     }
 
+    /// The blocks of a partition that may hold series of any of these instances, which are in order of name.
+    pub(crate) fn of_any(&self, partition: u8, instances: &[&InstanceId]) -> impl Iterator<Item = &Block> {
+        let blocks = self.of(partition);
+        let held = move |at: usize| {
+            let from = instances.partition_point(|&id| *id < blocks[at].instance);
+            let next = blocks.get(at + 1).map(|block| &block.instance);
+            instances.get(from).is_some_and(|&id| next.is_none_or(|next| id <= next))
+        };
+        let wanted: Vec<&Block> = (0..blocks.len()).filter(|&at| held(at)).map(|at| &blocks[at]).collect();
+        wanted.into_iter()
+    }
+
     /// A bit for each partition that has a block.
     pub(crate) fn partitions(&self) -> u64 {
         self.blocks.iter().fold(0, |mask, block| mask | 1 << (block.partition % PARTITIONS as u8))

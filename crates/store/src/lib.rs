@@ -41,6 +41,7 @@ mod stats;
 mod steps;
 mod store;
 mod summary;
+mod sweep;
 mod tiers;
 mod unpacked;
 

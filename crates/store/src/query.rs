@@ -46,7 +46,7 @@ impl Query {
     }
 
     /// Columns of a schema that are wanted; `None` if it has none of them.
-    fn columns(&self, schema: &Schema) -> Option<Vec<usize>> {
+    pub(crate) fn columns(&self, schema: &Schema) -> Option<Vec<usize>> {
         let Some(keys) = &self.metrics else { return Some((0..schema.width()).collect()) };
         let mut columns: Vec<usize> = keys.iter().filter_map(|key| schema.column(key)).collect();
         columns.sort_unstable();
@@ -89,12 +89,11 @@ impl Store {
         let all: Vec<usize> = (0..schema.width()).collect();
         let columns = columns.unwrap_or(&all);
         let wanted = Wanted { instance, schema: schema.id(), columns, span };
-        let from =
-            |head, files: &Files, reader: Reader<'_>| gather((head, files, reader), schema, wanted, |_| true);
+        let from = |head, files: &Files, reader: Reader<'_>| {
+            gather(Sources { head, hot: None, files, reader }, schema, wanted, |_| true)
+        };
         let frames = self.steadily(|| self.memory(wanted), from)?;
-        let schema =
-            if columns.len() == all.len() { Arc::clone(schema) } else { project(schema, columns, false) };
-        Ok(window(instance, schema, frames.times, frames.columns))
+        Ok(exact_window(instance, (schema, columns), frames))
     }
 
     fn read_coarse(
@@ -105,32 +104,13 @@ impl Store {
         points: usize,
     ) -> Result<Option<Window>, Error> {
         let span = Span { from: query.from, to: query.to };
-        let wide_us = span.to.0.saturating_sub(span.from.0).max(1);
-        let width_us = wide_us.div_euclid(points.max(1) as i64).max(1);
-        let (level, width_us) = match width_us {
-            HOUR_US.. => (Level::Hour, round_up(width_us, HOUR_US)),
-            MINUTE_US.. => (Level::Minute, round_up(width_us, MINUTE_US)),
-            _ => (Level::Raw, round_up(width_us, 1)),
-        };
+        let thinned = Thinned::new(span, points);
         let wanted = Wanted { instance: &query.instance, schema: schema.id(), columns, span };
         let from = |head, files: &Files, reader: Reader<'_>| {
-            gather_level((head, files, reader), schema, wanted, level)
+            gather_level(Sources { head, hot: None, files, reader }, schema, wanted, thinned.level)
         };
-        let (exact, tiers) = self.steadily(|| self.memory(wanted), from)?;
-        let metrics: Vec<&Metric> = columns.iter().map(|&at| &schema.metrics()[at]).collect();
-        if tiers.times.is_empty() && exact.times.len() <= points {
-            let schema = if columns.len() == schema.width() {
-                Arc::clone(schema)
-            } else {
-                project(schema, columns, false)
-            };
-            return Ok(window(&query.instance, schema, exact.times, exact.columns));
-        }
-        let mut summary = tiers;
-        summary.append(Summary::of(exact, &metrics));
-        let summary = summary.fold(width_us);
-        let values = summary.values(query.statistic);
-        Ok(window(&query.instance, project(schema, columns, true), summary.times, values))
+        let found = self.steadily(|| self.memory(wanted), from)?;
+        Ok(thinned.window((&query.instance, query.statistic), (schema, columns), found))
     }
 
     /// Reads from a consistent set of files. Where one is gone because another thread has just replaced it, reads
@@ -156,18 +136,64 @@ impl Store {
         read(held, &self.files(), self.reader())
     }
 
-    fn memory(&self, wanted: Wanted<'_>) -> Frames {
+    pub(crate) fn memory(&self, wanted: Wanted<'_>) -> Frames {
         let head = self.head(wanted.instance.partition());
         head.select(wanted.instance, wanted.schema, wanted.columns, wanted.span)
     }
 }
 
-/// What a read looks at: frames in memory, files, and how to read them.
-type Sources<'a> = (Frames, &'a Files, Reader<'a>);
+/// What a read looks at.
+pub(crate) struct Sources<'a> {
+    /// Frames in memory.
+    pub(crate) head: Frames,
+    /// Those of hot files, where they were read already.
+    pub(crate) hot: Option<Frames>,
+    pub(crate) files: &'a Files,
+    pub(crate) reader: Reader<'a>,
+}
+
+/// How coarse an answer of so many points is.
+#[derive(Clone, Copy)]
+pub(crate) struct Thinned {
+    pub(crate) level: Level,
+    width_us: i64,
+    points: usize,
+}
+
+impl Thinned {
+    pub(crate) fn new(span: Span, points: usize) -> Self {
+        let wide_us = span.to.0.saturating_sub(span.from.0).max(1);
+        let width_us = wide_us.div_euclid(points.max(1) as i64).max(1);
+        let (level, width_us) = match width_us {
+            HOUR_US.. => (Level::Hour, round_up(width_us, HOUR_US)),
+            MINUTE_US.. => (Level::Minute, round_up(width_us, MINUTE_US)),
+            _ => (Level::Raw, round_up(width_us, 1)),
+        };
+        Self { level, width_us, points }
+    }
+
+    /// Frames and summaries as one window; `None` if there are none.
+    pub(crate) fn window(
+        self,
+        (instance, statistic): (&InstanceId, Statistic),
+        (schema, columns): (&Arc<Schema>, &[usize]),
+        (exact, tiers): (Frames, Summary),
+    ) -> Option<Window> {
+        if tiers.times.is_empty() && exact.times.len() <= self.points {
+            return exact_window(instance, (schema, columns), exact);
+        }
+        let metrics: Vec<&Metric> = columns.iter().map(|&at| &schema.metrics()[at]).collect();
+        let mut summary = tiers;
+        summary.append(Summary::of(exact, &metrics));
+        let summary = summary.fold(self.width_us);
+        let values = summary.values(statistic);
+        window(instance, project(schema, columns, true), summary.times, values)
+    }
+}
 
 /// Raw frames of a series, of the files that count.
-fn gather(
-    (head, files, reader): Sources<'_>,
+pub(crate) fn gather(
+    Sources { head, hot, files, reader }: Sources<'_>,
     schema: &Schema,
     wanted: Wanted<'_>,
     counts: impl Fn(&SealedFile) -> bool,
@@ -178,8 +204,13 @@ fn gather(
     for one in files.of(Level::Raw).filter(|one| counts(&one.file)) {
         frames.append(reader.sealed(&one.file, wanted, &storages)?);
     }
-    for hot in files.hot().iter().filter(|hot| hot.counts(partition)) {
-        frames.append(reader.hot(&hot.file, wanted)?);
+    match hot {
+        Some(hot) => frames.append(hot),
+        None => {
+            for hot in files.hot().iter().filter(|hot| hot.counts(partition)) {
+                frames.append(reader.hot(&hot.file, wanted)?);
+            }
+        }
     }
     frames.append(head);
     frames.settle();
@@ -188,17 +219,17 @@ fn gather(
 
 /// What a level knows of a series, and what is known only in the levels beside it: raw frames from which no
 /// summary has been made yet, and summaries whose frames are gone.
-fn gather_level(
-    (head, files, reader): Sources<'_>,
+pub(crate) fn gather_level(
+    sources: Sources<'_>,
     schema: &Schema,
     wanted: Wanted<'_>,
     level: Level,
 ) -> Result<(Frames, Summary), Error> {
-    let partition = wanted.instance.partition().0;
+    let (partition, files, reader) = (wanted.instance.partition().0, sources.files, sources.reader);
     let stands =
         |next: Level, file: &SealedFile| files.standing(next, file.coverage.flushes) >> partition & 1 == 1;
     let counts = |file: &SealedFile| level == Level::Raw || !stands(Level::Minute, file);
-    let exact = gather((head, files, reader), schema, wanted, counts)?;
+    let exact = gather(sources, schema, wanted, counts)?;
     let metrics: Vec<&Metric> = wanted.columns.iter().map(|&at| &schema.metrics()[at]).collect();
     let columns = summary::columns(schema.metrics(), wanted.columns);
     let storages = summary::storages(schema.metrics().iter());
@@ -235,6 +266,17 @@ fn project(schema: &Schema, columns: &[usize], downsampled: bool) -> Arc<Schema>
         if downsampled && metric.kind == Kind::Gauge { metric.stored(Storage::F64) } else { metric }
     };
     Schema::new(columns.iter().map(metric).collect())
+}
+
+/// Frames as they are.
+pub(crate) fn exact_window(
+    instance: &InstanceId,
+    (schema, columns): (&Arc<Schema>, &[usize]),
+    frames: Frames,
+) -> Option<Window> {
+    let all = columns.len() == schema.width();
+    let schema = if all { Arc::clone(schema) } else { project(schema, columns, false) };
+    window(instance, schema, frames.times, frames.columns)
 }
 
 fn window(

@@ -114,20 +114,25 @@ impl Reader<'_> {
                     found.append(frames);
                 }
             });
-            visited.unwrap_or_else(|| self.damages.note(&file.path, lost(block)));
+            visited.unwrap_or_else(|| self.note_lost(file, block));
         }
         Ok(found)
     }
 
+    /// Notes that a block is damaged.
+    pub(crate) fn note_lost(&self, file: &HotFile, block: &Block) {
+        self.damages.note(&file.path, lost(block));
+    }
+
     /// A block, unpacked now or lately; `None` and a note if it is damaged.
-    fn unpack(&self, file: &HotFile, block: &Block) -> Result<Option<Arc<[u8]>>, Error> {
+    pub(crate) fn unpack(&self, file: &HotFile, block: &Block) -> Result<Option<Arc<[u8]>>, Error> {
         let key = (file.sequence, block.place.offset);
         if let Some(known) = self.unpacked.and_then(|unpacked| unpacked.get(key)) {
             return Ok(Some(known));
         }
         let Some(bytes) = self.place(&file.path, block.place, || lost(block))? else { return Ok(None) };
         let Some(raw) = planes::decompress(&bytes) else {
-            self.damages.note(&file.path, lost(block));
+            self.note_lost(file, block);
             return Ok(None);
         };
         let raw: Arc<[u8]> = raw.into();

@@ -9,6 +9,7 @@ use foretwin_host::cgroup::{Budget, Hierarchy, Limits, Reader, Stats, Vitality};
 use super::census::{Census, Tally};
 use super::forest::{Forest, Known};
 use super::metrics::Reading;
+use super::succession::{Succession, command_digest, digest};
 use crate::every::Every;
 use crate::identity::{Container, Place, command};
 
@@ -31,8 +32,7 @@ pub(super) struct Entry {
     pub announced: Option<Instance>,
     /// Since when there is no process in it or below.
     pub empty_since: Option<Timestamp>,
-    /// When the oldest process started, also after it ended.
-    first_ticks: u64,
+    succession: Succession,
     /// Whether its files are to be opened again: some answered no longer, or new ones may be there.
     pub stale: bool,
     identified: u32,
@@ -71,7 +71,7 @@ impl Entry {
             reading,
             announced: None,
             empty_since: None,
-            first_ticks: ABSENT,
+            succession: Succession::default(),
             stale: false,
             identified: 0,
             command: None,
@@ -98,22 +98,26 @@ impl Entry {
         vitality
     }
 
-    /// Takes over the sums of all processes, and notices a restart: the oldest process is a later one than before.
+    /// Counts its processes; the clock says when it is done.
+    pub fn count(&mut self, uptime_ticks: u64) {
+        self.census.count();
+        self.succession.witness(self.census.pids(), uptime_ticks);
+    }
+
+    /// Takes over the sums of all processes, and notices a restart.
     pub fn settle(&mut self, uptime_ticks: u64) {
-        let oldest = self.total.oldest_ticks;
+        let is_container = matches!(self.place, Place::Container { .. });
         // Of a group that only contains others, the oldest process changes whenever one of them goes.
-        let is_one =
-            self.census.tally().oldest_ticks != ABSENT || matches!(self.place, Place::Container { .. });
-        if !is_one {
-            self.reading.restarts = ABSENT;
-        } else if self.reading.restarts == ABSENT {
-            self.reading.restarts = 0;
-        } else if self.first_ticks != ABSENT && oldest != ABSENT && oldest > self.first_ticks {
-            self.reading.restarts += 1;
+        let first = if is_container { &self.total } else { self.census.tally() };
+        self.reading.restarts = ABSENT;
+        if first.oldest_ticks != ABSENT {
+            let steady = is_container || self.place.is_service();
+            self.succession.settle((first.oldest_pid, first.oldest_ticks), steady, command_digest);
         }
-        if oldest != ABSENT {
-            self.first_ticks = oldest;
+        if is_container || self.succession.first_ticks() != ABSENT {
+            self.reading.restarts = self.succession.restarts();
         }
+        let oldest = self.total.oldest_ticks;
         self.reading.tally = self.total;
         let runs = oldest != ABSENT && self.total.processes > 0 && uptime_ticks != ABSENT;
         self.reading.uptime_s =
@@ -130,7 +134,9 @@ impl Entry {
         };
         if let Some(pid) = first.filter(|pid| *pid != self.identified) {
             self.identified = pid;
-            self.command = command_of(pid).or(self.command.take());
+            let (command, arguments) = command_of(pid);
+            self.command = command.or(self.command.take());
+            self.succession.identify(pid, arguments);
         }
         let workload = self.place.workload(&self.path, &self.container, self.command.as_deref());
         let mut instance = Instance::new(self.id.as_str(), self.place.kind(), host, &workload);
@@ -166,10 +172,11 @@ fn fresh(mut limits: Limits, stats: &Stats) -> Limits {
     limits
 }
 
-fn command_of(pid: u32) -> Option<String> {
+/// What a process runs, and a digest of its command line.
+fn command_of(pid: u32) -> (Option<String>, Option<u64>) {
     let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    command(exe.as_deref().and_then(|exe| exe.to_str()), &arguments)
+    let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) else { return (None, None) };
+    (command(exe.as_deref().and_then(|exe| exe.to_str()), &arguments), digest(&arguments))
 }
 
 #[cfg(test)]
@@ -221,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_command_is_that_of_the_first_process() {
-        assert!(command_of(std::process::id()).is_some_and(|command| command.starts_with('/')));
-        assert_eq!(command_of(u32::MAX - 1), None);
+        let (command, arguments) = command_of(std::process::id());
+        assert!(command.is_some_and(|command| command.starts_with('/')) && arguments.is_some());
+        assert_eq!(command_of(u32::MAX - 1), (None, None));
     }
 }

@@ -11,6 +11,7 @@ mod forest;
 mod metrics;
 mod runtime;
 mod source;
+mod succession;
 mod uptime;
 
 pub use config::Config;

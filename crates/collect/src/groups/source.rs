@@ -97,8 +97,9 @@ impl Groups {
         let began = Instant::now();
         let mut changed = self.forest.refresh();
         changed |= self.drop_gone(at, sink);
+        let uptime_ticks = self.uptime.ticks();
         for entry in &mut self.entries {
-            entry.census.count();
+            entry.count(uptime_ticks);
         }
         let thorough = changed || self.looks.is_multiple_of(THOROUGH);
         changed |= self.add_new(thorough);

@@ -81,6 +81,12 @@ impl Place {
         }
     }
 
+    /// Whether it is a service of systemd: one job, which another process of any command goes on with.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Unit { name } if name.ends_with(".service"))
+    }
+
     /// The workload identity: what outlives a restart of the group. `command` is that of the first process, as
     /// [`command()`] tells it.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Recorded telemetry through the whole pipeline, on a virtual clock.
 
 use foretwin_core::Phase;
-use foretwin_engine::{Config, Replay, Replayed};
+use foretwin_engine::{Config, Replay, Replayed, WindowQuery};
 
 use super::world::recording;
 
@@ -71,4 +71,37 @@ fn a_leak_is_foreseen_and_a_level_is_not() {
     let (rows, prediction) = replay((0..1200).map(breathing));
     assert!(prediction.failure_probability < 0.1, "{prediction:?}");
     assert!(rows.iter().all(|row| row.failure_probability < 0.5));
+}
+
+#[test]
+fn a_node_shows_what_was_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut window = recording("incident", (0..400).map(|n| 200.0 + 1.5 * n as f64 + ((n * 31) % 7) as f64));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let shift_us = now.as_micros() as i64 - window.times.last().unwrap().0;
+    window.times.iter_mut().for_each(|at| *at = *at + shift_us);
+    let config = Config { data_dir: dir.path().into(), ..Config::default() };
+    let replay = Replay::new(&config, dir.path()).unwrap();
+    let mut judged = 0;
+    replay.run(&window, &mut |_, row| judged += usize::from(row.judgement.is_some())).unwrap();
+    let node = replay.into_node(&config).unwrap();
+    let handle = node.handle();
+    let shown = handle.instance(&window.instance).unwrap();
+    assert!(shown.learning.model_version >= 1 && shown.score.is_some(), "{:?}", shown.learning);
+    assert!(shown.failure_probability > 0.9, "{}", shown.failure_probability);
+    let query = WindowQuery {
+        instance: window.instance.clone(),
+        metrics: vec!["foretwin.anomaly.score".into(), "used".into()],
+        from: window.times[0],
+        to: window.times[window.times.len() - 1],
+        points: 1000,
+    };
+    let view = handle.window(&query).unwrap();
+    let count = |key: &str| {
+        let series = view.series.iter().find(|one| one.metric == key);
+        series.map_or(0, |one| one.observed.iter().filter(|value| value.is_finite()).count())
+    };
+    // The frame at which the first model was made was stored before it was judged.
+    assert_eq!((count("foretwin.anomaly.score"), count("used")), (judged - 1, 400));
+    node.stop().unwrap();
 }

@@ -6,6 +6,7 @@ use super::evidence::Finding;
 use super::network::{Network, WIDTH, state_of};
 use super::rank::{belief, sources};
 use super::scene::{Scene, Signal};
+use crate::words;
 
 /// Findings that are said of one cause, at most.
 const SAID: usize = 4;
@@ -61,15 +62,11 @@ fn statement(signal: &Signal, finding: &Finding) -> String {
         Some(at) => format!(" since {}", Timestamp::from_seconds(at)),
         None => String::new(),
     };
+    let [before, observed, low, high] =
+        [finding.before, finding.observed, low, high].map(|value| quantity(value, &signal.unit));
     format!(
-        "{} {moved} from {} to {}, normally {} to {}{since}: {:.1} standard deviations, chance {:.1e}",
-        signal.metric,
-        number(finding.before),
-        number(finding.observed),
-        number(low),
-        number(high),
-        finding.strength,
-        finding.tail,
+        "{} {moved} from {before} to {observed}, normally {low} to {high}{since}: {:.1} standard deviations, chance {:.1e}",
+        signal.metric, finding.strength, finding.tail,
     )
 }
 
@@ -108,6 +105,15 @@ fn explained(scene: &Scene, network: &Network, beliefs: &[f64], node: usize) -> 
         .then(|| format!("explains the trouble of {} of {all} other nodes: {names}", explained.len()))
 }
 
+/// A value as people write it, where its unit is one that they would not write as it is.
+fn quantity(value: f64, unit: &str) -> String {
+    match unit {
+        "By" => words::bytes(value),
+        "By/s" => format!("{}/s", words::bytes(value)),
+        _ => number(value),
+    }
+}
+
 /// Four digits are as many as people compare.
 fn number(value: f64) -> String {
     let size = value.abs();
@@ -123,4 +129,17 @@ fn number(value: f64) -> String {
     };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_as_operators_say_them() {
+        assert_eq!(quantity(2.88e7, "By"), "27.5 MiB");
+        assert_eq!(quantity(53_248.0, "By/s"), "52 KiB/s");
+        assert_eq!(quantity(0.25, "1"), "0.25");
+        assert_eq!(quantity(2.88e7, ""), "2.88e7");
+    }
 }

@@ -12,6 +12,8 @@ pub struct Signal {
     pub node: usize,
     /// Name, as evidence will call it.
     pub metric: String,
+    /// Unit (UCUM) as evidence will write it; empty where it is not known.
+    pub unit: String,
     /// What it says.
     pub role: Role,
     /// It belongs to the machine underneath, which others share: never a fault of this node by itself.
@@ -30,7 +32,8 @@ impl Signal {
     #[must_use]
     pub fn named(node: usize, metric: &str, [normal, recent, window]: [Vec<f64>; 3]) -> Self {
         let (role, shared) = (role::of(metric), role::is_shared(metric));
-        let mut signal = Self { node, metric: metric.into(), role, shared, normal, recent, window };
+        let (metric_name, unit) = (metric.into(), String::new());
+        let mut signal = Self { node, metric: metric_name, unit, role, shared, normal, recent, window };
         if role::is_success(metric) {
             let whole = signal.whole();
             for value in [&mut signal.normal, &mut signal.recent, &mut signal.window].into_iter().flatten() {

@@ -184,8 +184,9 @@ impl Policy {
     }
 
     fn restate(&mut self) {
-        let stands = |one: &&mut Standing| one.alert.is_open() || one.alert.outcome.is_none();
-        for standing in self.memory.standing.values_mut().filter(stands) {
+        let changes =
+            |one: &&mut Standing| one.alert.is_open() || one.alert.outcome.is_none() || one.is_ending();
+        for standing in self.memory.standing.values_mut().filter(changes) {
             let foremost = standing.foremost().map(|member| member.instance.clone());
             standing.restate(foremost.and_then(|id| self.memory.suspects.get(&id)));
         }

@@ -13,6 +13,8 @@ use crate::words;
 
 /// A probability that moves by less than this is no news.
 const NEWS: f64 = 0.1;
+/// An alert that waits for its calm to last tells what it was about, once less than this share of that is said.
+const RECEDED: f64 = 0.6;
 /// Least seconds between two updates that only tell of a moved probability.
 const NEWS_S: f64 = 30.0;
 
@@ -27,6 +29,9 @@ pub(super) struct Standing {
     pub(super) lost: bool,
     /// What was last told: when, the state, how many, the probability, whether an outcome, how much feedback.
     told: Option<(Timestamp, AlertState, usize, f64, bool, usize)>,
+    /// How bad, and how long until the failure, was last told.
+    #[serde(default)]
+    told_as: Option<(Severity, Option<f64>)>,
 }
 
 impl Standing {
@@ -37,7 +42,8 @@ impl Standing {
         (ties, now): (Vec<Tie>, Timestamp),
     ) -> Self {
         let alert = blank((id, suspect), kind, now);
-        let mut standing = Self { alert, ties: ties.clone(), joined: now, lost: false, told: None };
+        let mut standing =
+            Self { alert, ties: ties.clone(), joined: now, lost: false, told: None, told_as: None };
         standing.join((id, suspect), (kind, watch), (&ties, now));
         standing
     }
@@ -76,6 +82,7 @@ impl Standing {
             probability: watch.said.probability,
             horizon_s: watch.said.horizon_s,
             peak: watch.said.probability,
+            peak_horizon_s: watch.said.horizon_s,
             time_to_failure: watch.said.time_to_failure,
         });
     }
@@ -84,9 +91,13 @@ impl Standing {
     pub(super) fn refresh(&mut self, watches: &dyn Fn(&InstanceId, AlertKind) -> Option<Watch>) {
         for member in self.alert.members.iter_mut().filter(|member| member.ended.is_none()) {
             if let Some(watch) = watches(&member.instance, member.kind) {
-                (member.probability, member.peak) = (watch.said.probability, member.peak.max(watch.peak));
-                (member.horizon_s, member.time_to_failure) =
-                    (watch.said.horizon_s, watch.said.time_to_failure);
+                let said = &watch.said;
+                (member.probability, member.horizon_s) = (said.probability, said.horizon_s);
+                member.time_to_failure = said.time_to_failure;
+                if said.probability >= member.peak {
+                    (member.peak, member.peak_horizon_s) = (said.probability, said.horizon_s);
+                }
+                member.peak = member.peak.max(watch.peak);
                 self.alert.last = self.alert.last.max(watch.said.at);
             }
         }
@@ -103,10 +114,8 @@ impl Standing {
     pub(super) fn restate(&mut self, suspect: Option<&Suspect>) {
         let Some(foremost) = self.foremost().cloned() else { return };
         let alert = &mut self.alert;
-        let over = foremost.ended.is_some();
         alert.kind = foremost.kind;
-        alert.probability = if over { foremost.peak } else { foremost.probability };
-        alert.horizon_s = foremost.horizon_s;
+        (alert.probability, alert.horizon_s) = said(&foremost);
         alert.time_to_failure = foremost.time_to_failure;
         alert.common = (alert.count > 1).then(|| self.ties.first().map(ToString::to_string)).flatten();
         if let Some(suspect) = suspect {
@@ -116,7 +125,10 @@ impl Standing {
                 alert.cause = why.causes.first().cloned().or(alert.cause.take());
                 alert.action = why.actions.first().cloned().or(alert.action.take());
             }
-            alert.severity = severity(&foremost, suspect.criticality);
+            // How bad it was stays, once less is said: a last word of "nothing" is no notice.
+            if watch.is_some_and(|watch| watch.said.exceeds()) {
+                alert.severity = severity(&foremost, suspect.criticality);
+            }
         }
         alert.class = alert.cause.as_ref().map_or_else(|| "unknown".into(), |cause| cause.class.clone());
         alert.title = title(&foremost, alert.count);
@@ -139,16 +151,38 @@ impl Standing {
                 Some(News::Resolved)
             }
             Some((at, before, count, probability, outcome, feedback)) => {
-                let moved = (alert.probability - probability).abs() >= NEWS && now.since(at) >= NEWS_S;
-                (moved || state != (before, count, outcome, feedback)).then_some(News::Updated)
+                let moved = (alert.probability - probability).abs() >= NEWS || self.is_nearer();
+                let moved = moved && now.since(at) >= NEWS_S;
+                (moved || self.is_worse() || state != (before, count, outcome, feedback))
+                    .then_some(News::Updated)
             }
         };
         if news.is_some() {
             let outcome = alert.outcome.is_some();
             let feedback = alert.feedback.len();
             self.told = Some((now, alert.state, alert.count, alert.probability, outcome, feedback));
+            self.told_as = Some((alert.severity, alert.time_to_failure.p50));
         }
         news
+    }
+
+    /// Whether it is over and nobody was told so yet.
+    pub(super) fn is_ending(&self) -> bool {
+        let told = self.told.is_some_and(|(_, state, ..)| state != AlertState::Resolved);
+        told && !self.alert.is_open()
+    }
+
+    /// Whether it is worse than was told, and not over.
+    fn is_worse(&self) -> bool {
+        self.alert.is_open() && self.told_as.is_some_and(|(told, _)| self.alert.severity > told)
+    }
+
+    /// Whether what is left until the failure is half of what was told, or twice; or it is less bad.
+    fn is_nearer(&self) -> bool {
+        let Some((severity, told_s)) = self.told_as.filter(|_| self.alert.is_open()) else { return false };
+        let times = told_s.zip(self.alert.time_to_failure.p50);
+        severity > self.alert.severity
+            || times.is_some_and(|(told, now)| now < told / 2.0 || now > told * 2.0)
     }
 }
 
@@ -179,26 +213,46 @@ fn severity(member: &AlertMember, criticality: u8) -> Severity {
     steps[step.clamp(0, 3) as usize]
 }
 
+/// In one line: of what goes on, what is said now; of what is over, the most that was said.
 fn title(member: &AlertMember, count: usize) -> String {
     let others = match count {
         0 | 1 => String::new(),
         2 => " and one more".into(),
         count => format!(" and {} more", count - 1),
     };
-    let what = match member.kind {
+    format!("{}{others}: {}", member.instance, statement(member))
+}
+
+/// Probability and horizon: of what goes on, as they are; of what is over, as they were when most was said.
+fn said(member: &AlertMember) -> (f64, f64) {
+    match member.ended {
+        None => (member.probability, member.horizon_s),
+        // Kept by a node that did not note the horizon yet.
+        Some(_) if member.peak_horizon_s == 0.0 => (member.peak, member.horizon_s),
+        Some(_) => (member.peak, member.peak_horizon_s),
+    }
+}
+
+fn statement(member: &AlertMember) -> String {
+    let over = member.ended.is_some();
+    let (probability, horizon_s) = said(member);
+    let receded = probability < RECEDED * member.peak;
+    let chance = match words::percent(probability) {
+        most if over => format!("up to {most}"),
+        now if receded => format!("now {now}, up to {} before", words::percent(member.peak)),
+        now => now,
+    };
+    match member.kind {
         AlertKind::Failure(mode) => {
-            let chance = words::percent(member.probability);
-            let horizon = words::duration(member.horizon_s);
-            let when = member.time_to_failure.p50.map(words::duration);
+            let horizon = words::duration(horizon_s);
+            let when = member.time_to_failure.p50.filter(|_| !over && !receded).map(words::duration);
             let when = when.map_or(String::new(), |when| format!(", probably in {when}"));
             format!("{} within {horizon}: {chance}{when}", mode.as_str().replace('_', " "))
         }
-        AlertKind::Infrastructure => {
-            format!("the machine underneath is in trouble ({})", words::percent(member.probability))
-        }
+        AlertKind::Infrastructure if over => format!("the machine underneath was in trouble ({chance})"),
+        AlertKind::Infrastructure => format!("the machine underneath is in trouble ({chance})"),
         AlertKind::Anomaly => "unlike itself for minutes, and nothing says why".into(),
-    };
-    format!("{}{others}: {what}", member.instance)
+    }
 }
 
 /// An alert without members.

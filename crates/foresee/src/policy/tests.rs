@@ -2,7 +2,8 @@
 
 use foretwin_core::{
     Alert, AlertKind, AlertOutcome, AlertState, Cause, Evidence, Failure, FailureMode, Feedback, Instance,
-    InstanceId, InstanceKind, Maintenance, Quantiles, Rating, Rng, Timestamp, Verdict, VerdictClass,
+    InstanceId, InstanceKind, Maintenance, Quantiles, Rating, Rng, Severity, Timestamp, Verdict,
+    VerdictClass,
 };
 
 use super::{Chance, Change, Config, Explanation, Memory, Policy, Signal};
@@ -86,10 +87,13 @@ fn a_leak_is_one_alert_from_its_opening_to_its_outcome() {
     let [alert] = course.open()[..] else { panic!("{:?}", course.open()) };
     assert_eq!((alert.kind, alert.state, alert.count), (AlertKind::Failure(MODE), AlertState::Firing, 1));
     assert_eq!((alert.opened, alert.probability, alert.shown), (at(20.0), 0.8, true));
-    assert!(alert.title.starts_with("h/a: memory exhaustion within 1 h 0 min: 80 %"), "{}", alert.title);
+    assert!(alert.title.starts_with("h/a: memory exhaustion within 1 h: 80 %"), "{}", alert.title);
+    // Started again, it is well before its failure is known.
+    course.tick(&[("h/a", 0.0)]);
     course.policy.fail(&failure("h/a", 50.0, FailureMode::MemoryExhaustion));
     course.settle();
     let Some(Change::Resolved(alert)) = course.told.last() else { panic!("{:?}", course.told) };
+    assert_eq!(alert.title, "h/a: memory exhaustion within 1 h: up to 80 %");
     let lead_s = 30.0;
     assert_eq!(alert.outcome, Some(AlertOutcome::Failed { at_us: at(50.0), mode: MODE, lead_s }));
     // Started again, and all is well: there is nothing new.
@@ -118,9 +122,13 @@ fn a_crash_loop_is_one_alert_and_what_comes_back_later_is_another() {
 fn what_does_not_come_is_known_once_the_horizon_is_over() {
     let mut course = Course::new(Config::default());
     course.ticks(3, &[("h/a", 0.8)]);
-    course.ticks(10, &[("h/a", 0.0)]);
+    course.ticks(3, &[("h/a", 0.0)]);
+    let calm = course.open()[0].title.clone();
+    assert_eq!(calm, "h/a: memory exhaustion within 1 h: now 0 %, up to 80 % before");
+    course.ticks(7, &[("h/a", 0.0)]);
     let Some(Change::Resolved(alert)) = course.told.last() else { panic!("{:?}", course.told) };
     assert_eq!((alert.outcome, alert.probability), (None, 0.8));
+    assert_eq!(alert.title, "h/a: memory exhaustion within 1 h: up to 80 %", "not the last, which was 0");
     course.ticks(370, &[("h/a", 0.0)]);
     let Some(Change::Updated(alert)) = course.told.last() else { panic!("{:?}", course.told) };
     assert_eq!(alert.outcome, Some(AlertOutcome::Nothing));
@@ -134,6 +142,35 @@ fn what_does_not_come_is_known_once_the_horizon_is_over() {
     assert!(!super::join(&mut told, &failure("h/a", 40.0, FailureMode::DiskFull), 60.0));
     assert!(!super::join(&mut told, &failure("h/b", 40.0, FailureMode::Crash), 60.0));
     assert!(super::join(&mut told, &failure("h/a", 40.0, FailureMode::Crash), 60.0));
+}
+
+#[test]
+fn a_failure_that_comes_near_is_told_again() {
+    let mut course = Course::new(Config::default());
+    let mut said = Vec::new();
+    for tick in 0..60 {
+        course.now += 10.0;
+        let left_s = 4000.0 * 0.95f64.powi(tick);
+        let time_to_failure = Quantiles { p10: None, p50: Some(left_s), p90: None };
+        let chances = [Chance { time_to_failure, ..chance(MODE, 0.8) }];
+        let signal = Signal {
+            instance: &instance("h/a"),
+            at: at(course.now),
+            chances: &chances,
+            anomaly: None,
+            verdict: None,
+        };
+        course.policy.observe(&signal);
+        let before = course.told.len();
+        course.settle();
+        said.extend(course.told[before..].iter().map(|change| (left_s, change.alert().severity)));
+    }
+    // Twenty times nearer: some words, and not one a minute; each time it becomes worse is one.
+    assert!((5..=8).contains(&said.len()), "{said:?}");
+    let near = said.windows(2).all(|pair| pair[1].0 < 0.6 * pair[0].0 || pair[1].1 > pair[0].1);
+    assert!(near, "{said:?}");
+    let first = |severity| said.iter().find(|(_, told)| *told == severity).unwrap().0;
+    assert!(first(Severity::Serious) > 3400.0 && first(Severity::Critical) > 850.0, "{said:?}");
 }
 
 #[test]

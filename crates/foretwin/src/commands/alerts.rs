@@ -194,6 +194,14 @@ fn percent(value: &Value) -> String {
     format!("{:.0} %", value.as_f64().unwrap_or(0.0) * 100.0)
 }
 
+/// What is said of a member; of one that is over, the most that was.
+fn chance(member: &Value) -> String {
+    match member["ended_us"].as_i64() {
+        Some(_) => format!("over, up to {}", percent(&member["peak"])),
+        None => percent(&member["probability"]),
+    }
+}
+
 fn show(alert: &Value, coloured: bool) -> String {
     let mut lines = vec![line(alert, coloured).trim_end().to_owned()];
     lines.push(format!(
@@ -210,8 +218,7 @@ fn show(alert: &Value, coloured: bool) -> String {
         lines.push(format!("  in common: {common}"));
     }
     for member in alert["members"].as_array().into_iter().flatten() {
-        let ended = member["ended_us"].as_i64().map_or("", |_| ", over");
-        lines.push(format!("  {} {}{ended}", percent(&member["probability"]), text(&member["instance"])));
+        lines.push(format!("  {} {}", chance(member), text(&member["instance"])));
     }
     for said in alert["feedback"].as_array().into_iter().flatten() {
         lines.push(format!(
@@ -248,6 +255,8 @@ mod tests {
         for part in ["held back by budget", "came true 10 min after: disk_full", "restart h/a", "rises"] {
             assert!(told.contains(part), "{part}: {told}");
         }
+        let over = json!({"instance": "h/a", "probability": 0.0, "peak": 0.83, "ended_us": 5});
+        assert_eq!(chance(&over), "over, up to 83 %");
         assert!(!told.contains('\x1b') && show(&alert, true).contains('\x1b'));
     }
 }

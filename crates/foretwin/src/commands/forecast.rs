@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::commands::client::{Client, encoded};
+use crate::commands::top::words::quantity;
 
 /// With fewer independent errors of late a band is a guess.
 const FEW: f64 = 3.0;
@@ -64,10 +65,11 @@ fn describe(answer: &Value, named: bool) -> String {
         let (key, unit) = (metric["metric"].as_str().unwrap_or("?"), metric["unit"].as_str().unwrap_or(""));
         let at = items(&metric["at_us"]);
         let shown = if named { 0..at.len() } else { at.len().saturating_sub(1)..at.len() };
-        let _ = writeln!(text, "{key} ({unit}){}", if metric["held"] == true { ", stays" } else { "" });
+        let _ = writeln!(text, "{key}{}", if metric["held"] == true { ", stays" } else { "" });
         for n in shown {
             let ahead_s = (at[n].as_i64().unwrap_or(now) - now) as f64 / 1e6;
-            let [p10, p50, p90] = ["p10", "p50", "p90"].map(|key| number(&metric[key][n]));
+            let number = |key: &str| quantity(metric[key][n].as_f64().unwrap_or(f64::NAN), unit);
+            let [p10, p50, p90] = ["p10", "p50", "p90"].map(number);
             let few = metric["independent"][n].as_f64().is_some_and(|errors| errors < FEW);
             let few = if few { ", few errors are known" } else { "" };
             let way = way(items(&metric["choices"]), ahead_s);
@@ -103,14 +105,6 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn number(value: &Value) -> String {
-    match value.as_f64() {
-        None => "?".into(),
-        Some(x) if x != 0.0 && !(1e-3..1e6).contains(&x.abs()) => format!("{x:.3e}"),
-        Some(x) => format!("{x:.4}"),
-    }
-}
-
 fn span(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
@@ -130,15 +124,15 @@ mod tests {
     fn paths_are_told_with_their_way() {
         let answer = json!({
             "by": [{"model_version": 3, "message": "with the shape of the day", "reach_s": 86400.0, "now_us": 0}],
-            "metrics": [{"metric": "cpu", "unit": "1", "held": false, "at_us": [60_000_000, 3_600_000_000_i64],
-                "p10": [0.1, 0.2], "p50": [0.2, 0.3], "p90": [0.4, 2e7], "independent": [90.0, 1.5], "choices": [
+            "metrics": [{"metric": "cpu", "unit": "By", "held": false, "at_us": [60_000_000, 3_600_000_000_i64],
+                "p10": [1e6, 2e6], "p50": [2e6, 3e6], "p90": [null, 2e7], "independent": [90.0, 1.5], "choices": [
                     {"lead_s": 60.0, "method": "linear", "rms": 0.25, "beaten": [{"method": "last", "rms": 0.5}]},
                     {"lead_s": 3600.0, "method": {"seasonal": {"period_s": 86400.0}}, "rms": 0.4, "beaten": []}]}]});
         let text = describe(&answer, true);
         for part in [
             "version 3: with the shape of the day; reaches 24.0 h",
-            "in 60 s     0.2000 (0.1000 to 0.4000)  linear, error 0.25, last value 0.50",
-            "in 60 min   0.3000 (0.2000 to 2.000e7)  seasonal of 24.0 h, error 0.40, few errors are known",
+            "in 60 s     1.9 MiB (977 KiB to -)  linear, error 0.25, last value 0.50",
+            "in 60 min   2.9 MiB (1.9 MiB to 19.1 MiB)  seasonal of 24.0 h, error 0.40, few errors are known",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

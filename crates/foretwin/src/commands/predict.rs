@@ -86,11 +86,13 @@ fn describe(prediction: &Value) -> String {
 fn causes(prediction: &Value, text: &mut String) {
     let percent = |value: &Value| value.as_f64().unwrap_or(0.0) * 100.0;
     for cause in prediction["root_causes"].as_array().into_iter().flatten() {
+        let place = cause["place"].as_str().filter(|place| prediction["instance"] != *place);
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "  because: {} ({:.0} %)",
+            "  because: {}{} ({:.0} %)",
             cause["class"].as_str().unwrap_or("?"),
+            place.map_or(String::new(), |place| format!(" in {place}")),
             percent(&cause["probability"])
         );
         for evidence in cause["evidence"].as_array().into_iter().flatten() {
@@ -134,8 +136,13 @@ mod tests {
         let text = describe(&json!({"instance": "a", "failure_probability": 0.934, "horizon_s": 3600.0,
             "confidence": 0.5, "risks": [{"mode": "memory_exhaustion", "metric": "m", "never": 0.05,
             "time_to_failure": {"p10": 50.0, "p50": 60.0, "p90": null}}],
-            "root_causes": [{"class": "leak", "probability": 0.8, "evidence": [{"statement": "rises"}]}],
+            "root_causes": [{"class": "leak", "place": "a", "probability": 0.8, "evidence": [{"statement": "rises"}]},
+                {"class": "disk_fault", "place": "h", "probability": 0.1, "evidence": []}],
             "recommended_actions": [{"description": "restart a"}]}));
+        assert!(
+            text.contains("because: leak (80 %)") && text.contains("because: disk_fault in h (10 %)"),
+            "{text}"
+        );
         assert!(text.contains("93 %") && text.contains("p90 never") && text.contains("rises"), "{text}");
     }
 }

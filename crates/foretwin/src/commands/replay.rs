@@ -1,18 +1,20 @@
 //! `foretwin replay FILE`: recorded telemetry through the whole pipeline, faster than real time, as if live.
 
 use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use foretwin_core::Timestamp;
+use foretwin_core::{Timestamp, Window};
 use foretwin_engine::{Replay, Replayed};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::ReplayArgs;
+use crate::commands::run::Shown;
 use crate::settings::Settings;
-use crate::table;
+use crate::table::{self, Table};
 
 /// A bar on a terminal, nothing when piped.
 pub fn bar(length: u64, label: &str) -> ProgressBar {
@@ -71,32 +73,18 @@ impl Findings {
 pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let table = table::read(&args.file)?;
     let name = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("recording");
-    let recording = table.window(name);
-    let config = Settings::default().engine()?;
+    let mut recording = table.window(name);
+    let shift_us = args.listen.map_or(0, |_| to_now(&mut recording));
     // Nobody needs the replayed copy afterwards, however it ends.
     let dir = tempfile::Builder::new().prefix("foretwin-replay-").tempdir().context("making a directory")?;
-    let mut out =
-        args.out.as_ref().map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
-    if let Some(out) = &mut out {
-        writeln!(out, "t,score,failure_probability")?;
-    }
-    let started = Instant::now();
-    let progress = bar(recording.len() as u64, name);
-    let mut findings = Findings::default();
-    let mut written = Ok(());
-    let replay = Replay::new(&config, dir.path())?;
-    replay.run(&recording, &mut |row, replayed| {
-        progress.set_position(row as u64 + 1);
-        findings.take(&replayed);
-        if let (Some(out), Ok(())) = (&mut out, &written) {
-            let score = replayed.judgement.as_ref().map_or(f64::NAN, |judged| judged.score.0);
-            written = writeln!(out, "{},{score},{}", table.times[row], replayed.failure_probability);
-        }
-    })?;
-    progress.finish_and_clear();
-    written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
+    let mut settings = Settings { data_dir: dir.path().into(), ..Settings::default() };
+    settings.serve.listen = args.listen.unwrap_or(settings.serve.listen);
+    let config = settings.engine()?;
+    // An address that cannot be had is told before the work.
+    let shown = args.listen.map(|_| Shown::at(&settings)).transpose()?;
+    let (started, replay) = (Instant::now(), Replay::new(&config, dir.path())?);
+    let findings = findings(&replay, (&recording, &table), args.out.as_deref(), shift_us)?;
     let prediction = replay.predict(&recording, 3600.0)?;
-    drop(replay);
     let seconds = started.elapsed().as_secs_f64();
     let summary = json!({
         "file": args.file, "rows": recording.len(), "metrics": table.names.len(), "scored": findings.scored,
@@ -108,7 +96,51 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     } else {
         print(&findings, recording.len(), seconds);
     }
+    if let Some(shown) = shown {
+        eprintln!(
+            "showing it at {}, as if its last row were of now; Ctrl-C ends it",
+            shown.address(&recording.instance)
+        );
+        shown.until_stopped(replay.into_node(&config)?)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Replays a recording that was moved by so much; tells scores by its own times.
+fn findings(
+    replay: &Replay,
+    (recording, table): (&Window, &Table),
+    out: Option<&Path>,
+    shift_us: i64,
+) -> Result<Findings> {
+    let mut out = out.map(std::fs::File::create).transpose().context("--out")?.map(BufWriter::new);
+    if let Some(out) = &mut out {
+        writeln!(out, "t,score,failure_probability")?;
+    }
+    let progress = bar(recording.len() as u64, recording.instance.as_str());
+    let mut findings = Findings::default();
+    let mut written = Ok(());
+    replay.run(recording, &mut |row, mut replayed| {
+        progress.set_position(row as u64 + 1);
+        replayed.at = replayed.at - shift_us;
+        findings.take(&replayed);
+        if let (Some(out), Ok(())) = (&mut out, &written) {
+            let score = replayed.judgement.as_ref().map_or(f64::NAN, |judged| judged.score.0);
+            written = writeln!(out, "{},{score},{}", table.times[row], replayed.failure_probability);
+        }
+    })?;
+    progress.finish_and_clear();
+    written.and_then(|()| out.map_or(Ok(()), |mut out| out.flush())).context("--out")?;
+    Ok(findings)
+}
+
+/// Moves a recording so that its last row is of now, for a node lets go of what is old; says by how much, in µs.
+fn to_now(recording: &mut Window) -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    let shift_us = recording.times.last().map_or(0, |last| now_us.saturating_sub(last.0));
+    recording.times.iter_mut().for_each(|at| *at = Timestamp(at.0.saturating_add(shift_us)));
+    shift_us
 }
 
 fn described(episode: &Episode) -> Value {

@@ -4,12 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use foretwin_core::InstanceId;
 use foretwin_engine::{Agent, Credentials, Node, Roles};
 use foretwin_serve::Surface;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{AgentArgs, RunArgs};
+use crate::commands::client::encoded;
 use crate::settings::Settings;
 
 /// Which stages a serving node has.
@@ -31,24 +34,52 @@ pub fn run(args: &RunArgs, kind: Kind) -> Result<ExitCode> {
     tls.certificate = args.tls_certificate.clone().unwrap_or_else(|| tls.certificate.clone());
     tls.key = args.tls_key.clone().unwrap_or_else(|| tls.key.clone());
     let config = settings.engine()?;
-    let surface = Surface::open(&settings.serve, &config.data_dir)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // The address is taken before anything is started, so that a second node fails at once and in words.
-    let listen = settings.serve.listen;
-    let listener = runtime.block_on(TcpListener::bind(listen)).with_context(|| {
-        format!("serve.listen: {listen} cannot be bound; stop what listens there or choose another --listen")
-    })?;
+    let shown = Shown::at(&settings)?;
     let roles = Roles { collect: kind == Kind::Everything };
     let node = Node::start(&config, roles)?;
     tracing::info!("data in {}", config.data_dir.display());
-    tracing::info!("listening on {}://{listen}", surface.scheme());
-    if let Some(warning) = surface.warning() {
+    tracing::info!("listening on {}://{}", shown.surface.scheme(), settings.serve.listen);
+    if let Some(warning) = shown.surface.warning() {
         tracing::warn!("{warning}");
     }
-    runtime.block_on(surface.serve(listener, node.handle(), stopped()))?;
-    tracing::info!("stopping");
-    node.stop()?;
+    shown.until_stopped(node)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An address at which a node is to be shown.
+pub struct Shown {
+    surface: Surface,
+    runtime: Runtime,
+    listener: TcpListener,
+}
+
+impl Shown {
+    /// Takes the address that the settings name.
+    pub fn at(settings: &Settings) -> Result<Self> {
+        let surface = Surface::open(&settings.serve, &settings.data_dir)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let listen = settings.serve.listen;
+        let listener = runtime.block_on(TcpListener::bind(listen)).with_context(|| {
+            format!(
+                "serve.listen: {listen} cannot be bound; stop what listens there or choose another --listen"
+            )
+        })?;
+        Ok(Self { surface, runtime, listener })
+    }
+
+    /// Where the page has one instance.
+    pub fn address(&self, id: &InstanceId) -> String {
+        let at = self.listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string());
+        format!("{}://{at}/#/i/{}", self.surface.scheme(), encoded(id.as_str()))
+    }
+
+    /// Answers until SIGTERM or SIGINT, and stops the node.
+    pub fn until_stopped(self, node: Node) -> Result<()> {
+        self.runtime.block_on(self.surface.serve(self.listener, node.handle(), stopped()))?;
+        tracing::info!("stopping");
+        Ok(node.stop()?)
+    }
 }
 
 pub fn agent(args: &AgentArgs, credentials: Credentials) -> Result<ExitCode> {

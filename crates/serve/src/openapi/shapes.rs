@@ -117,7 +117,7 @@ pub(super) const SHAPES: &[(&str, &str, &str)] = &[
     (
         "WhatIfRequest",
         "Scenarios to hold side by side, 1 to 32.",
-        "instance: string, scenarios: [Scenario], horizon?: span",
+        "instance?: string, report_id?: string, scenarios: [Scenario], horizon?: span",
     ),
     (
         "WhatIf",

@@ -47,6 +47,8 @@ fn wrong_fields_are_named_with_a_remedy() {
     refused(&of_host(r#"[{"restart": true}, {"load": -1}]"#), 400, "scenarios[1].load");
     refused(&of_host(r#"[{"host": "nobody"}]"#), 404, "nobody");
     refused(&what_if(r#"{"instance": "nobody", "scenarios": [{"fix": true}]}"#), 404, "nobody");
+    refused(&what_if(r#"{"report_id": "none", "scenarios": [{"fix": true}]}"#), 404, "none");
+    refused(&what_if(r#"{"scenarios": [{"fix": true}]}"#), 400, "report_id");
     let maintain = |body: &str| server.post_json("/api/v1/maintenance", body);
     refused(&maintain(r#"{"instance": "nobody", "duration": "1h"}"#), 404, "nobody");
     refused(&maintain(&format!(r#"{{"instance": "{host}"}}"#)), 400, "duration");
@@ -54,6 +56,26 @@ fn wrong_fields_are_named_with_a_remedy() {
     refused(&maintain(&format!(r#"{{"instance": "{host}", "duration": 60, "from": "soon"}}"#)), 400, "from");
     let not_json = server.post("/api/v1/twin/predict", "text/plain", b"{}");
     refused(&not_json, 415, "application/json");
+}
+
+#[test]
+fn a_what_if_may_be_asked_of_a_report_and_needs_telemetry() {
+    let server = server();
+    let host = server.host();
+    let hand_in = |instance: &str| {
+        let report = format!(r#"{{"version": 1, "instance": "{instance}", "at_us": 1795870000000000}}"#);
+        let answer = server.post_json("/api/v1/reports", &report);
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.json()["id"].as_str().unwrap().to_owned()
+    };
+    let ask = |report: &str| {
+        let body = format!(r#"{{"report_id": "{report}", "scenarios": [{{"restart": true}}]}}"#);
+        server.post_json("/api/v1/twin/whatif", &body)
+    };
+    let answer = ask(&hand_in(&host));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json()["instance"].as_str(), Some(host.as_str()));
+    refused(&ask(&hand_in("elsewhere-without-telemetry")), 400, "elsewhere-without-telemetry");
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod damage;
 mod limits;
 mod roundtrip;
 mod steps;
+mod sweep;
 mod tiers;
 mod world;

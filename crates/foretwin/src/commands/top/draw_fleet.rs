@@ -132,7 +132,9 @@ fn cells(row: &fleet::Row, (name, trend): (usize, usize), wide: bool) -> Vec<Cel
         Cell::from(Span::styled(verdict, style)),
     ];
     if wide {
-        cells.extend([Cell::from(row.kind.clone()), Cell::from(Span::styled(row.learning.clone(), faint()))]);
+        // What follows the share has no room here.
+        let learning = row.learning.split(',').next().unwrap_or_default().to_owned();
+        cells.extend([Cell::from(row.kind.clone()), Cell::from(Span::styled(learning, faint()))]);
     }
     cells
 }

@@ -7,7 +7,7 @@ mod fleet;
 mod page;
 mod screen;
 mod source;
-mod words;
+pub(super) mod words;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use ratatui::style::{Color, Modifier, Style};
 
 /// A value with its unit: bytes in powers of 1024, shares in percent, the rest with SI prefixes.
-pub(super) fn quantity(value: f64, unit: &str) -> String {
+pub(in crate::commands) fn quantity(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return "-".to_owned();
     }
