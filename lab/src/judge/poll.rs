@@ -40,6 +40,9 @@ pub struct Told {
     pub never: f64,
     /// Horizons and probabilities, `60:0.1;300:0.2`.
     pub within: String,
+    /// Class of the likeliest cause, and the first action; empty where none is told.
+    pub cause: String,
+    pub action: String,
 }
 
 impl Told {
@@ -67,6 +70,8 @@ impl Told {
             p90: time["p90"].as_f64(),
             never: number(&risk["never"]),
             within: horizons(&risk["within"]),
+            cause: text(&answer["causes"][0]["class"]),
+            action: text(&answer["actions"][0]["action"]),
         })
     }
 
@@ -88,13 +93,14 @@ impl Told {
             time(self.p90),
             self.never.to_string(),
             self.within.clone(),
+            self.cause.clone(),
+            self.action.clone(),
         ]
         .join(",")
     }
 }
 
-const HEADER: &str =
-    "phase,unix_s,instance,failure_probability,confidence,mode,metric,used,limit,p10,p50,p90,never,within";
+const HEADER: &str = "phase,unix_s,instance,failure_probability,confidence,mode,metric,used,limit,p10,p50,p90,never,within,cause,action";
 
 fn horizons(within: &Value) -> String {
     let pairs = within.as_array().map_or(&[][..], Vec::as_slice);
@@ -178,6 +184,7 @@ mod tests {
         let told = oracle.ask("leak", "h").unwrap().unwrap();
         assert_eq!((told.probability, told.p10, told.p50, told.p90), (0.75, Some(10.0), Some(20.0), None));
         assert_eq!(told.mode, "memory_exhaustion");
+        assert_eq!((told.cause.as_str(), told.action.as_str()), ("leak", "restart"));
         assert!(oracle.ask("leak", "nobody").unwrap().is_none());
         let kept = std::fs::read_to_string(dir.path().join("predictions.csv")).unwrap();
         let lines: Vec<&str> = kept.lines().collect();

@@ -31,6 +31,9 @@ pub struct Foreseen {
     pub p_60s_before: Option<f64>,
     /// Quantiles told 60 s before death; nothing beyond all times.
     pub quantiles_60s_before: Option<[Option<f64>; 3]>,
+    /// Class of the likeliest cause and first action, as told 60 s before death.
+    pub cause_60s_before: Option<String>,
+    pub action_60s_before: Option<String>,
     /// Whether the death lay between p10 and p90 as told 60 s before it.
     pub covered_60s: Option<bool>,
     /// The same, 120 s before it.
@@ -58,6 +61,8 @@ pub fn foresee(ending: &Ending, told: &[Told]) -> Foreseen {
         lead_s: lead_s(alive, death),
         p_60s_before: at_60.map(|one| one.probability),
         quantiles_60s_before: at_60.map(|one| [one.p10, one.p50, one.p90]),
+        cause_60s_before: at_60.map(|one| one.cause.clone()),
+        action_60s_before: at_60.map(|one| one.action.clone()),
         covered_60s: at_60.map(|one| covers(one, death)),
         covered_120s: at_120.map(|one| covers(one, death)),
         origins: after_onset.len(),
