@@ -43,7 +43,7 @@ impl Default for Config {
             confirm_s: 5.0,
             release_share: 0.6,
             calm_s: 60.0,
-            group_window_s: 300.0,
+            group_window_s: 900.0,
             budget_per_day: 20.0,
             team_label: "team".into(),
             feedback_half_life_s: 14.0 * 86_400.0,

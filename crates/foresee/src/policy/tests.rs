@@ -97,7 +97,7 @@ fn a_leak_is_one_alert_from_its_opening_to_its_outcome() {
     let lead_s = 30.0;
     assert_eq!(alert.outcome, Some(AlertOutcome::Failed { at_us: at(50.0), mode: MODE, lead_s }));
     // Started again, and all is well: there is nothing new.
-    course.ticks(60, &[("h/a", 0.0)]);
+    course.ticks(100, &[("h/a", 0.0)]);
     assert_eq!((course.opened(), course.open().len()), (1, 0));
     assert_eq!(course.policy.alerts().count(), 0, "known and forgotten");
 }
@@ -113,7 +113,7 @@ fn a_crash_loop_is_one_alert_and_what_comes_back_later_is_another() {
     let [alert] = course.policy.alerts().collect::<Vec<_>>()[..] else { panic!("{:?}", course.told) };
     let Some(AlertOutcome::Failed { at_us, .. }) = alert.outcome else { panic!("{alert:?}") };
     assert_eq!((course.opened(), at_us, alert.members.len()), (1, at(90.0), 1), "the first failure counts");
-    course.ticks(60, &[("h/a", 0.0)]);
+    course.ticks(100, &[("h/a", 0.0)]);
     course.ticks(3, &[("h/a", 0.9)]);
     assert_eq!((course.opened(), course.open().len()), (2, 1));
 }
@@ -184,7 +184,7 @@ fn a_version_that_leaks_everywhere_is_one_alert_and_a_stranger_another() {
     assert_eq!(app.common.as_deref(), Some("workload app"));
     assert_eq!(app.probability, 0.9, "of its foremost member");
     // Too late to be of the same origin.
-    course.ticks(40, &[("h1/app", 0.8), ("h2/app", 0.7), ("h4/app", 0.9), ("h3/other", 0.9)]);
+    course.ticks(95, &[("h1/app", 0.8), ("h2/app", 0.7), ("h4/app", 0.9), ("h3/other", 0.9)]);
     course.ticks(3, &[("h5/app", 0.9)]);
     assert_eq!(course.open().len(), 3);
 }
