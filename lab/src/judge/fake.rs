@@ -45,6 +45,6 @@ pub fn prediction(probability: f64, (p10, p50, p90): (f64, f64, Option<f64>)) ->
                         "within": [[60, 0.1], [3600, 0.9]],
                         "time_to_failure": {"p10": p10, "p50": p50, "p90": p90}});
     json!({"failure_probability": probability, "horizon_s": 3600, "confidence": 0.8, "risks": [disk, memory],
-           "causes": [{"class": "leak", "probability": 0.9}, {"class": "unknown", "probability": 0.1}],
-           "actions": [{"action": "restart"}]})
+           "root_causes": [{"class": "leak", "probability": 0.9}, {"class": "unknown", "probability": 0.1}],
+           "recommended_actions": [{"action": "restart"}]})
 }

@@ -70,8 +70,8 @@ impl Told {
             p90: time["p90"].as_f64(),
             never: number(&risk["never"]),
             within: horizons(&risk["within"]),
-            cause: text(&answer["causes"][0]["class"]),
-            action: text(&answer["actions"][0]["action"]),
+            cause: text(&answer["root_causes"][0]["class"]),
+            action: text(&answer["recommended_actions"][0]["action"]),
         })
     }
 
