@@ -92,6 +92,9 @@ pub struct Limits {
     pub shares: Option<u64>,
 }
 
+/// Weight of a group that says nothing else, as version 1 counts.
+pub const USUAL_SHARES: u64 = 1024;
+
 /// A group in every hierarchy of the machine.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -158,12 +161,20 @@ impl Group {
             self.set_cores(limits.cores)?;
         }
         if let Some(shares) = limits.shares {
-            let v2 = self.hierarchies.home("cpu").is_some_and(|(_, v2)| v2);
-            // Version 2 counts from 100.
-            let value = if v2 { (shares * 100 / 1024).max(1) } else { shares };
-            self.write("cpu", ["cpu.shares", "cpu.weight"], &value.to_string())?;
+            self.set_shares(shares)?;
         }
         Ok(())
+    }
+
+    /// Changes the weight; 1024 is usual.
+    ///
+    /// # Errors
+    /// Where the user may not, or the controller is missing.
+    pub fn set_shares(&self, shares: u64) -> Result<()> {
+        let v2 = self.hierarchies.home("cpu").is_some_and(|(_, v2)| v2);
+        // Version 2 counts from 100.
+        let value = if v2 { (shares * 100 / USUAL_SHARES).max(1) } else { shares };
+        self.write("cpu", ["cpu.shares", "cpu.weight"], &value.to_string())
     }
 
     /// Changes the quota, in cores; none takes it away.

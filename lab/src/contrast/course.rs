@@ -12,6 +12,7 @@ use super::plan::{ContrastConfig, Fault, Kind};
 use super::pod::Pod;
 use super::record::Record;
 use super::service::{FILE as CACHE, Fared};
+use crate::group::USUAL_SHARES;
 use crate::host::HostConfig;
 use crate::sys::{self, monotonic_s};
 use crate::work::between;
@@ -36,11 +37,11 @@ pub fn contrast(host: &HostConfig, config: &ContrastConfig) -> Result<()> {
     let counters = Counters::open()?;
     pod.tell("pod/sidecar", |tell| tell.duty = SIDECAR)?;
     let memory_bytes = (host.host_memory_mb << 20) as f64;
-    let pod_cores = config.pod_cores;
-    let seed = config.seed;
+    let ContrastConfig { pod_cores, neighbours, seed, .. } = *config;
     let (recent, next_s) = (Vec::new(), monotonic_s());
     let batch = Batch { rng: Rng::new(seed ^ 0xba7c), left_s: 0.0, duty: 0.0 };
-    let mut course = Course { pod, record, counters, recent, next_s, memory_bytes, pod_cores, seed, batch };
+    let mut course =
+        Course { pod, record, counters, recent, next_s, memory_bytes, pod_cores, neighbours, seed, batch };
     course.last(config.learn_s, None)?;
     if config.healthy_s > 0.0 {
         course.suffer(&Fault { kind: Kind::Healthy, strength: 1.0 }, config.healthy_s)?;
@@ -72,6 +73,7 @@ struct Course {
     next_s: f64,
     memory_bytes: f64,
     pod_cores: f64,
+    neighbours: u64,
     seed: u64,
     batch: Batch,
 }
@@ -139,8 +141,13 @@ impl Course {
                 (self.pod_cores * (1.0 + strength) - used).clamp(0.05, 1.0)
             }
             Kind::RampThrottled => SIDECAR + strength * (1.0 - SIDECAR),
-            _ => strength,
+            Kind::MemoryHog => strength,
+            _ => strength * self.neighbours as f64,
         };
+        if name == "cpu-hog" {
+            let group = self.pod.group(name).context("the hog has no group")?;
+            group.set_shares((USUAL_SHARES as f64 * duty.max(1.0)) as u64)?;
+        }
         // At full strength nothing is left for page cache at the top of a swing.
         let spared = MARGIN + CACHE as f64 * (1.0 - strength) + SWING * strength;
         let bytes = if kind == Kind::MemoryHog { (self.room() - spared).max(0.0) } else { 0.0 };

@@ -20,8 +20,8 @@ pub const BURSTS_S: f64 = 1.0;
 const BLOCK: usize = 256 << 10;
 /// Blocks of each file that is written over and over.
 const BLOCKS: u64 = 64;
-/// Threads that write at once.
-const WRITERS: usize = 4;
+/// Threads of one neighbour that write at once.
+pub const WRITERS: usize = 4;
 /// Bytes that the memory hog takes or lets go of in one step.
 const GULP: f64 = (4 << 20) as f64;
 /// What a full duty of the memory hog takes and lets go of, beside what it holds.
@@ -31,7 +31,7 @@ pub const SWING: f64 = (48 << 20) as f64;
 pub fn cpu(orders: &Told, period_s: f64) {
     loop {
         let began_s = monotonic_s();
-        let until_s = thread_cpu_s() + period_s * told(orders).duty;
+        let until_s = thread_cpu_s() + period_s * told(orders).duty.min(1.0);
         // Beyond twice the period it will not catch up: a hog does not save its hunger.
         while thread_cpu_s() < until_s && monotonic_s() < began_s + 2.0 * period_s {
             work::serve();
@@ -44,19 +44,20 @@ pub fn cpu(orders: &Told, period_s: f64) {
 ///
 /// # Errors
 /// If a file or thread cannot be made.
-pub fn disk(scratch: &Path, orders: &Told) -> io::Result<()> {
-    for writer in 1..WRITERS {
+pub fn disk(scratch: &Path, writers: usize, orders: &Told) -> io::Result<()> {
+    for writer in 1..writers {
         let (file, orders) = (File::create(scratch.join(format!("hog-{writer}")))?, Arc::clone(orders));
-        thread::Builder::new().spawn(move || keep_writing(file, &orders))?;
+        thread::Builder::new().spawn(move || keep_writing(file, writer / WRITERS, &orders))?;
     }
-    keep_writing(File::create(scratch.join("hog-0"))?, orders);
+    keep_writing(File::create(scratch.join("hog-0"))?, 0, orders);
     Ok(())
 }
 
-fn keep_writing(mut file: File, orders: &Told) {
+/// Works for the neighbour of a number, which comes when all before it work all the time.
+fn keep_writing(mut file: File, neighbour: usize, orders: &Told) {
     let block = vec![0x5a; BLOCK];
     loop {
-        let duty = told(orders).duty;
+        let duty = (told(orders).duty - neighbour as f64).clamp(0.0, 1.0);
         let began_s = monotonic_s();
         // A full disk ends the pressure, not the campaign.
         if duty <= 0.0 || write(&mut file, &block).is_err() {

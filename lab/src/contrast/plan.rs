@@ -145,6 +145,10 @@ pub struct ContrastConfig {
     /// Cores that the pod may use
     #[arg(long, default_value_t = 0.75)]
     pub pod_cores: f64,
+    /// How many neighbours the hogs of processor and disk are at full strength: one after another, each with the weight
+    /// of the pod, or with four writers
+    #[arg(long, default_value_t = 1)]
+    pub neighbours: u64,
 }
 
 impl ContrastConfig {
@@ -161,6 +165,7 @@ impl ContrastConfig {
             "--pod-cores is {}: give 0.2 to 1 core",
             self.pod_cores
         );
+        ensure!((1..=16).contains(&self.neighbours), "--neighbours is {}: give 1 to 16", self.neighbours);
         ensure!(
             !self.grades.is_empty() && self.grades.iter().all(|grade| (1.0..=100.0).contains(grade)),
             "--grades: give 1 to 100 percent"
@@ -215,6 +220,7 @@ mod tests {
             seed: 5,
             runner: None,
             pod_cores: 0.75,
+            neighbours: 1,
         }
     }
 

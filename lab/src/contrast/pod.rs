@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use super::neighbour::{BURSTS_S, STEADY_S};
+use super::neighbour::{BURSTS_S, STEADY_S, WRITERS};
 use super::plan::ContrastConfig;
 use super::service::Fared;
 use super::worker::{Order, Part, Tell};
@@ -78,7 +78,7 @@ impl Pod {
             ("pod/sidecar", Part::CpuHog { period_s: STEADY_S }),
             ("batch", Part::CpuHog { period_s: STEADY_S }),
             ("cpu-hog", Part::CpuHog { period_s: BURSTS_S }),
-            ("disk-hog", Part::DiskHog),
+            ("disk-hog", Part::DiskHog { writers: WRITERS * config.neighbours as usize }),
             ("memory-hog", Part::MemoryHog),
         ];
         for (name, part) in actors {

@@ -26,7 +26,10 @@ pub enum Part {
         period_s: f64,
     },
     /// A neighbour that writes and syncs.
-    DiskHog,
+    DiskHog {
+        /// Threads that write at once.
+        writers: usize,
+    },
     /// A neighbour that takes memory.
     MemoryHog,
     /// Another program with its arguments: the runner.
@@ -52,7 +55,7 @@ pub struct Order {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tell {
-    /// Neighbours: share of a core, or of the time, that is used, 0 to 1.
+    /// Neighbours: share of a core, or of the time, that is used, 0 to 1; above 1 there are several.
     pub duty: f64,
     /// Memory hog: bytes to hold.
     pub bytes: f64,
@@ -96,7 +99,7 @@ pub fn work(order: &str) -> Result<()> {
     match order.part {
         Part::Service => service::run(&order, &told)?,
         Part::CpuHog { period_s } => neighbour::cpu(&told, period_s),
-        Part::DiskHog => neighbour::disk(&order.scratch, &told)?,
+        Part::DiskHog { writers } => neighbour::disk(&order.scratch, writers, &told)?,
         Part::MemoryHog => neighbour::memory(&told),
         Part::Program(_) => {}
     }
