@@ -20,6 +20,7 @@
 //! 6. *Outcome.* A failure of a member, of the mode that was said, joins the alert while it is open or within the horizon
 //!    after its end (`outcome`); otherwise nothing came, or it cannot be known.
 
+mod aftermath;
 mod bar;
 mod budget;
 mod config;
@@ -41,6 +42,7 @@ use foretwin_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use aftermath::Aftermath;
 use bar::{Vote, Votes};
 use budget::Budget;
 pub use config::Config;
@@ -85,6 +87,8 @@ pub struct Memory {
     standing: BTreeMap<AlertId, Standing>,
     budget: Budget,
     votes: Votes,
+    #[serde(default)]
+    aftermath: Aftermath,
 }
 
 /// Decides what is an alert.
@@ -151,6 +155,7 @@ impl Policy {
 
     /// Takes a failure that happened: it joins its alerts, and what was said of the instance is over.
     pub fn fail(&mut self, failure: &Failure) {
+        self.memory.aftermath.fail(failure);
         for standing in self.memory.standing.values_mut() {
             let patience_s = standing.alert.horizon_s.max(self.config.patience_s());
             if !join(&mut standing.alert, failure, patience_s) {

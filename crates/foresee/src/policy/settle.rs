@@ -26,6 +26,7 @@ impl Policy {
     pub fn settle(&mut self, now: Timestamp) -> Vec<Change> {
         self.lose(now);
         self.refresh();
+        self.recover(now);
         self.end(now);
         for candidate in self.candidates() {
             self.admit(&candidate, now);
@@ -72,6 +73,16 @@ impl Policy {
         for (id, heard) in lost {
             self.vanish(&id, heard);
         }
+    }
+
+    /// Lets failures go on of whose instances as much is still said.
+    fn recover(&mut self, now: Timestamp) {
+        let suspects = &self.memory.suspects;
+        let said = |id: &InstanceId, mode| {
+            let watch = suspects.get(id).and_then(|suspect| suspect.watch(AlertKind::Failure(mode)));
+            watch.is_some_and(|watch| !watch.is_idle())
+        };
+        self.memory.aftermath.settle((now, self.config.group_window_s), &said);
     }
 
     /// Tells alerts what is now said of their members.
@@ -203,7 +214,7 @@ impl Policy {
         for (value_bits, name) in open {
             let Some(standing) = self.memory.standing.get(&name) else { continue };
             let silenced = self.silenced(standing, now);
-            let held = self.held(standing, value_bits, now);
+            let held = self.goes_on(standing).or_else(|| self.held(standing, value_bits, now));
             let Some(standing) = self.memory.standing.get_mut(&name) else { continue };
             let alert = &mut standing.alert;
             (alert.state, alert.reason) = match (silenced, held) {
@@ -236,6 +247,23 @@ impl Policy {
             let note = if work.note.is_empty() { String::new() } else { format!(": {}", work.note) };
             reason =
                 reason.or_else(|| Some(format!("planned work on {} until {}{note}", work.instance, work.to)));
+        }
+        reason
+    }
+
+    /// What an alert that was not shown yet foretells though it is there, in words: all its members failed before they
+    /// joined it, and have not been well since.
+    fn goes_on(&self, standing: &Standing) -> Option<String> {
+        if standing.alert.shown {
+            return None;
+        }
+        let mut reason = None;
+        for member in standing.alert.members.iter().filter(|member| member.ended.is_none()) {
+            let mode = member.kind.mode()?;
+            let failed = self.memory.aftermath.since(&member.instance, mode)?;
+            reason = reason.or_else(|| {
+                Some(format!("{} failed at {failed} and has not been well since", member.instance))
+            });
         }
         reason
     }

@@ -119,6 +119,46 @@ fn a_crash_loop_is_one_alert_and_what_comes_back_later_is_another() {
 }
 
 #[test]
+fn what_is_broken_already_is_held_until_it_was_whole() {
+    use FailureMode::LatencyBreach;
+    let mut course = Course::new(Config::default());
+    let slow = |course: &mut Course, count: usize, probability: f64| {
+        for _ in 0..count {
+            course.now += 10.0;
+            let (instance, chances) = (instance("h/a"), [chance(LatencyBreach, probability)]);
+            let at = at(course.now);
+            let signal = Signal { instance: &instance, at, chances: &chances, anomaly: None, verdict: None };
+            course.policy.observe(&signal);
+            course.settle();
+        }
+    };
+    course.policy.fail(&failure("h/a", 5.0, LatencyBreach));
+    slow(&mut course, 200, 0.9);
+    let [alert] = course.open()[..] else { panic!("{:?}", course.open()) };
+    assert_eq!((alert.state, alert.shown), (AlertState::Held, false), "{}", alert.reason);
+    assert!(alert.reason.starts_with("h/a failed at "), "{}", alert.reason);
+    // A pause that is shorter than the window is none, over a restart too.
+    slow(&mut course, 30, 0.0);
+    let json = serde_json::to_string(course.policy.memory()).unwrap();
+    course.policy = Policy::new(Config::default(), serde_json::from_str(&json).unwrap());
+    slow(&mut course, 3, 0.9);
+    assert_eq!(course.open()[0].state, AlertState::Held);
+    // Whole for longer, it is told before it breaks again.
+    slow(&mut course, 120, 0.0);
+    slow(&mut course, 3, 0.9);
+    assert!(course.open()[0].state == AlertState::Firing && course.open()[0].shown);
+    assert_eq!((course.opened(), course.open().len()), (2, 1));
+}
+
+#[test]
+fn what_runs_out_again_after_a_failure_is_told_at_once() {
+    let mut course = Course::new(Config::default());
+    course.policy.fail(&failure("h/a", 5.0, MODE));
+    course.ticks(3, &[("h/a", 0.9)]);
+    assert_eq!(course.open()[0].state, AlertState::Firing);
+}
+
+#[test]
 fn what_does_not_come_is_known_once_the_horizon_is_over() {
     let mut course = Course::new(Config::default());
     course.ticks(3, &[("h/a", 0.8)]);

@@ -20,6 +20,8 @@ const LOOKS: [u32; 3] = [480, 30, 3];
 const NOTABLE: [f64; 2] = [0.02, 0.1];
 /// The part of its headroom that a calm resource may lose before it is looked at again.
 const LOST: f64 = 0.1;
+/// Share of the limit by which a level must have fallen since it was read for what was read to be outdated.
+const FALLEN: f64 = 0.1;
 /// Share of the limit by which a level is well below what is known, and by which it is above it.
 const KNOWN: f64 = 0.02;
 const NEWS: f64 = 0.005;
@@ -38,6 +40,8 @@ struct Resource {
     /// What grows, if it may matter.
     growth: Option<Growth>,
     looked: Option<u32>,
+    /// The level at that look.
+    read: f64,
     /// The least headroom at looks of late, and when that was.
     least: (u32, f64),
     /// Probabilities within a day and within the hour.
@@ -105,6 +109,7 @@ impl Watch {
         let resource = &mut self.resources[n];
         let headroom = resource.headroom();
         (resource.growth, resource.looked, resource.likely) = (None, Some(minute), [0.0; 2]);
+        resource.read = resource.history.newest().unwrap_or(f64::NAN);
         if headroom < resource.least.1 || minute - resource.least.0 > FORGOTTEN {
             resource.least = (minute, headroom);
         }
@@ -183,13 +188,21 @@ impl Resource {
             // What failed lately may fail again: its cause is likely there still.
             return minute - looked >= LOOKS[2];
         }
-        if self.is_news() && minute - looked >= LOOKS[2] {
+        if (self.is_news() || self.is_outdated()) && minute - looked >= LOOKS[2] {
             return true;
         }
         let hot = NOTABLE.iter().zip(self.likely).filter(|(bar, p)| p > bar).count();
         // What stays below the levels of other days can wait.
         let every = if self.is_known() { 4 * LOOKS[hot] } else { LOOKS[hot] };
         minute - looked >= every.min(LOOKS[0]) || self.headroom() < (1.0 - LOST) * self.least.1
+    }
+
+    /// Whether what was read is not there any more: what a wrong reading or a short peak made must not be said twice.
+    fn is_outdated(&self) -> bool {
+        let Some(growth) = &self.growth else { return false };
+        let level = self.history.newest().zip(self.history.limit());
+        let fell = level.is_some_and(|(used, limit)| used < self.read - FALLEN * limit);
+        fell || growth.is_news() && !self.is_news()
     }
 
     /// Whether it is above all that it reached on other days.
@@ -208,7 +221,7 @@ impl Resource {
 impl Default for Resource {
     fn default() -> Self {
         let (history, peaks, least) = (History::default(), Peaks::default(), (0, f64::INFINITY));
-        Self { history, peaks, growth: None, looked: None, least, likely: [0.0; 2] }
+        Self { history, peaks, growth: None, looked: None, read: f64::NAN, least, likely: [0.0; 2] }
     }
 }
 
@@ -216,4 +229,36 @@ impl Default for Resource {
 fn rate_at(requests: &VecDeque<(Timestamp, f64)>, at: Timestamp) -> f64 {
     let after = requests.partition_point(|(time, _)| *time < at);
     requests.get(after).map_or(f64::NAN, |(_, rate)| *rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrong_reading_said_is_not_said_again() {
+        let (mut watch, config) = (Watch::default(), Config::default());
+        let sample = |memory: f64| {
+            let (used, limits) = ([memory, 100.0, 50.0, 10.0], [1000.0, 1000.0, 500.0, 100.0]);
+            Sample { used, limits, requests: f64::NAN }
+        };
+        let speaks = |watch: &mut Watch, minute| {
+            watch.look(minute, &config, 1);
+            let situation = watch.situation(minute, &config);
+            situation.modes().any(|mode| mode == FailureMode::MemoryExhaustion)
+        };
+        let wrong = 3 * 1440;
+        for minute in 0..wrong {
+            watch.take(minute, &sample(400.0 + f64::from(minute % 7)));
+            if minute % LOOKS[2] == 0 {
+                assert!(!speaks(&mut watch, minute), "calm at {minute}");
+            }
+        }
+        watch.take(wrong, &sample(990.0));
+        assert!(speaks(&mut watch, wrong), "it may be true");
+        for minute in wrong + 1..=wrong + LOOKS[2] {
+            watch.take(minute, &sample(403.0));
+        }
+        assert!(!speaks(&mut watch, wrong + LOOKS[2]));
+    }
 }
