@@ -35,7 +35,7 @@ pub enum AlertState {
     Resolved,
     /// Covered by planned work, or told to be expected or false.
     Silenced,
-    /// Held back by the budget of its team.
+    /// Held back by the budget of its team, or because what it foretells is there already.
     Held,
 }
 

@@ -43,10 +43,11 @@ impl Aftermath {
         said: &dyn Fn(&InstanceId, FailureMode) -> bool,
     ) {
         self.0.retain(|instance, episodes| {
+            // A failure of long ago that is told only now does not go on.
+            episodes.retain(|one| now.since(one.bad) <= ease_s);
             for episode in episodes.iter_mut().filter(|one| said(instance, one.mode)) {
                 episode.bad = now;
             }
-            episodes.retain(|one| now.since(one.bad) <= ease_s);
             !episodes.is_empty()
         });
     }

@@ -17,7 +17,9 @@
 //! 5. *Budget.* Beyond `budget_per_day` alerts shown to a team within 24 hours, another must stand above its bar by one
 //!    bit of odds for every tenth overspent; what does not is held, with the reason, and shown later if there is room
 //!    or it gets likelier (`budget`). Of alerts that open together the most valuable come first.
-//! 6. *Outcome.* A failure of a member, of the mode that was said, joins the alert while it is open or within the horizon
+//! 6. *Aftermath.* What foretells a failure that all its members are in already, by a mode that lasts, is held until one
+//!    of them was well for `group_window_s` (`aftermath`).
+//! 7. *Outcome.* A failure of a member, of the mode that was said, joins the alert while it is open or within the horizon
 //!    after its end (`outcome`); otherwise nothing came, or it cannot be known.
 
 mod aftermath;

@@ -262,7 +262,7 @@ impl Policy {
             let mode = member.kind.mode()?;
             let failed = self.memory.aftermath.since(&member.instance, mode)?;
             reason = reason.or_else(|| {
-                Some(format!("{} failed at {failed} and has not been well since", member.instance))
+                Some(format!("held back: {} failed at {failed} and has not been well since", member.instance))
             });
         }
         reason

@@ -197,12 +197,11 @@ impl Resource {
         minute - looked >= every.min(LOOKS[0]) || self.headroom() < (1.0 - LOST) * self.least.1
     }
 
-    /// Whether what was read is not there any more: what a wrong reading or a short peak made must not be said twice.
+    /// Whether what was read is not there any more: what a wrong reading made must not be said twice.
     fn is_outdated(&self) -> bool {
-        let Some(growth) = &self.growth else { return false };
         let level = self.history.newest().zip(self.history.limit());
         let fell = level.is_some_and(|(used, limit)| used < self.read - FALLEN * limit);
-        fell || growth.is_news() && !self.is_news()
+        self.growth.is_some() && fell
     }
 
     /// Whether it is above all that it reached on other days.
