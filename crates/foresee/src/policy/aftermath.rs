@@ -25,7 +25,7 @@ struct Episode {
 pub(super) struct Aftermath(BTreeMap<InstanceId, Vec<Episode>>);
 
 impl Aftermath {
-    /// Takes a failure; only those that last are kept.
+    /// Takes a failure; only those that last are kept: to lack what all share is a state, to run out of one's own an end.
     pub(super) fn fail(&mut self, failure: &Failure) {
         if !is_shared(failure.mode) {
             return;
