@@ -25,10 +25,11 @@ impl Queue {
         Some(Self { undisturbed })
     }
 
-    /// The share of a response time that is spent waiting; 0 for one that does not wait.
+    /// The share of a response time that is spent waiting; 0 for one that does not wait, and for a wrong reading that is
+    /// not positive.
     #[must_use]
     pub fn waiting(&self, response: f64) -> f64 {
-        (1.0 - self.undisturbed / response).max(0.0)
+        if response <= 0.0 { 0.0 } else { (1.0 - self.undisturbed / response).max(0.0) }
     }
 
     /// The same of a whole series, each by the middle of the samples around it.
@@ -61,6 +62,7 @@ mod tests {
         let all: Vec<f64> = (0..110).map(response).collect();
         let queue = Queue::new(&all).unwrap();
         assert!((queue.waiting(100.0) - 0.9).abs() < 1e-9 && queue.waiting(5.0) == 0.0);
+        assert_eq!((queue.waiting(0.0), queue.waiting(-0.1)), (0.0, 0.0), "a wrong reading is no wait");
         let all = queue.all_waiting(&all);
         let even = all.windows(2).skip(25).all(|pair| (-0.001..0.06).contains(&(pair[1] - pair[0])));
         assert!(even && (all[60] - 0.4).abs() < 0.03, "{all:?}");
