@@ -232,4 +232,21 @@ mod tests {
         assert_eq!(lines[1].split(',').count(), lines[0].split(',').count());
         assert!(lines[1].contains(",10.00,20.00,inf,"));
     }
+
+    #[test]
+    fn a_shared_resource_speaks_for_itself_only() {
+        let disk = |point: &str, p: f64| {
+            json!({"mode": "disk_full", "metric": format!("system.filesystem.usage{{mountpoint={point}}}"),
+                "within": [[3600.0, p]], "time_to_failure": {"p50": 9.0}})
+        };
+        let answer = json!({"failure_probability": 0.9, "horizon_s": 3600.0,
+            "risks": [disk("/", 0.8), disk("/run/disk_fill-1.disk", 0.3)]});
+        let aim = |place: &str| Aim::of(Scenario::DiskFill, Some(place.into()));
+        let told = |aim: &Aim| Told::read(0.0, "h", (&answer, aim)).unwrap();
+        assert_eq!(told(&aim("/disk_fill-1.disk")).probability, 0.3);
+        let elsewhere = told(&aim("/disk_fill-2.disk"));
+        assert_eq!((elsewhere.probability, elsewhere.p50), (0.0, None));
+        assert_eq!(told(&Aim::memory()).mode, "disk_full", "without memory the likeliest counts");
+        assert_eq!(told(&Aim::memory()).probability, 0.9);
+    }
 }

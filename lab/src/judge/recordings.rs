@@ -122,3 +122,29 @@ fn csv(ending: &Ending, rows: &[Numbers]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::fake;
+
+    #[test]
+    fn amounts_become_counts_and_no_limit_is_no_number() {
+        let row = |t: f64, requests: f64| {
+            let pairs =
+                [("t", t), ("req", requests), ("mem_usage", 9.0), ("mem_cache", 2.0), ("fd_limit", 0.0)];
+            pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        };
+        let text = csv(&fake::ending(), &[row(0.5, 3.0), row(1.0, 4.0)]);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let cell = |line: usize, name: &str| {
+            let at = lines[0].iter().position(|known| *known == name).unwrap();
+            lines[line][at]
+        };
+        assert_eq!((cell(1, "t"), cell(2, "t")), ("1000.500", "1001.000"));
+        assert_eq!(cell(1, "container.memory.unreclaimable"), "7");
+        assert_eq!((cell(1, "service_requests_total"), cell(2, "service_requests_total")), ("3", "7"));
+        assert_eq!(cell(1, "container.file_descriptor.limit"), "");
+        assert!(!text.contains("system.filesystem"), "it has no file system of its own");
+    }
+}

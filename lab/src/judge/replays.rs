@@ -245,3 +245,34 @@ impl Replays {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::fake;
+    use serde_json::json;
+
+    fn alert(mode: &str, second: f64, class: &str, action: &str) -> Value {
+        json!({"kind": mode, "mode": mode, "opened_us": (1000.0 + second) * 1e6, "class": class,
+            "action": {"action": action}})
+    }
+
+    #[test]
+    fn the_first_alert_about_the_failure_counts_and_what_nothing_asked_for_does_not() {
+        let document = json!({"alerts": [
+            alert("memory_exhaustion", 5.0, "leak", "restart"),
+            alert("disk_full", 50.0, "growth", "free_space"),
+            alert("memory_exhaustion", 60.0, "leak", "free_space"),
+        ]});
+        let run = verdict(&fake::ending(), &[], &document);
+        assert_eq!((run.alert_lead_s, run.alert_after_onset_s), (Some(160.0), Some(40.0)));
+        assert_eq!((run.class_right, run.action_right), (Some(true), Some(false)));
+        assert_eq!(run.other_alerts, 2, "one before the onset, one about a disk");
+        let kinds = kinds(&[run]);
+        assert_eq!((kinds[0].failed, kinds[0].warned, kinds[0].falsely_alerted), (1, 1, 1));
+        let healthy = Ending { scenario: Scenario::Plateau, failure: FailureKind::None, ..fake::ending() };
+        let quiet = verdict(&healthy, &[], &json!({"alerts": []}));
+        let loud = verdict(&healthy, &[], &document);
+        assert_eq!((quiet.other_alerts, loud.other_alerts, loud.alert_lead_s), (0, 3, None));
+    }
+}

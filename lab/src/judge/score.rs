@@ -199,28 +199,7 @@ pub fn median(sorted: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Scenario;
-
-    fn ending() -> Ending {
-        Ending {
-            rid: "r000".into(),
-            scenario: Scenario::Linear,
-            seed: 1,
-            duration_s: 900.0,
-            mem_cap: 1 << 28,
-            disk_cap: 0,
-            onset: 20.0,
-            designed_tte: 200.0,
-            failure: FailureKind::Oom,
-            event_time: 220.0,
-            censored: false,
-            memory_factor: 1.0,
-            group: "/foretwin-lab/linear-1".into(),
-            start_unix: 1000.0,
-            host_limited: false,
-            message: String::new(),
-        }
-    }
+    use crate::judge::fake::ending;
 
     /// The death is at 1220. What is told is right to within 20 % from 1100 on, and much too late before.
     fn told() -> Vec<Told> {

@@ -155,9 +155,7 @@ fn metric(key: &str) -> Metric {
     let said = Metric { attributes: labels.clone(), ..Metric::gauge(name, "1", Role::Utilization) };
     // A key that is written otherwise is a name as it stands.
     let (name, labels) = if said.key() == key { (name, labels) } else { (key, Vec::new()) };
-    let spelled = spelling(name);
-    let own = groups::schema().metrics().iter().find(|own| spelling(&own.name) == spelled);
-    let metric = match own {
+    let metric = match own(&spelling(name)) {
         Some(own) => Metric { name: name.into(), attributes: labels, ..own.clone() },
         None => scrape::guessed(name, labels),
     };
@@ -169,28 +167,46 @@ fn spelling(name: &str) -> String {
     name.replace('.', "_").to_lowercase()
 }
 
-/// What runs against what, by its names.
+/// What runs against what, by its names; a limit is of one series only.
 fn pairs(metrics: &[Metric]) -> Vec<Pair> {
     let names: Vec<String> = metrics.iter().map(|metric| spelling(&metric.name)).collect();
     let find = |used: usize, name: &str| {
         (0..metrics.len()).find(|&at| at != used && names[at] == name && same_place(metrics, (used, at)))
     };
-    let groups = groups::schema().metrics();
-    let pair = |used: usize| {
-        let name = &names[used];
-        let known = MACHINE.iter().chain(&CONVENTIONS).find(|(known, ..)| known == name);
-        let group = groups.iter().find(|own| spelling(&own.name) == *name && own.capacity.is_some());
-        let known = known.map(|(_, limit, mode)| ((*limit).to_owned(), *mode));
-        let known = known
-            .or_else(|| group?.capacity.as_ref().map(|capacity| (spelling(&capacity.limit), capacity.mode)));
-        if let Some((limit, mode)) = known {
-            return find(used, &limit).map(|limit| Pair { used, limit, mode });
-        }
-        (metrics[used].kind == Kind::Gauge)
-            .then(|| by_ending(name, |limit| find(used, limit)))?
-            .map(|limit| Pair { used, limit, mode: mode(name).unwrap_or(FailureMode::Custom) })
+    let known = |used: usize| {
+        let (limit, mode) = meant(&names[used])?;
+        find(used, &limit).map(|limit| Pair { used, limit, mode })
     };
-    (0..metrics.len()).filter_map(pair).collect()
+    let mut pairs: Vec<Pair> = (0..metrics.len()).filter_map(known).collect();
+    for (used, metric) in metrics.iter().enumerate() {
+        // Names of Foretwin's own are known: use that page cache is part of runs against no limit.
+        let open = metric.kind == Kind::Gauge && !is_own(&names[used]);
+        let limit = by_ending(&names[used], |limit| find(used, limit)).filter(|_| open);
+        let taken = |limit: usize| pairs.iter().any(|pair| pair.limit == limit || pair.used == used);
+        if let Some(limit) = limit.filter(|&limit| !taken(limit)) {
+            pairs.push(Pair { used, limit, mode: mode(&names[used]).unwrap_or(FailureMode::Custom) });
+        }
+    }
+    pairs
+}
+
+/// The limit that a name has by definition or convention.
+fn meant(name: &str) -> Option<(String, FailureMode)> {
+    let known = MACHINE.iter().chain(&CONVENTIONS).find(|(known, ..)| *known == name);
+    known.map(|(_, limit, mode)| ((*limit).to_owned(), *mode)).or_else(|| {
+        let capacity = own(name)?.capacity.as_ref()?;
+        Some((spelling(&capacity.limit), capacity.mode))
+    })
+}
+
+/// The series of a group that has this name.
+fn own(spelled: &str) -> Option<&'static Metric> {
+    groups::schema().metrics().iter().find(|own| spelling(&own.name) == spelled)
+}
+
+/// Whether Foretwin gives this name itself.
+fn is_own(spelled: &str) -> bool {
+    own(spelled).is_some() || spelled.starts_with("system_")
 }
 
 /// Whether two series have the same attributes, but for states, which limits do not have.
@@ -247,7 +263,13 @@ mod tests {
     #[test]
     fn own_names_mean_what_they_mean_live_in_both_spellings() {
         let (used, limit) = ("container.memory.unreclaimable", "container.memory.limit");
-        assert_eq!(limits(&[used, limit], &[]), one(used, limit, FailureMode::MemoryExhaustion));
+        let cached = "container.memory.usage";
+        let found = limits(&[cached, used, limit], &[]);
+        assert_eq!(
+            found,
+            one(used, limit, FailureMode::MemoryExhaustion),
+            "page cache runs against no limit"
+        );
         let (used, limit) = (
             "container_memory_unreclaimable{instance=h/a,job=foretwin}",
             "container_memory_limit{instance=h/a,job=foretwin}",
