@@ -155,10 +155,7 @@ pub fn main() -> Result<ExitCode> {
             let host = Host::open(config.widen(host))?;
             tell(&judge(&host, &config)?, json)?;
         }
-        Command::JudgeReplays { config, json } => {
-            let found = judge_replays(&config)?;
-            print!("{}", if json { serde_json::to_string(&found)? + "\n" } else { found.text() });
-        }
+        Command::JudgeReplays { config, json } => tell_replays(&config, json)?,
         Command::Clean { scratch } => {
             let mut removed = clean(&Ledger::open(&scratch)?, &Hierarchies::find()?)?;
             if contrast::clean(&scratch)? {
@@ -220,6 +217,12 @@ fn report(endings: &[Ending], json: bool) -> Result<()> {
         let (failure, name) = (end.failure.as_str(), format!("{}-{}", end.scenario, end.seed));
         println!("{} {name:<20} {failure:<18} {:8.2} s", end.rid, end.event_time);
     }
+    Ok(())
+}
+
+fn tell_replays(config: &ReplaysConfig, json: bool) -> Result<()> {
+    let found = judge_replays(config)?;
+    print!("{}", if json { serde_json::to_string(&found)? + "\n" } else { found.text() });
     Ok(())
 }
 
