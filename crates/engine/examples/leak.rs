@@ -2,8 +2,8 @@
 //! other; while they do, each is rehearsed at twenty times its pace, growing as foresight forecasts it, and in the end all
 //! are held against what happened.
 //!
-//! `cargo run -p foretwin-engine --example leak -- LAB RUNNER SCRATCH [process|microvm] [KERNEL]` as root, with the paths of
-//! `foretwin-lab` and of a static `foretwin-runner`, and a directory on a real disk.
+//! `cargo run -p foretwin-engine --example leak -- LAB RUNNER SCRATCH [process|microvm [KERNEL [SEED]]]` as root, with the
+//! paths of `foretwin-lab` and of a static `foretwin-runner`, and a directory on a real disk.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -24,17 +24,17 @@ type Failed = Box<dyn Error>;
 
 /// What leaks: scenario, seed, limit in MB, MB a second; and what fills the page cache beside it.
 const RUNS: [(&str, u32, u32, f64); 6] = [
-    ("linear", 1, 160, 1.6),
-    ("linear", 2, 192, 1.8),
-    ("load_coupled", 3, 160, 1.6),
-    ("load_coupled", 4, 176, 1.7),
-    ("linear", 5, 144, 1.4),
+    ("linear", 1, 160, 0.7),
+    ("linear", 2, 192, 0.8),
+    ("load_coupled", 3, 160, 0.7),
+    ("load_coupled", 4, 176, 0.8),
+    ("accelerating", 5, 144, 0.6),
     ("page_cache", 6, 96, 2.0),
 ];
 /// Seconds from the start of all until the first is rehearsed; they begin to leak after `ONSET_S`.
-const WATCHED_S: u64 = 140;
-const ONSET_S: f64 = 100.0;
-const LASTS_S: f64 = 225.0;
+const WATCHED_S: u64 = 170;
+const ONSET_S: f64 = 60.0;
+const LASTS_S: f64 = 400.0;
 /// Seconds of which the rate is taken.
 const RATE_S: usize = 25;
 const SPEED: f64 = 20.0;
@@ -74,15 +74,16 @@ fn main() -> Result<(), Failed> {
     let config =
         Config { runner: Some(runner.into()), kernel: rest.get(1).map(PathBuf::from), ..Config::default() };
     let out = Path::new(scratch).join("leaks");
-    let mut campaign = begin(Path::new(lab), &out)?;
-    let said = watch(&config, level);
+    let seed = rest.get(2).map_or(Ok(0), |seed| seed.parse())?;
+    let mut campaign = begin(Path::new(lab), &out, seed)?;
+    let said = watch(&config, level, seed);
     campaign.wait()?;
     tell(&said?, &out)
 }
 
-fn begin(lab: &Path, out: &Path) -> Result<Child, Failed> {
+fn begin(lab: &Path, out: &Path, first: u32) -> Result<Child, Failed> {
     let run = |&(scenario, seed, memory_mb, rate_mb_s): &(&str, u32, u32, f64)| {
-        serde_json::json!({ "scenario": scenario, "seed": seed, "memory_mb": memory_mb, "rate_mb_s": rate_mb_s,
+        serde_json::json!({ "scenario": scenario, "seed": first + seed, "memory_mb": memory_mb, "rate_mb_s": rate_mb_s,
                             "onset_s": ONSET_S, "duration_s": LASTS_S })
     };
     std::fs::create_dir_all(out)?;
@@ -94,9 +95,9 @@ fn begin(lab: &Path, out: &Path) -> Result<Child, Failed> {
 }
 
 /// Watches all, then rehearses one after another.
-fn watch(config: &Config, level: Fidelity) -> Result<Vec<Said>, Failed> {
+fn watch(config: &Config, level: Fidelity, first: u32) -> Result<Vec<Said>, Failed> {
     sleep(Duration::from_secs(4));
-    let mut all = groups()?;
+    let mut all = groups(first)?;
     let mut said = Vec::new();
     let mut buffer = vec![0; 16 << 10];
     let began = Instant::now();
@@ -116,10 +117,11 @@ fn watch(config: &Config, level: Fidelity) -> Result<Vec<Said>, Failed> {
     Ok(said)
 }
 
-fn groups() -> Result<Vec<Watched>, Failed> {
+fn groups(first: u32) -> Result<Vec<Watched>, Failed> {
     let (hierarchies, budget) = (cgroup::mounted()?, Budget::new(64));
     let leaks = RUNS.iter().filter(|run| run.0 != "page_cache");
     let open = |&(scenario, seed, memory_mb, _): &(&str, u32, u32, f64)| {
+        let seed = first + seed;
         let name = format!("{}-{seed}", scenario.replace('_', "-"));
         let path = [format!("foretwin-lab/{name}"), format!("foretwin-lab/{scenario}-{seed}")]
             .into_iter()

@@ -249,6 +249,9 @@ pub struct ContrastArgs {
     /// Draws the simulated hosts
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Milliseconds that the 90th percentile of latency has to keep; without it twice the highest while all was well
+    #[arg(long)]
+    pub limit_ms: Option<f64>,
     /// Leave the second model out
     #[arg(long)]
     pub without_model: bool,

@@ -19,6 +19,9 @@ use crate::work::between;
 
 /// CPU seconds of a request, all told, for a quota that it reaches: measured anew at each fault.
 const LOOKBACK_S: usize = 15;
+/// Seconds whose mean latency ends a ramp, and seconds that it goes on then.
+const BROKEN_S: usize = 10;
+const AFTER_S: f64 = 15.0;
 /// Bytes per second that a leak of full strength leaks.
 const LEAK: f64 = (4 << 20) as f64;
 /// What the sidecar uses when all is well, cores.
@@ -38,10 +41,22 @@ pub fn contrast(host: &HostConfig, config: &ContrastConfig) -> Result<()> {
     pod.tell("pod/sidecar", |tell| tell.duty = SIDECAR)?;
     let memory_bytes = (host.host_memory_mb << 20) as f64;
     let ContrastConfig { pod_cores, neighbours, seed, .. } = *config;
+    let until_s = config.until_ms.map(|until_ms| 1e-3 * until_ms);
     let (recent, next_s) = (Vec::new(), monotonic_s());
     let batch = Batch { rng: Rng::new(seed ^ 0xba7c), left_s: 0.0, duty: 0.0 };
-    let mut course =
-        Course { pod, record, counters, recent, next_s, memory_bytes, pod_cores, neighbours, seed, batch };
+    let mut course = Course {
+        pod,
+        record,
+        counters,
+        recent,
+        next_s,
+        memory_bytes,
+        pod_cores,
+        neighbours,
+        until_s,
+        seed,
+        batch,
+    };
     course.last(config.learn_s, None)?;
     if config.healthy_s > 0.0 {
         course.suffer(&Fault { kind: Kind::Healthy, strength: 1.0 }, config.healthy_s)?;
@@ -63,6 +78,7 @@ pub fn contrast(host: &HostConfig, config: &ContrastConfig) -> Result<()> {
 struct Second {
     requests: f64,
     cpu_us: u64,
+    p90_s: f64,
 }
 
 struct Course {
@@ -74,6 +90,7 @@ struct Course {
     memory_bytes: f64,
     pod_cores: f64,
     neighbours: u64,
+    until_s: Option<f64>,
     seed: u64,
     batch: Batch,
 }
@@ -144,9 +161,12 @@ impl Course {
             Kind::MemoryHog => strength,
             _ => strength * self.neighbours as f64,
         };
+        // A ramp of the processor never rests and grows by its weight, so that it is smooth; else the first neighbour
+        // comes in bursts, and others join it.
+        let (duty, weight) = if kind == Kind::RampCpu { (1.0, duty) } else { (duty, duty.max(1.0)) };
         if name == "cpu-hog" {
             let group = self.pod.group(name).context("the hog has no group")?;
-            group.set_shares((USUAL_SHARES as f64 * duty.max(1.0)) as u64)?;
+            group.set_shares((USUAL_SHARES as f64 * weight) as u64)?;
         }
         // At full strength nothing is left for page cache at the top of a swing.
         let spared = MARGIN + CACHE as f64 * (1.0 - strength) + SWING * strength;
@@ -170,6 +190,14 @@ impl Course {
 
     fn limit_original(&self, cores: Option<f64>) -> Result<()> {
         self.pod.group("pod/original").context("the original has no group")?.set_cores(cores)
+    }
+
+    /// Whether latency exceeds what ends a ramp.
+    fn is_broken(&self) -> bool {
+        let recent = self.recent.len().checked_sub(BROKEN_S).map(|from| &self.recent[from..]);
+        let mean =
+            recent.map(|recent| recent.iter().map(|second| second.p90_s).sum::<f64>() / BROKEN_S as f64);
+        mean.zip(self.until_s).is_some_and(|(mean, until)| mean > until)
     }
 
     /// CPU seconds of a request lately.
@@ -197,8 +225,11 @@ impl Course {
 
     /// Samples for so many seconds; meanwhile a ramp grows from nothing to its strength.
     fn last(&mut self, seconds: f64, ramp: Option<(&Fault, f64)>) -> Result<()> {
-        let until_s = monotonic_s() + seconds;
+        let mut until_s = monotonic_s() + seconds;
         while monotonic_s() < until_s && !sys::stopped() {
+            if ramp.is_some() && self.is_broken() {
+                until_s = until_s.min(monotonic_s() + AFTER_S);
+            }
             if let Some((fault, begin_s)) = ramp {
                 let share = ((monotonic_s() - begin_s) / seconds).min(1.0);
                 self.press(fault.kind, fault.strength * share)?;
@@ -225,7 +256,11 @@ impl Course {
         let counters = self.counters.read(self.pod.original())?;
         let fared = together(&self.pod.fared());
         let cpu_us = self.pod.group("pod/original").and_then(|group| group.cpu_ns()).unwrap_or(0) / 1000;
-        self.recent.push(Second { requests: f64::from(fared.requests), cpu_us });
+        self.recent.push(Second {
+            requests: f64::from(fared.requests),
+            cpu_us,
+            p90_s: fared.p90_s.unwrap_or_default(),
+        });
         if self.recent.len() > LOOKBACK_S {
             self.recent.remove(0);
         }

@@ -145,10 +145,13 @@ pub struct ContrastConfig {
     /// Cores that the pod may use
     #[arg(long, default_value_t = 0.75)]
     pub pod_cores: f64,
-    /// How many neighbours the hogs of processor and disk are at full strength: one after another, each with the weight
-    /// of the pod, or with four writers
+    /// How many neighbours the hogs of processor and disk are at full strength, each with the weight of the pod, or with
+    /// four writers
     #[arg(long, default_value_t = 1)]
     pub neighbours: u64,
+    /// Milliseconds of latency (90th percentile, mean of ten seconds) that end a ramp a little after they are exceeded
+    #[arg(long)]
+    pub until_ms: Option<f64>,
 }
 
 impl ContrastConfig {
@@ -221,6 +224,7 @@ mod tests {
             runner: None,
             pod_cores: 0.75,
             neighbours: 1,
+            until_ms: None,
         }
     }
 

@@ -6,9 +6,9 @@
 //! (`queue`), and so does how much slower it may get until latency breaks its limit at the highest load of late. So the
 //! limit of latency becomes a limit of the drift. Where the load is not known, latency over usual latency stands for it.
 //!
-//! Latency, and the mean of latency and b times the drift by how little noise each has, are projected as straight lines
-//! (`climb`), and what is told is the mean of the two opinions: costs see the machine slow down whatever the load does,
-//! latency sees whether production is harmed.
+//! The drift, latency, and the mean of latency and b times the drift by how little noise each has, are projected as
+//! straight lines (`climb`), and what is told is the mean of the three opinions: costs see the machine slow down whatever
+//! the load does, latency sees whether production is harmed.
 
 use foretwin_core::{FailureMode, Risk, Timestamp};
 
@@ -40,11 +40,12 @@ const MARGIN: f64 = 1.8;
 /// The same around the law of a queue.
 const LAW_MARGIN: f64 = 1.0;
 /// How well a limit is known: relative standard deviations of that of the drift, of latency, and of both together.
-const LIMIT_SD: [f64; 3] = [0.25, 0.12, 0.15];
+const LIMIT_SD: [f64; 3] = [0.4, 0.12, 0.15];
 /// Variances of drift and latency before they were seen while all was well.
 const NOISE: [f64; 2] = [0.0025, 0.0225];
-/// Weight of what latency says by itself beside what both say together.
-const LATENCY: f64 = 2.0 / 3.0;
+/// Weights of latency beside what both say together, and of the drift beside those two: a third each.
+const LATENCY: f64 = 1.0 / 2.0;
+const DRIFT: f64 = 1.0 / 3.0;
 /// The least and the largest share of the drift in what is projected of both.
 const SHARE: (f64, f64) = (0.2, 0.8);
 /// The least and the largest b believed.
@@ -293,12 +294,12 @@ impl Ahead {
         self.drift
     }
 
-    /// When latency will break its limit: the mean of what latency says, and what drift and latency together do.
+    /// When latency will break its limit: the mean of what drift, latency and both together say.
     #[must_use]
     pub fn risk(&self, config: &Config) -> Option<Risk> {
         let limit = self.least();
         let both = self.both.curve((limit, LIMIT_SD[2] * limit))?;
-        let pooled = both.pooled(&self.by_latency()?.1, LATENCY);
+        let pooled = both.pooled(&self.by_latency()?.1, LATENCY).pooled(&self.by_drift()?.1, DRIFT);
         Some(pooled.risk(("foretwin.twin.drift", FailureMode::LatencyBreach), limit, config))
     }
 

@@ -16,7 +16,8 @@ pub(super) struct Regime {
     pub steal: f32,
 }
 
-/// Windows kept; an old one gives way to a new one.
+/// Windows kept. Beyond them a new one takes the place of the oldest in its regime, so that a regime that is rare stays
+/// known however often another is seen.
 const KEPT: usize = 360;
 /// Windows that are compared with.
 const NEAREST: usize = 16;
@@ -44,24 +45,47 @@ pub(super) struct Usual {
 /// The learned windows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Baseline {
+    /// Oldest first.
     windows: Vec<Learned>,
-    next: usize,
 }
 
 impl Baseline {
     /// Takes a window in.
     pub fn learn(&mut self, regime: Regime, features: &[f32]) {
         let learned = Learned { regime, features: features.to_vec() };
-        if self.windows.len() < KEPT {
-            self.windows.push(learned);
-        } else {
-            self.windows[self.next] = learned;
-            self.next = (self.next + 1) % KEPT;
+        if self.windows.len() == KEPT {
+            self.windows.remove(self.oldest_near(regime));
         }
+        self.windows.push(learned);
+    }
+
+    /// The place of the oldest of the windows that are nearest to a regime.
+    fn oldest_near(&self, regime: Regime) -> usize {
+        let mut near: Vec<(f32, usize)> = self
+            .windows
+            .iter()
+            .enumerate()
+            .map(|(at, window)| (distance(regime, window.regime), at))
+            .collect();
+        near.select_nth_unstable_by(NEAREST - 1, |a, b| a.0.total_cmp(&b.0));
+        near[..NEAREST].iter().map(|(_, at)| *at).min().unwrap_or_default()
+    }
+
+    /// Whether as many windows of about this load of its own are known as one is compared with.
+    pub fn knows_load(&self, regime: Regime) -> bool {
+        let alike = |window: &&Learned| {
+            let here = Regime { own: window.regime.own, ..regime };
+            distance(regime, here) <= 1.0
+        };
+        self.windows.iter().filter(alike).take(NEAREST).count() == NEAREST
+    }
+
+    /// Whether new windows take the place of old ones.
+    pub fn is_full(&self) -> bool {
+        self.windows.len() == KEPT
     }
 
     pub fn encode(&self, to: &mut Writer) {
-        to.count(self.next);
         to.count(self.windows.len());
         for Learned { regime, features } in &self.windows {
             [regime.own, regime.others, regime.steal].iter().chain(features).for_each(|&value| to.f32(value));
@@ -69,9 +93,8 @@ impl Baseline {
     }
 
     pub fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
-        let next = from.count(0)?;
         let count = from.count(Regime::LEARNED)?;
-        if count > KEPT || next >= KEPT {
+        if count > KEPT {
             return Err(Error::Comparison("it learned more windows than are kept"));
         }
         let mut windows = Vec::with_capacity(count);
@@ -80,7 +103,7 @@ impl Baseline {
             let features = (0..FEATURES).map(|_| from.f32()).collect::<Result<_, _>>()?;
             windows.push(Learned { regime, features });
         }
-        Ok(Self { windows, next })
+        Ok(Self { windows })
     }
 
     /// Windows known.
@@ -183,13 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn old_windows_give_way() {
+    fn old_windows_give_way_to_new_ones_of_their_regime() {
         let mut baseline = learned();
-        for _ in 0..2 * KEPT {
-            baseline.learn(Regime { own: 0.25, others: 0.1, steal: 0.0 }, &[5.0, 1.0]);
+        let at = |others| Regime { own: 0.25, others, steal: 0.0 };
+        for _ in 0..3 * KEPT {
+            baseline.learn(at(0.1), &[5.0, 1.0]);
         }
-        assert_eq!(baseline.len(), KEPT);
-        let usual = baseline.usual(Regime { own: 0.25, others: 0.7, steal: 0.0 }, &[0.01, 0.5]);
-        assert_eq!(usual[0].median, 5.0);
+        assert!(baseline.is_full() && baseline.len() == KEPT);
+        assert_eq!(baseline.usual(at(0.1), &[0.01, 0.5])[0].median, 5.0);
+        let busy = baseline.usual(at(0.7), &[0.01, 0.5])[0].median;
+        assert!((busy - 1.0).abs() < 0.06, "a busy host is still known: {busy}");
+    }
+
+    #[test]
+    fn a_load_is_known_once_it_was_seen_often() {
+        let baseline = learned();
+        let knows = |own| baseline.knows_load(Regime { own, others: 3.0, steal: 0.0 });
+        assert!(knows(0.25) && !knows(0.6) && !Baseline::default().knows_load(Regime::default()));
     }
 }

@@ -26,7 +26,7 @@ const LONGEST_S: f64 = 7200.0;
 const REAL: f64 = 2.25;
 const REAL_POWER: i32 = 4;
 /// A rise lasts another `LASTING` times as long as it is known with even odds.
-const LASTING: f64 = 1.0;
+const LASTING: f64 = 2.0;
 /// Relative standard deviation of a rate that is extrapolated: rises bend.
 const BEND: f64 = 0.6;
 /// Least autocorrelation of what is left over, and most that is believed.

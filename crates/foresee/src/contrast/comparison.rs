@@ -16,16 +16,38 @@ use super::sustained::Sustained;
 use super::window::{self, Of, Row, SECONDS};
 use crate::words;
 
-/// Seconds between windows that are learned: half a window, so that few seconds teach enough.
-const STRIDE: u32 = 5;
-/// Learned windows wait so long, in strides, before they count: a departure that grows slowly is not learned first.
-const WAIT: usize = 6;
+/// Seconds between windows that are learned, and seconds that one waits before it counts, at first and where a load of
+/// its own is not known yet: half a window, so that few seconds teach enough.
+const QUICK: Pace = Pace { every: 5, wait: 30 };
+/// The same once loads are known: a departure that grows for minutes is not learned before it is seen.
+const STEADY: Pace = Pace { every: 30, wait: 600 };
+/// The same once as many windows are known as are kept: they are those of a day or more, so that what gets slower over
+/// hours is not learned away.
+const SLOW: Pace = Pace { every: 240, wait: 600 };
+/// Windows until loads may count as known.
+const ESTABLISHED: usize = 60;
 /// Seconds after which the law of latency and load is learned anew.
 const LAW: u32 = 60;
 /// A pause of so many seconds begins a new window.
 const PAUSE_S: f64 = 5.0;
 /// What was thought before a pause of so many seconds may still be thought after it: a restart.
 const SHORT_PAUSE_S: f64 = 120.0;
+
+/// How often a window is learned, and how late, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Pace {
+    every: u32,
+    wait: u32,
+}
+
+/// A window that will be learned if nothing departs until then.
+#[derive(Debug, Clone, PartialEq)]
+struct Waiting {
+    /// The tick at which it counts.
+    due: u32,
+    row: Row,
+    neighbours: Vec<Neighbour>,
+}
 
 /// Compares an instance with its twin.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +57,7 @@ pub struct Comparison {
     seconds: VecDeque<Second>,
     pub(super) baseline: Baseline,
     pub(super) habits: Habits,
-    waiting: VecDeque<(Row, Vec<Neighbour>)>,
+    waiting: Vec<Waiting>,
     /// How long and how far a request costs more than usual.
     costlier: Sustained,
     pub(super) with: Opinion,
@@ -54,7 +76,7 @@ impl Comparison {
             seconds: VecDeque::with_capacity(SECONDS),
             baseline: Baseline::default(),
             habits: Habits::default(),
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
             costlier: Sustained::default(),
             with: Opinion::default(),
             without: Opinion::default(),
@@ -111,7 +133,7 @@ impl Comparison {
         match window::row(&self.seconds) {
             Some(row) if self.has_learned() => self.judge(at, &row),
             Some(row) => {
-                if self.ticks.is_multiple_of(STRIDE) {
+                if self.ticks.is_multiple_of(QUICK.every) {
                     self.learn(&row, None);
                 }
                 self.learning(at)
@@ -144,13 +166,8 @@ impl Comparison {
         // More load than ever that harms nothing is news once: it is learned, or every peak of a growing load were news.
         if !(self.with.is_calm() && self.without.is_calm() || signs.is_only_load()) {
             self.waiting.clear();
-        } else if self.ticks.is_multiple_of(STRIDE) {
-            self.waiting.push_back((row.clone(), self.neighbours().to_vec()));
-            if self.waiting.len() > WAIT
-                && let Some((row, neighbours)) = self.waiting.pop_front()
-            {
-                self.learn(&row, Some(&neighbours));
-            }
+        } else {
+            self.wait(row);
         }
         let [(named, evidence), (named_without, evidence_without)] = verdicts;
         Contrast {
@@ -159,6 +176,30 @@ impl Comparison {
             fidelity: self.fidelity,
             verdict: if has_twin { self.with.verdict(named, evidence) } else { no_contrast() },
             verdict_counters_only: self.without.verdict(named_without, evidence_without),
+        }
+    }
+
+    /// Lets a window wait, and learns those that have waited long enough.
+    fn wait(&mut self, row: &Row) {
+        let Pace { every, wait } = self.pace(row);
+        if self.ticks.is_multiple_of(every) {
+            let due = self.ticks.wrapping_add(wait);
+            self.waiting.push(Waiting { due, row: row.clone(), neighbours: self.neighbours().to_vec() });
+        }
+        let now = self.ticks;
+        while let Some(at) = self.waiting.iter().position(|one| one.due == now) {
+            let Waiting { row, neighbours, .. } = self.waiting.remove(at);
+            self.learn(&row, Some(&neighbours));
+        }
+    }
+
+    fn pace(&self, row: &Row) -> Pace {
+        if self.baseline.len() < ESTABLISHED || !self.baseline.knows_load(row.regime) {
+            QUICK
+        } else if self.baseline.is_full() {
+            SLOW
+        } else {
+            STEADY
         }
     }
 

@@ -14,8 +14,8 @@ use crate::Error;
 const LATE: f64 = 1.0 / 90.0;
 /// Weight of a cost that has not moved.
 const LEAST: f64 = 0.003;
-/// Weight of a second in what is known to be calm.
-const CALM: f64 = 0.01;
+/// Weight of a second in what is known to be calm: over hours, or a slow rise were calm itself.
+const CALM: f64 = 1.0 / 3600.0;
 
 /// What the drift is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -14,8 +14,9 @@ use super::opinion::Opinion;
 use super::window::{FEATURES, Use};
 use crate::Error;
 
-/// The first version kept a limit, which is configuration; the second knew no law of latency and load.
-const VERSION: u8 = 3;
+/// The first version kept a limit, which is configuration; the second knew no law of latency and load; the third kept its
+/// windows in a ring.
+const VERSION: u8 = 4;
 /// No name of an instance is longer.
 const LONGEST_NAME: usize = 4096;
 

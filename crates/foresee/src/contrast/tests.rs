@@ -232,6 +232,17 @@ fn a_fault_that_lasts_is_not_learned() {
 }
 
 #[test]
+fn a_machine_that_slows_down_over_hours_is_not_learned() {
+    let (mut comparison, mut world) = learned();
+    const HOURS_S: usize = 3 * 3600;
+    let slower = |second: usize| Event { slow: 1.0 + 1.5 * second as f64 / HOURS_S as f64, ..WELL };
+    let last = (0..HOURS_S).map(|second| comparison.step(world.next(slower(second)))).last().unwrap();
+    assert_said(&last.verdict, VerdictClass::Infrastructure);
+    let drift = comparison.ahead().drift().unwrap();
+    assert!(drift > 0.4, "costs are 2.1 times what they were: {drift}");
+}
+
+#[test]
 fn a_state_goes_on_where_it_was_and_damage_is_refused() {
     let (mut comparison, mut world) = learned();
     let event = Event { hog: 0.6, ..WELL };

@@ -9,6 +9,7 @@ mod recording;
 mod score;
 mod second_model;
 mod simulate;
+mod straight;
 
 use std::process::ExitCode;
 
@@ -30,16 +31,18 @@ pub fn run(args: &ContrastArgs) -> Result<ExitCode> {
         if !args.without_model {
             second_model::add(&mut recording)?;
         }
-        let (said, looks) = judge(&recording);
+        let limit_s = args.limit_ms.map_or_else(|| ramp::limit_s(&recording), |limit_ms| 1e-3 * limit_ms);
+        let (said, looks) = judge(&recording, limit_s);
         if args.verbose_runs {
             score::tell_seconds(&recording, &said);
         }
         score.add(&recording, &said);
-        score.add_ramps(looks.judge(&recording));
+        score.add_ramps(looks.judge(&recording, limit_s));
     }
     for number in 0..args.simulate {
         let recording = simulate::recording(args.seed.wrapping_add(number));
-        score.add_ramps(judge(&recording).1.judge(&recording));
+        let limit_s = ramp::limit_s(&recording);
+        score.add_ramps(judge(&recording, limit_s).1.judge(&recording, limit_s));
     }
     if args.json {
         println!("{}", serde_json::to_string(&score.summary())?);
@@ -49,9 +52,8 @@ pub fn run(args: &ContrastArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Steps through a recording.
-fn judge(recording: &Recording) -> (Vec<Said>, Looks) {
-    let limit_s = ramp::limit_s(recording);
+/// Steps through a recording, in which latency has a limit.
+fn judge(recording: &Recording, limit_s: f64) -> (Vec<Said>, Looks) {
     let limits = Limits { latency_p90_s: Some(limit_s), throughput: None };
     let mut comparison =
         Comparison::new(InstanceId::new(recording::ORIGINAL), Fidelity::Process).with_limits(limits);
@@ -59,7 +61,7 @@ fn judge(recording: &Recording) -> (Vec<Said>, Looks) {
     let config = foretwin_foresee::Config::default().with_horizon(ramp::HORIZON_S);
     let step = |second: &Second| {
         let contrast = comparison.step(second.clone());
-        looks.ask(comparison.ahead(), second.at, &config);
+        looks.ask((comparison.ahead(), limit_s), second, &config);
         Said { learned: comparison.has_learned(), contrast, drift: comparison.ahead().drift() }
     };
     let said = recording.seconds.iter().map(step).collect();

@@ -1,12 +1,12 @@
 //! Predictive drift: how long before a neighbour's ramp breaks production's latency it was announced, how often for
 //! nothing, and what probabilities and intervals were worth: by the twin's drift and by latency alone.
 
-use foretwin_core::Timestamp;
 use foretwin_foresee::Config;
 use foretwin_foresee::contrast::{Ahead, Second};
 use serde::Serialize;
 
 use super::recording::{Recording, Truth};
+use super::straight::{SPANS_MIN, Straight};
 
 /// Times the highest latency while all was well that break it.
 const LIMIT: f64 = 2.0;
@@ -34,13 +34,22 @@ struct Asked {
     within: (Option<f64>, Option<f64>),
 }
 
-/// Ways to look ahead: by both opinions, by the drift of the twin, and by latency alone.
-pub const WAYS: [&str; 3] = ["both", "the twin's drift", "latency"];
+/// Ways to look ahead: by both opinions, by the drift of the twin, by latency alone in the light of its load, and by
+/// straight lines through latency.
+pub const WAYS: [&str; 6] = [
+    "both",
+    "the twin's drift",
+    "latency and load",
+    "a line through 2 min of latency",
+    "a line through 3 min of latency",
+    "a line through 5 min of latency",
+];
 
 /// What was asked of each, second by second.
 #[derive(Default)]
 pub struct Looks {
     asked: [Vec<Asked>; WAYS.len()],
+    straight: Straight,
     count: usize,
 }
 
@@ -85,8 +94,9 @@ fn means(seconds: &[Second]) -> impl Iterator<Item = (f64, f64)> {
 }
 
 impl Looks {
-    /// Asks each, now and then.
-    pub fn ask(&mut self, ahead: &Ahead, now: Timestamp, config: &Config) {
+    /// Asks each, now and then, about a limit of latency in seconds.
+    pub fn ask(&mut self, (ahead, limit_s): (&Ahead, f64), second: &Second, config: &Config) {
+        self.straight.take(second);
         self.count += 1;
         if !self.count.is_multiple_of(EVERY) {
             return;
@@ -96,15 +106,20 @@ impl Looks {
             let times = risk.as_ref().map(|risk| &risk.time_to_failure);
             let within = times.map_or((None, None), |times| (times.p10, times.p90));
             let probability = risk.as_ref().map_or(0.0, |risk| risk.at(HORIZON_S));
-            asked.push(Asked { at: now.seconds(), probability, within });
+            asked.push(Asked { at: second.at.seconds(), probability, within });
+        }
+        // A line says yes or no, and no interval.
+        for (asked, span_min) in self.asked.iter_mut().rev().zip(SPANS_MIN.iter().rev()) {
+            let over = self.straight.exceeds(limit_s, (60.0 * span_min, HORIZON_S));
+            let probability = f64::from(u8::from(over));
+            asked.push(Asked { at: second.at.seconds(), probability, within: (None, None) });
         }
     }
 
     /// What each was worth.
-    pub fn judge(&self, recording: &Recording) -> [Foresight; WAYS.len()] {
-        let limit = limit_s(recording);
+    pub fn judge(&self, recording: &Recording, limit_s: f64) -> [Foresight; WAYS.len()] {
         let broken: Vec<f64> =
-            means(&recording.seconds).filter(|(_, mean)| *mean > limit).map(|(at, _)| at).collect();
+            means(&recording.seconds).filter(|(_, mean)| *mean > limit_s).map(|(at, _)| at).collect();
         self.asked.each_ref().map(|asked| {
             let ramps = recording.truth.iter().filter(|fault| fault.kind.starts_with("ramp"));
             let mut foresight = Foresight {

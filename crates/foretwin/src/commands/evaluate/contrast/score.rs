@@ -89,7 +89,7 @@ pub struct Calm {
 pub struct Score {
     outcomes: [Vec<Outcome>; 2],
     calm: [Calm; 2],
-    /// By the twin's drift, then by latency alone.
+    /// One per way to look ahead.
     foresight: [Foresight; WAYS.len()],
 }
 
