@@ -11,7 +11,7 @@ use crate::clean::clean;
 use crate::contrast::{self, ContrastConfig};
 use crate::group::Hierarchies;
 use crate::host::{Host, HostConfig};
-use crate::judge::{JudgeConfig, Judgement, judge};
+use crate::judge::{JudgeConfig, Judgement, ReplaysConfig, judge, judge_replays};
 use crate::ledger::Ledger;
 use crate::pairs::{PairsConfig, pairs};
 use crate::plan::Plan;
@@ -63,6 +63,14 @@ enum Command {
         config: JudgeConfig,
         #[command(flatten)]
         host: HostConfig,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replay recorded runs of all kinds, and judge what would have been said of them
+    JudgeReplays {
+        #[command(flatten)]
+        config: ReplaysConfig,
         /// For machines
         #[arg(long)]
         json: bool,
@@ -147,6 +155,7 @@ pub fn main() -> Result<ExitCode> {
             let host = Host::open(config.widen(host))?;
             tell(&judge(&host, &config)?, json)?;
         }
+        Command::JudgeReplays { config, json } => tell_replays(&config, json)?,
         Command::Clean { scratch } => {
             let mut removed = clean(&Ledger::open(&scratch)?, &Hierarchies::find()?)?;
             if contrast::clean(&scratch)? {
@@ -208,6 +217,12 @@ fn report(endings: &[Ending], json: bool) -> Result<()> {
         let (failure, name) = (end.failure.as_str(), format!("{}-{}", end.scenario, end.seed));
         println!("{} {name:<20} {failure:<18} {:8.2} s", end.rid, end.event_time);
     }
+    Ok(())
+}
+
+fn tell_replays(config: &ReplaysConfig, json: bool) -> Result<()> {
+    let found = judge_replays(config)?;
+    print!("{}", if json { serde_json::to_string(&found)? + "\n" } else { found.text() });
     Ok(())
 }
 

@@ -159,6 +159,46 @@ fn line(end: &Ending) -> String {
     .join(",")
 }
 
+/// Reads how the runs of a `runs.csv` ended; the system's words are not in it.
+///
+/// # Errors
+/// If the file cannot be read, or a cell makes no sense.
+pub fn read_runs(path: &Path) -> Result<Vec<Ending>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    lines.map(|line| ending(&names, line).with_context(|| format!("{}: {line}", path.display()))).collect()
+}
+
+fn ending(names: &[&str], line: &str) -> Result<Ending> {
+    let cells: Vec<&str> = line.split(',').collect();
+    let cell = |name: &str| {
+        let at = names.iter().position(|known| *known == name);
+        at.and_then(|at| cells.get(at).copied()).with_context(|| format!("no column {name}"))
+    };
+    let number = |name: &str| -> Result<f64> { cell(name)?.parse().with_context(|| name.to_owned()) };
+    let whole = |name: &str| -> Result<u64> { cell(name)?.parse().with_context(|| name.to_owned()) };
+    let word = |name: &str| Ok::<_, anyhow::Error>(serde_json::Value::from(cell(name)?));
+    Ok(Ending {
+        rid: cell("rid")?.into(),
+        scenario: serde_json::from_value(word("scenario")?).context("scenario")?,
+        seed: whole("seed")?,
+        duration_s: number("T")?,
+        mem_cap: whole("mem_cap")?,
+        disk_cap: whole("disk_cap")?,
+        onset: number("onset")?,
+        designed_tte: number("designed_tte")?,
+        failure: serde_json::from_value(word("failure")?).context("failure")?,
+        event_time: number("event_time")?,
+        censored: cell("censored")? == "True",
+        memory_factor: number("memory_factor")?,
+        group: cell("group")?.into(),
+        start_unix: number("start_unix")?,
+        host_limited: cell("host_limited")? == "True",
+        message: String::new(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +247,9 @@ mod tests {
         let csv = std::fs::read_to_string(dir.path().join("runs.csv")).unwrap();
         let width = HEADER.split(',').count();
         assert!(csv.lines().all(|line| line.split(',').count() == width), "{csv}");
+        let read = read_runs(&dir.path().join("runs.csv")).unwrap();
+        let told = Ending { message: String::new(), ..outcome("r000", 3).ending };
+        assert_eq!((read.len(), &read[0]), (3, &told));
         assert!(csv.contains("r000,linear,7,110,268435456,0,9.500,50.000,oom,61.2500,False,1.5,"));
     }
 }

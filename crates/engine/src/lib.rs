@@ -74,7 +74,7 @@ pub use models::{
 pub use node::{Node, Roles};
 pub use receive::{Protocol, Received};
 pub use registry::{ModelChange, ModelEntry, OutlookEntry, Weights};
-pub use replay::{Replay, Replayed};
+pub use replay::{Replay, Replayed, ReplayedAlert};
 pub use reports::{Config as ReportsConfig, IssueView, ReportView};
 pub use select::MetricSays;
 pub use tasks::{TaskState, TaskView};

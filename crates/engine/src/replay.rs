@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use foretwin_core::{
-    Batch, Instance, InstanceKind, Judgement, Position, Prediction, Record, SECOND_US, Timestamp, Window,
+    Alert, Batch, Instance, InstanceKind, Judgement, Position, Prediction, Record, SECOND_US, Timestamp,
+    Window,
 };
 use foretwin_disk::{Disk, OsDisk};
+use foretwin_foresee::policy::Change;
 use foretwin_store::Store;
 
 use crate::Error;
+use crate::alerts::{Alerts, Sentinel};
 use crate::config::Config;
 use crate::forecast::{ForecastQuery, ForecastView};
+use crate::lessons;
 use crate::node::{Node, Roles, open_dir};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
@@ -29,9 +33,35 @@ pub struct Replayed {
     pub failure_probability: f64,
 }
 
-/// A pipeline on a virtual clock: the same storing, training, judging and foreseeing as a live node, in one thread.
+/// An alert that a replay raised.
+#[derive(Debug, Clone)]
+pub struct ReplayedAlert {
+    /// As it was told when it opened: probability, times and reasons are of that moment.
+    pub opened: Alert,
+    /// The metric that its likeliest member is about; nothing where no resource is.
+    pub metric: Option<String>,
+    /// As it stood at the end of the recording.
+    pub at_end: Alert,
+}
+
+/// Failures that were told are learned from no sooner than so long after the time before.
+const LEARN_S: f64 = 30.0;
+
+/// A pipeline on a virtual clock: the same storing, training, judging, foreseeing and alerting as a live node, in one
+/// thread.
 pub struct Replay {
     pipeline: Arc<Pipeline>,
+    alerts: Arc<Alerts>,
+}
+
+/// Once a second of the recording: what a node's threads do beside the flow of frames.
+struct Aside<'a> {
+    replay: &'a Replay,
+    sentinel: Sentinel,
+    looked: Timestamp,
+    /// How many failures the last lesson knew, and when it was.
+    learned: (usize, Timestamp),
+    alerts: Vec<ReplayedAlert>,
 }
 
 impl Replay {
@@ -42,16 +72,22 @@ impl Replay {
     pub fn new(config: &Config, dir: &Path) -> Result<Self, Error> {
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let (store, _) = Store::open(disk.clone(), &dir.join("store"), config.store.clone())?;
-        let registry = Registry::open(disk, &dir.join("models"))?;
-        Ok(Self { pipeline: Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry)) })
+        let registry = Registry::open(disk.clone(), &dir.join("models"))?;
+        let alerts = Arc::new(Alerts::open(disk, dir, &config.alerts)?);
+        let pipeline = Arc::new(Pipeline::new(config.clone(), Arc::new(store), registry));
+        Ok(Self { pipeline, alerts })
     }
 
     /// Runs a recording, calling `each` after every row; training happens between rows as a live node would have had
-    /// the time for it.
+    /// the time for it. Returns the alerts that were raised, in the order of their opening.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn run(&self, recording: &Window, each: &mut dyn FnMut(usize, Replayed)) -> Result<(), Error> {
+    pub fn run(
+        &self,
+        recording: &Window,
+        each: &mut dyn FnMut(usize, Replayed),
+    ) -> Result<Vec<ReplayedAlert>, Error> {
         let id = &recording.instance;
         let instance = Instance::new(id.as_str(), InstanceKind::Application, id.as_str(), id.as_str());
         let mut offset = 0;
@@ -62,8 +98,7 @@ impl Replay {
         };
         apply(Record::Instance(instance))?;
         apply(Record::Schema(recording.schema.clone()))?;
-        let never = AtomicBool::new(false);
-        let mut looked = Timestamp(i64::MIN);
+        let mut aside = Aside::of(self);
         let mut values = Vec::new();
         for (row, &at) in recording.times.iter().enumerate() {
             recording.frame(row, &mut values);
@@ -72,16 +107,10 @@ impl Replay {
             if batch.push(id, at, &values).is_ok() {
                 apply(Record::Batch(batch))?;
             }
-            if at.0.saturating_sub(looked.0) >= SECOND_US {
-                looked = at;
-                if let Some(due) = self.pipeline.due() {
-                    self.pipeline.train(&due, &Budget::new(&never, None))?;
-                }
-                self.pipeline.store.maintain(at)?;
-            }
+            aside.look(at, &mut apply)?;
             each(row, self.replayed(recording, at)?);
         }
-        Ok(())
+        Ok(aside.alerts)
     }
 
     fn replayed(&self, recording: &Window, at: Timestamp) -> Result<Replayed, Error> {
@@ -90,6 +119,15 @@ impl Replay {
             judgement: watched.judgement().filter(|judged| judged.at == at),
             failure_probability: watched.within_the_hour(),
         })
+    }
+
+    /// The metric of the risk that an alert's likeliest member is about.
+    fn metric(&self, alert: &Alert) -> Option<String> {
+        let (member, mode) = (alert.members.first()?, alert.kind.mode()?);
+        let metric = self.pipeline.with(&member.instance, |watched| {
+            watched.risks.iter().find(|risk| risk.mode == mode).map(|risk| risk.metric.clone())
+        });
+        metric.ok().flatten()
     }
 
     /// A node over the same directory that goes on from where the replay ended, to look at what it saw. It collects nothing;
@@ -121,5 +159,52 @@ impl Replay {
     /// If nothing was replayed.
     pub fn predict(&self, recording: &Window, horizon_s: f64) -> Result<Prediction, Error> {
         crate::handle::predict(&self.pipeline, &recording.instance, horizon_s)
+    }
+}
+
+impl<'a> Aside<'a> {
+    fn of(replay: &'a Replay) -> Self {
+        let never = Timestamp(i64::MIN);
+        let sentinel = Sentinel::new(replay.pipeline.clone(), replay.alerts.clone());
+        Self { replay, sentinel, looked: never, learned: (0, never), alerts: Vec::new() }
+    }
+
+    /// Trains, keeps house and raises alerts if a second has passed since it last did.
+    fn look(
+        &mut self,
+        at: Timestamp,
+        apply: &mut dyn FnMut(Record) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // Forwards a second; backwards a clock was set.
+        if at >= self.looked && at.0.saturating_sub(self.looked.0) < SECOND_US {
+            return Ok(());
+        }
+        self.looked = at;
+        let (pipeline, never) = (&self.replay.pipeline, AtomicBool::new(false));
+        if let Some(due) = pipeline.due() {
+            pipeline.train(&due, &Budget::new(&never, None))?;
+        }
+        pipeline.store.maintain(at)?;
+        let mut ingest = |records: Vec<Record>| records.into_iter().try_for_each(&mut *apply);
+        for change in self.sentinel.look(at, &mut ingest) {
+            self.note(change);
+        }
+        let (known, learned) = (self.sentinel.failures(), self.learned);
+        if known != learned.0 && at.0.saturating_sub(learned.1.0) >= (LEARN_S * 1e6) as i64 {
+            lessons::learn(pipeline, at, &never);
+            self.learned = (known, at);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, change: Change) {
+        let (Change::Opened(alert) | Change::Updated(alert) | Change::Resolved(alert)) = change;
+        match self.alerts.iter_mut().find(|known| known.opened.id == alert.id) {
+            Some(known) => known.at_end = alert,
+            None => {
+                let metric = self.replay.metric(&alert);
+                self.alerts.push(ReplayedAlert { opened: alert.clone(), metric, at_end: alert });
+            }
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::table::Limit;
+
 /// A running stand-in for every machine, VM, container and service: it learns what is normal and says what will fail,
 /// when, and why, before production feels it.
 #[derive(Debug, Parser)]
@@ -196,10 +198,20 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// Parquet, CSV, or the JSON of a Prometheus range query; a time column (t, time, timestamp) and metrics
-    pub file: PathBuf,
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// A limit that the names do not tell: USED=LIMIT, where the limit is a column or a number in the same unit
+    #[arg(long, value_name = "USED=LIMIT")]
+    pub limit: Vec<Limit>,
     /// Write time and score of each row to this CSV file
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Write what was predicted over time to this file: CSV, or whole predictions where its name ends in .jsonl
+    #[arg(long)]
+    pub predictions: Option<PathBuf>,
+    /// Seconds of the recording between two of those predictions
+    #[arg(long, default_value_t = 1.0)]
+    pub every: f64,
     /// Then show it on the page at this address, as if its last row were of now, until interrupted
     #[arg(long)]
     pub listen: Option<SocketAddr>,

@@ -116,6 +116,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("foretwin replay recorded.parquet", ""),
             ("foretwin replay range.json --out scores.csv", "a Prometheus range query"),
+            ("foretwin replay incident.csv --limit rss=4e9", "would it have warned? the limit was 4 GB"),
+            (
+                "foretwin replay a.csv b.csv --predictions said.csv --every 60 --json",
+                "what was said, minute by minute",
+            ),
             ("foretwin replay incident.csv --listen 127.0.0.1:7878", "then look at it with a browser"),
         ],
     ),

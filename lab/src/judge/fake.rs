@@ -1,10 +1,13 @@
-//! A tiny server that answers as Foretwin would.
+//! A tiny server that answers as Foretwin would, and a run to judge.
 #![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
+
+use crate::run::Ending;
+use crate::scenario::{FailureKind, Scenario};
 
 /// Serves until the test ends; its address.
 pub fn serve(answer: impl Fn(&str, &str) -> (u16, Value) + Send + 'static) -> String {
@@ -47,4 +50,26 @@ pub fn prediction(probability: f64, (p10, p50, p90): (f64, f64, Option<f64>)) ->
     json!({"failure_probability": probability, "horizon_s": 3600, "confidence": 0.8, "risks": [disk, memory],
            "root_causes": [{"class": "leak", "probability": 0.9}, {"class": "unknown", "probability": 0.1}],
            "recommended_actions": [{"action": "restart"}]})
+}
+
+/// A leak that starts at 1020 and dies at 1220.
+pub fn ending() -> Ending {
+    Ending {
+        rid: "r000".into(),
+        scenario: Scenario::Linear,
+        seed: 1,
+        duration_s: 900.0,
+        mem_cap: 1 << 28,
+        disk_cap: 0,
+        onset: 20.0,
+        designed_tte: 200.0,
+        failure: FailureKind::Oom,
+        event_time: 220.0,
+        censored: false,
+        memory_factor: 1.0,
+        group: "/foretwin-lab/linear-1".into(),
+        start_unix: 1000.0,
+        host_limited: false,
+        message: String::new(),
+    }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod fake;
 mod poll;
+mod recordings;
+mod replays;
 mod score;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +24,8 @@ use crate::record::Recorder;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::sys;
-use poll::{Oracle, Told};
+use poll::{Aim, Oracle, Told};
+pub use replays::{ReplaysConfig, judge_replays};
 use score::{Foreseen, Summary, Worry};
 
 /// What the judge does.
@@ -129,7 +132,7 @@ pub fn judge(host: &Host, config: &JudgeConfig) -> Result<Judgement> {
     Ok(judgement)
 }
 
-fn keep(out: &Path, judgement: &Judgement) -> Result<()> {
+fn keep(out: &Path, judgement: &impl Serialize) -> Result<()> {
     let path = out.join("judgement.json");
     let text = serde_json::to_vec_pretty(judgement)?;
     std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
@@ -170,7 +173,11 @@ impl Court<'_> {
         let mut clock = Beat::every(5.0);
         while clock.wait(over) {
             let round = self.oracle.instances().and_then(|names| {
-                names.iter().map(|name| self.oracle.ask("healthy", name)).collect::<Result<Vec<_>>>()
+                let memory = Aim::memory();
+                names
+                    .iter()
+                    .map(|name| self.oracle.ask("healthy", (name, &memory)))
+                    .collect::<Result<Vec<_>>>()
             });
             match round {
                 Ok(round) => told.extend(round.into_iter().flatten()),
@@ -196,7 +203,7 @@ impl Court<'_> {
     fn leak(&self, rid: &str, plan: &Plan) -> Result<Option<Foreseen>> {
         let over = AtomicBool::new(false);
         let (outcome, told) = thread::scope(|scope| {
-            let asking = scope.spawn(|| self.ask_about(&run::group_path(plan), &over));
+            let asking = scope.spawn(|| self.ask_about(plan, &over));
             let outcome = self.stage.run(rid, plan);
             over.store(true, Ordering::SeqCst);
             (outcome, asking.join())
@@ -207,13 +214,18 @@ impl Court<'_> {
         Ok(Some(score::foresee(&outcome.ending, &told)))
     }
 
-    fn ask_about(&self, group: &str, over: &AtomicBool) -> Vec<Told> {
+    /// Asks about the instance whose resource runs out: the group, or for a file system the machine that it is of.
+    fn ask_about(&self, plan: &Plan, over: &AtomicBool) -> Vec<Told> {
+        let shared = plan.scenario.needs().small_disk;
+        let aim = Aim::of(plan.scenario, shared.then(|| format!("/{}.disk", plan.name())));
+        let group = &run::group_path(plan);
         let (mut told, mut name) = (Vec::new(), None);
         let mut clock = Beat::every(1.0);
         let mut complained = false;
         while clock.wait(over) {
             let answer = self.find(&mut name, group).and_then(|name| match name {
-                Some(name) => self.oracle.ask("leak", name),
+                Some(name) if shared => self.oracle.ask("leak", (machine_of(name, group), &aim)),
+                Some(name) => self.oracle.ask("leak", (name, &aim)),
                 None => Ok(None),
             });
             match answer {
@@ -235,6 +247,11 @@ impl Court<'_> {
         }
         Ok(name.as_deref())
     }
+}
+
+/// The machine that a group of this path is on.
+fn machine_of<'a>(instance: &'a str, group: &str) -> &'a str {
+    instance.strip_suffix(group).unwrap_or(instance)
 }
 
 /// A steady beat that can be ended early.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::http::Server;
+use crate::scenario::{FailureKind, Scenario};
 
 /// One prediction as it was told.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,7 +23,7 @@ pub struct Told {
     pub probability: f64,
     /// How much supports it.
     pub confidence: f64,
-    /// The mode looked at: memory where there is such a risk, otherwise the likeliest.
+    /// The mode looked at: that of the scenario where there is such a risk, otherwise the likeliest.
     pub mode: String,
     /// Its metric.
     pub metric: String,
@@ -45,14 +46,47 @@ pub struct Told {
     pub action: String,
 }
 
+/// Which of the risks of an instance is looked at.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Aim {
+    /// Its mode; where there is no such risk, the likeliest counts.
+    mode: Option<&'static str>,
+    /// What its metric has to hold, for a resource that an instance shares with others.
+    place: Option<String>,
+}
+
+impl Aim {
+    /// At how a scenario fails, in a place where it is not the instance's own resource.
+    pub fn of(scenario: Scenario, place: Option<String>) -> Self {
+        Self { mode: scenario.meant().mode(), place }
+    }
+
+    /// Memory of the instance itself.
+    pub fn memory() -> Self {
+        Self { mode: FailureKind::Oom.mode(), place: None }
+    }
+
+    fn risk<'a>(&self, risks: &'a [Value]) -> Option<&'a Value> {
+        let is_there = |risk: &&Value| {
+            let metric = risk["metric"].as_str().unwrap_or_default();
+            self.place.as_ref().is_none_or(|place| metric.contains(place.as_str()))
+        };
+        let found =
+            risks.iter().filter(is_there).find(|risk| self.mode.is_some_and(|mode| risk["mode"] == mode));
+        if self.place.is_some() { found } else { found.or(risks.first()) }
+    }
+}
+
 impl Told {
-    /// Reads a prediction; nothing if it states no probability.
-    pub fn read(at: f64, instance: &str, answer: &Value) -> Option<Self> {
-        let probability = answer["failure_probability"].as_f64()?;
+    /// Reads what a prediction says at which risk is aimed; nothing if it states no probability.
+    pub fn read(at: f64, instance: &str, (answer, aim): (&Value, &Aim)) -> Option<Self> {
+        let stated = answer["failure_probability"].as_f64()?;
         let risks = answer["risks"].as_array().map_or(&[][..], Vec::as_slice);
-        let memory = risks.iter().find(|risk| risk["mode"] == "memory_exhaustion");
         let nothing = Value::Null;
-        let risk = memory.or(risks.first()).unwrap_or(&nothing);
+        let risk = aim.risk(risks).unwrap_or(&nothing);
+        // Of an instance with resources of many, only the one in question speaks.
+        let own = || horizon(&risk["within"], answer["horizon_s"].as_f64()?);
+        let probability = if aim.place.is_some() { own().unwrap_or(0.0) } else { stated };
         let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let time = &risk["time_to_failure"];
@@ -101,6 +135,12 @@ impl Told {
 }
 
 const HEADER: &str = "phase,unix_s,instance,failure_probability,confidence,mode,metric,used,limit,p10,p50,p90,never,within,cause,action";
+
+/// The probability at a horizon that is stated.
+fn horizon(within: &Value, horizon_s: f64) -> Option<f64> {
+    let pairs = within.as_array()?.iter();
+    pairs.filter(|pair| pair[0].as_f64() == Some(horizon_s)).find_map(|pair| pair[1].as_f64())
+}
 
 fn horizons(within: &Value) -> String {
     let pairs = within.as_array().map_or(&[][..], Vec::as_slice);
@@ -151,13 +191,13 @@ impl Oracle {
     ///
     /// # Errors
     /// If the server fails, or the answer cannot be kept.
-    pub fn ask(&self, phase: &str, instance: &str) -> Result<Option<Told>> {
+    pub fn ask(&self, phase: &str, (instance, aim): (&str, &Aim)) -> Result<Option<Told>> {
         let at = unix_s();
         let answer = self.server.post("/api/v1/twin/predict", &json!({ "instance": instance }))?;
         if answer.status == 404 {
             return Ok(None);
         }
-        let Some(told) = Told::read(at, instance, &answer.success()?) else { return Ok(None) };
+        let Some(told) = Told::read(at, instance, (&answer.success()?, aim)) else { return Ok(None) };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(kept, "{}", told.line(phase)).context("writing predictions.csv")?;
         Ok(Some(told))
@@ -181,15 +221,32 @@ mod tests {
         });
         let oracle = Oracle::open(Server::parse(&url).unwrap(), dir.path()).unwrap();
         assert_eq!(oracle.instances().unwrap(), ["h", "h/foretwin-lab/linear-1"]);
-        let told = oracle.ask("leak", "h").unwrap().unwrap();
+        let told = oracle.ask("leak", ("h", &Aim::memory())).unwrap().unwrap();
         assert_eq!((told.probability, told.p10, told.p50, told.p90), (0.75, Some(10.0), Some(20.0), None));
         assert_eq!(told.mode, "memory_exhaustion");
         assert_eq!((told.cause.as_str(), told.action.as_str()), ("leak", "restart"));
-        assert!(oracle.ask("leak", "nobody").unwrap().is_none());
+        assert!(oracle.ask("leak", ("nobody", &Aim::memory())).unwrap().is_none());
         let kept = std::fs::read_to_string(dir.path().join("predictions.csv")).unwrap();
         let lines: Vec<&str> = kept.lines().collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[1].split(',').count(), lines[0].split(',').count());
         assert!(lines[1].contains(",10.00,20.00,inf,"));
+    }
+
+    #[test]
+    fn a_shared_resource_speaks_for_itself_only() {
+        let disk = |point: &str, p: f64| {
+            json!({"mode": "disk_full", "metric": format!("system.filesystem.usage{{mountpoint={point}}}"),
+                "within": [[3600.0, p]], "time_to_failure": {"p50": 9.0}})
+        };
+        let answer = json!({"failure_probability": 0.9, "horizon_s": 3600.0,
+            "risks": [disk("/", 0.8), disk("/run/disk_fill-1.disk", 0.3)]});
+        let aim = |place: &str| Aim::of(Scenario::DiskFill, Some(place.into()));
+        let told = |aim: &Aim| Told::read(0.0, "h", (&answer, aim)).unwrap();
+        assert_eq!(told(&aim("/disk_fill-1.disk")).probability, 0.3);
+        let elsewhere = told(&aim("/disk_fill-2.disk"));
+        assert_eq!((elsewhere.probability, elsewhere.p50), (0.0, None));
+        assert_eq!(told(&Aim::memory()).mode, "disk_full", "without memory the likeliest counts");
+        assert_eq!(told(&Aim::memory()).probability, 0.9);
     }
 }

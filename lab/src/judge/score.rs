@@ -4,6 +4,10 @@ use serde::Serialize;
 
 use super::poll::Told;
 use crate::run::Ending;
+use crate::scenario::FailureKind;
+
+/// How many, of how many.
+pub type Part = (usize, usize);
 
 /// Above this a warning counts.
 pub const SURE: f64 = 0.9;
@@ -42,6 +46,13 @@ pub struct Foreseen {
     pub origins: usize,
     /// How many of them had the death between p10 and p90.
     pub origins_covered: usize,
+}
+
+impl Foreseen {
+    /// Whether a resource ran out.
+    fn failed(&self) -> bool {
+        self.failure != FailureKind::None.as_str() && self.failure != FailureKind::Crash.as_str()
+    }
 }
 
 /// Judges one run by what was told of it, in order of time.
@@ -155,10 +166,9 @@ pub struct Summary {
 
 /// Sums up.
 pub fn summarize(leaks: &[Foreseen], worries: &[Worry]) -> Summary {
-    let dead: Vec<&Foreseen> = leaks.iter().filter(|leak| leak.failure == "oom").collect();
+    let dead: Vec<&Foreseen> = leaks.iter().filter(|leak| leak.failed()).collect();
     let mut leads: Vec<f64> = dead.iter().filter_map(|leak| leak.lead_s).collect();
     leads.sort_by(f64::total_cmp);
-    let of = |answers: Vec<bool>| (answers.iter().filter(|&&yes| yes).count(), answers.len());
     let origins: usize = dead.iter().map(|leak| leak.origins).sum();
     let covered: usize = dead.iter().map(|leak| leak.origins_covered).sum();
     Summary {
@@ -166,16 +176,22 @@ pub fn summarize(leaks: &[Foreseen], worries: &[Worry]) -> Summary {
         foreseen: leads.len(),
         lead_min_s: leads.first().copied(),
         lead_median_s: median(&leads),
-        sure_60s_before: of(dead.iter().filter_map(|leak| leak.p_60s_before).map(|p| p > SURE).collect()),
-        covered_60s: of(dead.iter().filter_map(|leak| leak.covered_60s).collect()),
-        covered_120s: of(dead.iter().filter_map(|leak| leak.covered_120s).collect()),
+        sure_60s_before: part(dead.iter().filter_map(|leak| leak.p_60s_before).map(|p| p > SURE)),
+        covered_60s: part(dead.iter().filter_map(|leak| leak.covered_60s)),
+        covered_120s: part(dead.iter().filter_map(|leak| leak.covered_120s)),
         coverage: (origins > 0).then(|| covered as f64 / origins as f64),
         healthy_max_probability: worries.first().map(|worry| worry.max_probability),
-        healthy_worrying: of(worries.iter().map(|worry| worry.max_probability > 0.5).collect()),
+        healthy_worrying: part(worries.iter().map(|worry| worry.max_probability > 0.5)),
     }
 }
 
-fn median(sorted: &[f64]) -> Option<f64> {
+/// How many of some answers are yes.
+pub fn part(answers: impl Iterator<Item = bool>) -> Part {
+    answers.fold((0, 0), |(yes, all), answer| (yes + usize::from(answer), all + 1))
+}
+
+/// The median of what is in order.
+pub fn median(sorted: &[f64]) -> Option<f64> {
     let (low, high) = (sorted.get(sorted.len().saturating_sub(1) / 2)?, sorted.get(sorted.len() / 2)?);
     Some((low + high) / 2.0)
 }
@@ -183,28 +199,7 @@ fn median(sorted: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{FailureKind, Scenario};
-
-    fn ending() -> Ending {
-        Ending {
-            rid: "r000".into(),
-            scenario: Scenario::Linear,
-            seed: 1,
-            duration_s: 900.0,
-            mem_cap: 1 << 28,
-            disk_cap: 0,
-            onset: 20.0,
-            designed_tte: 200.0,
-            failure: FailureKind::Oom,
-            event_time: 220.0,
-            censored: false,
-            memory_factor: 1.0,
-            group: "/foretwin-lab/linear-1".into(),
-            start_unix: 1000.0,
-            host_limited: false,
-            message: String::new(),
-        }
-    }
+    use crate::judge::fake::ending;
 
     /// The death is at 1220. What is told is right to within 20 % from 1100 on, and much too late before.
     fn told() -> Vec<Told> {

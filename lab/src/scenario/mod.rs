@@ -114,6 +114,37 @@ impl FailureKind {
             Self::Crash => "crash",
         }
     }
+
+    /// What Foretwin calls it; nothing for what it has no limit of.
+    pub fn mode(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Oom => "memory_exhaustion",
+            Self::DiskFull => "disk_full",
+            Self::InodesExhausted => "inode_exhaustion",
+            Self::FdExhausted => "descriptor_exhaustion",
+            Self::PidsExhausted => "pid_exhaustion",
+            Self::None | Self::Crash => return None,
+        })
+    }
+
+    /// The class of its cause: what a process should give back leaks, what it stores grows.
+    pub fn class(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Oom | Self::FdExhausted | Self::PidsExhausted => "leak",
+            Self::DiskFull | Self::InodesExhausted => "growth",
+            Self::None | Self::Crash => return None,
+        })
+    }
+
+    /// Actions that put it off or end it.
+    pub fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Oom | Self::FdExhausted | Self::PidsExhausted => &["restart", "raise_limit", "find_leak"],
+            Self::DiskFull => &["free_space", "find_writer", "extend_volume"],
+            Self::InodesExhausted => &["remove_files", "find_writer", "extend_volume"],
+            Self::None | Self::Crash => &[],
+        }
+    }
 }
 
 /// One step of a worker's time.
@@ -207,6 +238,28 @@ impl Scenario {
     /// Why it cannot run on this machine, with the remedy.
     pub fn missing(self) -> Option<String> {
         if self == Self::NetworkDelay { network_delay::missing() } else { None }
+    }
+
+    /// How it fails if nothing ends it before; what is healthy, or harms others only, does not.
+    pub fn meant(self) -> FailureKind {
+        match self {
+            Self::Linear | Self::Accelerating | Self::LoadCoupled | Self::Sawtooth | Self::Step => {
+                FailureKind::Oom
+            }
+            // Fixed before it dies: an alert while it leaks is of memory.
+            Self::FixedLeak => FailureKind::Oom,
+            Self::DiskFill => FailureKind::DiskFull,
+            Self::InodeFill => FailureKind::InodesExhausted,
+            Self::DescriptorLeak => FailureKind::FdExhausted,
+            Self::PidLeak => FailureKind::PidsExhausted,
+            Self::Plateau
+            | Self::Healthy
+            | Self::PageCache
+            | Self::Rotation
+            | Self::CpuHog
+            | Self::DiskHog
+            | Self::NetworkDelay => FailureKind::None,
+        }
     }
 
     /// The failure that an error of the system means here.

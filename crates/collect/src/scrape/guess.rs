@@ -10,6 +10,12 @@ pub(super) fn metric(sample: &Sample<'_>, family: Type) -> Metric {
     of(&sample.name, labels.collect(), family)
 }
 
+/// The metric of a series of which nothing but name and labels is known, for instance from a recording.
+#[must_use]
+pub fn guessed(name: &str, labels: Vec<(String, String)>) -> Metric {
+    of(name, labels, Type::Untyped)
+}
+
 /// The metric of this name and these labels, whose family has a type.
 pub(crate) fn of(name: &str, labels: Vec<(String, String)>, family: Type) -> Metric {
     let kind = kind(name, family);

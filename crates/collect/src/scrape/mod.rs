@@ -18,6 +18,7 @@ use crate::worker::Worker;
 use board::Board;
 
 pub use config::{Config, Target};
+pub use guess::guessed;
 
 /// The source of scraped metrics.
 #[derive(Debug)]

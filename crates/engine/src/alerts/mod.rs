@@ -17,7 +17,7 @@ use crate::handle::Handle;
 use crate::pipeline::Pipeline;
 use crate::view::Event;
 use archive::Archive;
-pub(crate) use sentinel::start;
+pub(crate) use sentinel::{Sentinel, start};
 pub use work::MaintenanceView;
 
 /// Which alerts are wanted.
@@ -58,21 +58,22 @@ impl Alerts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the policy to the end of a tick, keeps what changed, and tells whoever listens.
-    fn settle(&self, pipeline: &Pipeline, now: Timestamp) {
+    /// Runs the policy to the end of a tick, keeps what changed, tells whoever listens, and returns it.
+    fn settle(&self, pipeline: &Pipeline, now: Timestamp) -> Vec<Change> {
         let mut inner = self.lock();
         let changes = inner.policy.settle(now);
         if changes.is_empty() {
-            return;
+            return changes;
         }
         for change in &changes {
             inner.archive.put(change.alert());
         }
         inner.keep();
         drop(inner);
-        for change in changes {
+        for change in &changes {
             announce(pipeline, change);
         }
+        changes
     }
 
     /// Joins failures with alerts, also with those that the policy does not keep any more.
@@ -109,7 +110,7 @@ impl Inner {
     }
 }
 
-fn announce(pipeline: &Pipeline, change: Change) {
+fn announce(pipeline: &Pipeline, change: &Change) {
     let (name, alert) = match change {
         Change::Opened(alert) => ("opened", alert),
         Change::Updated(alert) => ("updated", alert),
@@ -118,7 +119,7 @@ fn announce(pipeline: &Pipeline, change: Change) {
     if name == "opened" || name == "resolved" {
         tracing::info!("alert {name}, {}: {} {}", alert.state, alert.title, alert.reason);
     }
-    pipeline.events.publish(|| Event::Alert { change: name, alert: Box::new(alert) });
+    pipeline.events.publish(|| Event::Alert { change: name, alert: Box::new(alert.clone()) });
 }
 
 impl Handle {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use foretwin_core::{Contrast, Failure, FailureMode, Instance, InstanceId, Quantiles, Record, Timestamp};
 use foretwin_foresee::combine;
-use foretwin_foresee::policy::{Chance, Explanation, Signal};
+use foretwin_foresee::policy::{Chance, Change, Explanation, Signal};
 
 use super::Alerts;
 use crate::Error;
@@ -16,6 +16,7 @@ use crate::handle::{Handle, predict, wall_clock};
 use crate::lessons;
 use crate::node::guarded;
 use crate::outputs::HORIZONS;
+use crate::pipeline::Pipeline;
 use crate::shard::Watched;
 use crate::threads::{Threads, lower_priority, pause};
 
@@ -36,11 +37,13 @@ pub(crate) fn start(threads: &mut Threads, handle: Handle) -> Result<(), Error> 
     start_learning(threads, &handle, told.clone())?;
     let stop = threads.stop.clone();
     threads.start("sentinel", move || {
-        let mut sentinel =
-            Sentinel { handle, seen: HashMap::new(), gone: Vec::new(), joined: HashSet::new(), told };
+        let pipeline = handle.pipeline.clone();
+        let mut sentinel = Sentinel::new(pipeline.clone(), handle.alerts.clone());
         while pause(&stop, LOOK) {
-            let pipeline = sentinel.handle.pipeline.clone();
-            guarded(&pipeline, "alerting", || sentinel.look());
+            guarded(&pipeline, "alerting", || {
+                sentinel.look(wall_clock(), &mut |records| handle.ingest(records));
+            });
+            told.store(sentinel.failures() as u64, Ordering::Relaxed);
         }
     })
 }
@@ -64,17 +67,22 @@ fn start_learning(threads: &mut Threads, handle: &Handle, told: Arc<AtomicU64>) 
     })
 }
 
-struct Sentinel {
-    handle: Handle,
+/// Looks at a pipeline once a second, live by the wall clock, in a replay by that of the recording.
+pub(crate) struct Sentinel {
+    pipeline: Arc<Pipeline>,
+    alerts: Arc<Alerts>,
     /// When what is said of an instance was last looked at.
     seen: HashMap<InstanceId, Timestamp>,
     /// Who was gone at the last look: that it failed may be recorded by now.
     gone: Vec<(InstanceId, Timestamp)>,
     /// Failures that alerts were joined with.
     joined: HashSet<(InstanceId, Timestamp)>,
-    /// How many failures there are, for whoever learns from them.
-    told: Arc<AtomicU64>,
+    /// How many failures were known at the last look.
+    told: usize,
 }
+
+/// Takes failures that telemetry showed into the log.
+type Ingest<'a> = &'a mut dyn FnMut(Vec<Record>) -> Result<(), Error>;
 
 /// What is said of an instance, copied so that nobody waits.
 struct Said {
@@ -86,11 +94,21 @@ struct Said {
 }
 
 impl Sentinel {
-    fn look(&mut self) {
-        self.record();
+    pub(crate) fn new(pipeline: Arc<Pipeline>, alerts: Arc<Alerts>) -> Self {
+        let (seen, gone, joined) = (HashMap::new(), Vec::new(), HashSet::new());
+        Self { pipeline, alerts, seen, gone, joined, told: 0 }
+    }
+
+    /// How many failures were known at the last look, for whoever learns from them.
+    pub(crate) fn failures(&self) -> usize {
+        self.told
+    }
+
+    /// One look; what changed in the alerts by it.
+    pub(crate) fn look(&mut self, now: Timestamp, ingest: Ingest<'_>) -> Vec<Change> {
+        self.record(ingest);
         self.join();
-        let alerts = self.handle.alerts.clone();
-        let pipeline = self.handle.pipeline.clone();
+        let (alerts, pipeline) = (self.alerts.clone(), self.pipeline.clone());
         alerts.lock().policy.plan(pipeline.store.maintenance());
         let known = alerts.lock().policy.suspects();
         let (said, gone) = self.listen(&known);
@@ -113,12 +131,12 @@ impl Sentinel {
         for id in wanted.iter().take(REASONS_A_LOOK) {
             self.explain(&alerts, id);
         }
-        alerts.settle(&pipeline, wall_clock());
+        alerts.settle(&pipeline, now)
     }
 
     /// Records failures that telemetry showed.
-    fn record(&self) {
-        let pipeline = &self.handle.pipeline;
+    fn record(&self, ingest: Ingest<'_>) {
+        let pipeline = &self.pipeline;
         let known = pipeline.store.failures();
         let work = pipeline.store.maintenance();
         let planned = |failure: &Failure| {
@@ -135,27 +153,27 @@ impl Sentinel {
         if records.is_empty() {
             return;
         }
-        if let Err(error) = self.handle.ingest(records) {
+        if let Err(error) = ingest(records) {
             tracing::warn!("detected failures are not recorded: {}", Chain(&error));
         }
     }
 
     /// Joins alerts with failures that were recorded since the last look, whoever recorded them.
     fn join(&mut self) {
-        let failures = self.handle.pipeline.store.failures();
-        self.told.store(failures.len() as u64, Ordering::Relaxed);
+        let failures = self.pipeline.store.failures();
+        self.told = failures.len();
         let joined = &mut self.joined;
         let fresh = failures.into_iter().filter(|one| joined.insert((one.instance.clone(), one.at)));
         let fresh: Vec<Failure> = fresh.collect();
         if !fresh.is_empty() {
-            self.handle.alerts.fail(&fresh);
+            self.alerts.fail(&fresh);
         }
     }
 
     /// What was newly said of instances, and who of those that are `known` is gone. Nothing needs to be said of the calm.
     fn listen(&mut self, known: &HashSet<InstanceId>) -> (Vec<Said>, Vec<(InstanceId, Timestamp)>) {
         let (mut said, mut gone) = (Vec::new(), Vec::new());
-        let pipeline = &self.handle.pipeline;
+        let pipeline = &self.pipeline;
         let troubled = pipeline.contrasts.troubled().into_iter().map(|one| (one.instance.clone(), one));
         let mut troubled: HashMap<InstanceId, Contrast> = troubled.collect();
         let seen = &mut self.seen;
@@ -186,7 +204,7 @@ impl Sentinel {
 
     /// Asks why something is said of an instance, and what to do.
     fn explain(&self, alerts: &Alerts, id: &InstanceId) {
-        let pipeline = &self.handle.pipeline;
+        let pipeline = &self.pipeline;
         let Ok(mut prediction) = predict(pipeline, id, REASONS_S) else { return };
         crate::whatif::sharpen(pipeline, &mut prediction);
         let mut why = Explanation { causes: prediction.root_causes, actions: prediction.recommended_actions };

@@ -1,7 +1,7 @@
 //! Recorded telemetry through the whole pipeline, on a virtual clock.
 
 use foretwin_core::Phase;
-use foretwin_engine::{Config, Replay, Replayed, WindowQuery};
+use foretwin_engine::{AlertQuery, Config, Replay, Replayed, WindowQuery};
 
 use super::world::recording;
 
@@ -73,6 +73,30 @@ fn a_leak_is_foreseen_and_a_level_is_not() {
     assert!(rows.iter().all(|row| row.failure_probability < 0.5));
 }
 
+fn alerts(values: impl IntoIterator<Item = f64>) -> Vec<foretwin_engine::ReplayedAlert> {
+    let dir = tempfile::tempdir().unwrap();
+    let replay = Replay::new(&Config::default(), dir.path()).unwrap();
+    replay.run(&recording("recorded", values), &mut |_, _| ()).unwrap()
+}
+
+#[test]
+fn a_replay_raises_the_alerts_of_a_live_node_by_the_clock_of_the_recording() {
+    let leak = || (0..500).map(|n| 200.0 + 1.5 * n as f64 + ((n * 31) % 7) as f64);
+    let raised = alerts(leak());
+    let [alert] = &raised[..] else { panic!("{raised:?}") };
+    let opened = &alert.opened;
+    let second = opened.opened.seconds() - 1_700_000_000.0;
+    assert!((30.0..340.0).contains(&second), "of a leak that ends at 533 it warned at {second}");
+    assert_eq!(opened.kind.mode(), Some(foretwin_core::FailureMode::MemoryExhaustion));
+    assert_eq!((alert.metric.as_deref(), opened.class.as_str()), (Some("used"), "leak"));
+    assert!(opened.action.is_some() && opened.probability > 0.5, "{opened:?}");
+    assert!(opened.time_to_failure.p50.is_some_and(|p50| p50 > 0.0), "{opened:?}");
+    assert!(alert.at_end.is_open(), "it stands at the end: {:?}", alert.at_end);
+    let again = alerts(leak());
+    assert_eq!((&again[0].opened, &again[0].at_end), (opened, &alert.at_end), "the same again");
+    assert!(alerts((0..1200).map(breathing)).is_empty(), "a level was alerted");
+}
+
 #[test]
 fn a_node_shows_what_was_replayed() {
     let dir = tempfile::tempdir().unwrap();
@@ -83,9 +107,11 @@ fn a_node_shows_what_was_replayed() {
     let config = Config { data_dir: dir.path().into(), ..Config::default() };
     let replay = Replay::new(&config, dir.path()).unwrap();
     let mut judged = 0;
-    replay.run(&window, &mut |_, row| judged += usize::from(row.judgement.is_some())).unwrap();
+    let raised = replay.run(&window, &mut |_, row| judged += usize::from(row.judgement.is_some())).unwrap();
     let node = replay.into_node(&config).unwrap();
     let handle = node.handle();
+    let known: Vec<_> = handle.alerts(&AlertQuery::default()).into_iter().map(|alert| alert.id).collect();
+    assert!(!raised.is_empty() && raised.iter().all(|alert| known.contains(&alert.opened.id)), "{known:?}");
     let shown = handle.instance(&window.instance).unwrap();
     assert!(shown.learning.model_version >= 1 && shown.score.is_some(), "{:?}", shown.learning);
     assert!(shown.failure_probability > 0.9, "{}", shown.failure_probability);

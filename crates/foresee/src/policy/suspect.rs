@@ -25,6 +25,9 @@ pub(super) struct Suspect {
     infrastructure: f64,
     pub(super) watches: Vec<(AlertKind, Watch)>,
     why: Option<(Timestamp, Explanation)>,
+    /// Whether something stood when the reasons were given.
+    #[serde(default)]
+    stood: bool,
     /// When anything was last said of it.
     pub(super) heard: Timestamp,
 }
@@ -48,6 +51,7 @@ impl Suspect {
             infrastructure: 0.0,
             watches: Vec::new(),
             why: None,
+            stood: false,
             heard: Timestamp(i64::MIN),
         }
     }
@@ -80,13 +84,19 @@ impl Suspect {
         self.watches.iter().find(|(known, _)| *known == kind).map(|(_, watch)| watch)
     }
 
-    /// Whether something is said of it whose reasons are not known, or were `every_s` seconds ago.
+    /// Whether something is said of it whose reasons are not known, or were given `every_s` seconds ago or before it
+    /// stood: what an alert opens with is of that moment, not of the first time that something was said.
     pub(super) fn wants_reasons(&self, every_s: f64) -> bool {
         let stale = self.why.as_ref().is_none_or(|(at, _)| self.heard.since(*at).abs() >= every_s);
-        stale && self.watches.iter().any(|(_, watch)| watch.said.exceeds())
+        (stale || self.stands() && !self.stood) && self.watches.iter().any(|(_, watch)| watch.said.exceeds())
+    }
+
+    fn stands(&self) -> bool {
+        self.watches.iter().any(|(_, watch)| watch.stands)
     }
 
     pub(super) fn explain(&mut self, why: Explanation) {
+        self.stood = self.stands();
         self.why = Some((self.heard, why));
     }
 
@@ -129,5 +139,33 @@ impl Suspect {
     /// How far a statement stands above its bar, in bits of odds; criticality of 50 is neutral, 100 adds two.
     pub(super) fn value_bits(&self, watch: &Watch) -> f64 {
         watch.said.excess_bits() + (f64::from(self.criticality) - 50.0) / 25.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foretwin_core::{FailureMode, InstanceKind, Quantiles};
+
+    use super::*;
+    use crate::policy::{Chance, Memory, Policy};
+
+    #[test]
+    fn reasons_are_of_the_moment_at_which_an_alert_opens() {
+        let instance = Instance::new("h/a", InstanceKind::Service, "h", "a");
+        let mut policy = Policy::new(Config::default(), Memory::default());
+        let mut wanted = Vec::new();
+        for second in [0, 10, 20] {
+            let chance = Chance {
+                mode: FailureMode::MemoryExhaustion,
+                within: vec![(3600.0, 0.9)],
+                time_to_failure: Quantiles::default(),
+                confidence: 0.5,
+            };
+            let at = Timestamp::from_seconds(f64::from(second));
+            let signal = Signal { instance: &instance, at, chances: &[chance], anomaly: None, verdict: None };
+            wanted.push(policy.observe(&signal));
+            policy.explain(&instance.id, Explanation { causes: vec![], actions: vec![] });
+        }
+        assert_eq!(wanted, [true, true, false], "said first, said twice, known");
     }
 }

@@ -3,6 +3,7 @@
 mod csv;
 mod parquet;
 mod prometheus;
+mod recording;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use foretwin_core::{InstanceId, Metric, Role, Schema, Storage, Timestamp, Value, Window};
+pub use recording::Limit;
 
 /// Columns of numbers over time. All columns are as long as `times`; NaN is missing.
 #[derive(Debug, Default, PartialEq)]
