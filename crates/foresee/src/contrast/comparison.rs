@@ -64,6 +64,8 @@ pub struct Comparison {
     pub(super) without: Opinion,
     pub(super) ahead: Ahead,
     pub(super) ticks: u32,
+    /// The tick at which the newest window was learned.
+    pub(super) learned: u32,
 }
 
 impl Comparison {
@@ -82,6 +84,7 @@ impl Comparison {
             without: Opinion::default(),
             ahead: Ahead::new(Limits::default()),
             ticks: 0,
+            learned: 0,
         }
     }
 
@@ -187,7 +190,9 @@ impl Comparison {
             self.waiting.push(Waiting { due, row: row.clone(), neighbours: self.neighbours().to_vec() });
         }
         let now = self.ticks;
-        while let Some(at) = self.waiting.iter().position(|one| one.due == now) {
+        // Seconds that make no window pass without a look; ticks wrap.
+        let is_due = |one: &Waiting| now.wrapping_sub(one.due) <= u32::MAX / 2;
+        while let Some(at) = self.waiting.iter().position(is_due) {
             let Waiting { row, neighbours, .. } = self.waiting.remove(at);
             self.learn(&row, Some(&neighbours));
         }
@@ -228,6 +233,8 @@ impl Comparison {
     fn learn(&mut self, row: &Row, neighbours: Option<&[Neighbour]>) {
         let newest = self.seconds.back().map_or(&[][..], |second| &second.neighbours);
         self.baseline.learn(row.regime, &row.features);
+        self.habits.fade(self.ticks.wrapping_sub(self.learned) as f32);
+        self.learned = self.ticks;
         self.habits.learn(&row.own, neighbours.unwrap_or(newest), &row.others);
     }
 

@@ -13,8 +13,8 @@ use crate::Error;
 pub(super) const WORTH: Use = Use { cpu: 0.08, io: 2e6, io_stall: 0.1, memory: 64e6 };
 /// A level is new if it exceeds the highest by this factor.
 const MORE: f32 = 1.1;
-/// The highest use fades with each learned window, so that what was once is not allowed for ever: by half in two days.
-const FADE: f32 = 1.0 - 4e-5;
+/// The highest use fades by half in two days, so that what was once is not allowed for ever.
+const HALF_S: f32 = 2.0 * 86_400.0;
 
 /// A resource that somebody can use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct Excess {
 }
 
 fn raise(highest: &mut Use, used: &Use) {
-    let up = |old: f32, new: f32| (old * FADE).max(if new.is_finite() { new } else { 0.0 });
+    let up = |old: f32, new: f32| old.max(if new.is_finite() { new } else { 0.0 });
     *highest = Use {
         cpu: up(highest.cpu, used.cpu),
         io: up(highest.io, used.io),
@@ -99,6 +99,14 @@ impl Habits {
         let count = from.count(4 + 16)?;
         let others = (0..count).map(|_| Ok((from.name()?, from.used()?))).collect::<Result<_, Error>>()?;
         Ok(Self { own, others })
+    }
+
+    /// Lets so many seconds pass.
+    pub fn fade(&mut self, seconds: f32) {
+        let keep = 0.5f32.powf(seconds / HALF_S);
+        for Use { cpu, io, io_stall, memory } in self.others.values_mut().chain([&mut self.own]) {
+            [cpu, io, io_stall, memory].into_iter().for_each(|highest| *highest *= keep);
+        }
     }
 
     /// Takes in what was used in a window in which nothing was wrong.
@@ -142,6 +150,15 @@ mod tests {
         let found = habits.excess(&all, &hogged).unwrap();
         assert_eq!((found.who, found.resource), (1, Resource::Cpu));
         assert!((found.size - 5.0).abs() < 1e-3, "{found:?}");
+    }
+
+    #[test]
+    fn habits_are_forgotten_by_half_in_two_days() {
+        let (mut habits, all) = (Habits::default(), [neighbour("batch")]);
+        habits.learn(&Use::default(), &all, &[Use { cpu: 0.8, ..Use::default() }]);
+        (0..720).for_each(|_| habits.fade(240.0));
+        let found = habits.excess(&all, &[Use { cpu: 0.8, ..Use::default() }]).unwrap();
+        assert!((found.before - 0.4).abs() < 1e-3, "{found:?}");
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Comparison {
         }
         let mut comparison = Self::new(instance, fidelity);
         comparison.ticks = u32::from_le_bytes(from.take()?);
+        comparison.learned = comparison.ticks;
         comparison.baseline = Baseline::decode(&mut from)?;
         comparison.habits = Habits::decode(&mut from)?;
         comparison.with = Opinion::decode(&mut from)?;
